@@ -1,0 +1,89 @@
+"""What is raised, drawn as a tree. What a model or its code did wrong is never here: that is a value the model reads.
+
+CodeactError
+├── UsageError                  a name, file, flag or setting that cannot be used; also a ValueError
+├── SandboxUnavailable          a layer of the sandbox is missing here: nothing was run
+├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
+├── ValueRefused                a value that does not cross the wall; also a TypeError
+├── NoAnswer                    `RunResult.output` of a run that ended without an answer
+└── ModelError                  the model could not be asked; the run can go on later
+    ├── ModelUnavailable        unreachable, overloaded, cut off or silent, also after the retries
+    ├── ModelRejected           the server will not serve this request: key, model name, parameter
+    ├── ContextOverflow         the prompt is longer than the model's context
+    └── ModelProtocolError      an answer that is not of the protocol
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CodeactError(Exception):
+    """The root of everything codeact raises on purpose."""
+
+
+class UsageError(CodeactError, ValueError):
+    """Something the user named or set cannot be used; the message says what, where and how to mend it."""
+
+
+class SandboxUnavailable(CodeactError):
+    """A layer that was asked for is not available on this machine, so nothing was run.
+
+    `layer` is its name, `cause` what the kernel said (with the errno's name), `mend` what to do about it.
+    """
+
+    def __init__(self, layer: str, cause: str, mend: str) -> None:
+        super().__init__(f"sandbox not available: {layer}: {cause}. {mend}")
+        self.layer = layer
+        self.cause = cause
+        self.mend = mend
+
+
+class ToolDefinitionError(CodeactError, TypeError):
+    """A function that cannot be offered as a tool; the message names the parameter and the mend."""
+
+
+class ValueRefused(CodeactError, TypeError):
+    """A value that does not cross the wall; the message names its path, such as `$.rows[3].fn`, and a way round."""
+
+
+class NoAnswer(CodeactError):
+    """The run ended without an answer; `stop_reason` says why."""
+
+    def __init__(self, stop_reason: str, detail: str = "") -> None:
+        super().__init__(f"the run ended without an answer: {stop_reason}" + (f": {detail}" if detail else ""))
+        self.stop_reason = stop_reason
+
+
+class ModelError(CodeactError):
+    """The model could not be asked. The events so far stay, and the run can go on later."""
+
+
+class ModelUnavailable(ModelError):
+    """The server cannot be reached, is overloaded, was cut off, or stayed silent; the retries are used up.
+
+    `retry_after` is the wait in seconds that the server asked for, None where it asked for none.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelRejected(ModelError):
+    """The server will not serve this request however often it is asked: the key, the model's name, a parameter."""
+
+
+class ContextOverflow(ModelError):
+    """The prompt is longer than the model's context."""
+
+
+class ModelProtocolError(ModelError):
+    """The server's answer is not of the protocol."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ready half sentence `; did you mean 'x'?`, or nothing when no known name is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,196 @@
+"""What happened, in the past tense: a closed union of frozen values. A session is a list of these.
+
+Pairs stand around every wait; a pair left open is exactly what was cut off. Events carry no random id and no clock:
+those are the journal's, in `Entry`. A Delta is the live kind: what passes meanwhile, and may be lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .execution import Gone, Imports, Limits, Outcome, Returned, Stream, ToolSpec
+from .messages import Reply
+
+StopReason: TypeAlias = Literal[
+    "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A session opened: all that it was made of."""
+
+    model: str
+    sandbox: str
+    tools: tuple[ToolSpec, ...] = ()
+    imports: Imports = field(default_factory=Imports)
+    limits: Limits = field(default_factory=Limits)
+    instructions: str = ""
+    python: str | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxReady:
+    """A fresh interpreter stands, confined to this level, of this Python version."""
+
+    level: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGiven:
+    """The user gave a task; `variables` are the names bound for it, with a short preview of each."""
+
+    task: str
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """The task is over. `output` counts only with the reason `final_answer`."""
+
+    stop_reason: StopReason
+    output: Any = None
+    error_type: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAsked:
+    """The model was asked for reply number `step` of this task, from 1."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReplied:
+    """The model answered."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """The model could not be asked; `partial` is what had streamed before."""
+
+    type: str
+    message: str
+    partial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStarted:
+    """A cell is about to run; `seed` is what its random numbers grow from. Cells count from 1 in a session."""
+
+    cell: int
+    source: str
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRan:
+    """A cell is over."""
+
+    cell: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A tool is about to be called with these validated arguments."""
+
+    key: str
+    cell: int
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool gave its value, or failed."""
+
+    key: str
+    returned: Returned
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterLost:
+    """The interpreter is gone, with all its variables."""
+
+    gone: Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something worth knowing that changes nothing."""
+
+    text: str
+
+
+Event: TypeAlias = (
+    RunStarted
+    | SandboxReady
+    | TaskGiven
+    | TaskEnded
+    | ModelAsked
+    | ModelReplied
+    | ModelFailed
+    | CodeStarted
+    | CodeRan
+    | ToolCalled
+    | ToolReturned
+    | InterpreterLost
+    | Noted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event in its place: sequence number from 0, seconds since the epoch, the run, and the run that called it."""
+
+    seq: int
+    at: float
+    run: str
+    event: Event
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDelta:
+    """More of a running cell's output."""
+
+    stream: Stream
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why nothing is heard just now, such as a retry in some seconds."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What streamed of this reply does not count: it is asked again from the start."""
+
+    why: str
+
+
+Delta: TypeAlias = TextDelta | ReasoningDelta | OutputDelta | Waiting | Discarded

@@ -1,0 +1,165 @@
+"""What we ask of an interpreter and what we hear back: plain values, known to every floor above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+MIB = 1 << 20
+
+Ended: TypeAlias = Literal["done", "final_answer", "timeout", "memory", "exit", "signal"]
+Stream: TypeAlias = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Every bound of a run, with its default. Seconds are seconds, sizes are bytes."""
+
+    seconds: float = 30.0  # a cell; the clock of decision 3: wall time, but CPU time while a tool call is open
+    memory: int = 1024 * MIB
+    threads: int = 64
+    scratch: int = 256 * MIB
+    inodes: int = 10_000
+    output: int = MIB  # kept of each stream of a cell, the first and the last half
+    calls: int = 10_000  # tool calls of a cell
+    open_calls: int = 32  # tool calls of a session at once
+    tool_seconds: float = 300.0
+    grace: float = 1.0  # between an interrupt and a kill
+    steps: int = 20  # replies of the model in a task
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """What a cell may import: the base set (most of the standard library) or not, these names beside it, or all."""
+
+    names: tuple[str, ...] = ()  # top-level or dotted; submodules are included
+    base: bool = True
+    everything: bool = False
+
+
+ALL = Imports(everything=True)
+NONE = Imports(base=False)
+
+
+def only(*names: str) -> Imports:
+    """An import policy of exactly these modules, without the base set."""
+    return Imports(names, base=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a sandbox has to hold: the limits, whose packages are visible, and what will be imported."""
+
+    limits: Limits = field(default_factory=Limits)
+    python: str | None = None  # an interpreter or a virtual environment; None is the one that runs codeact
+    imports: Imports = field(default_factory=Imports)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model and the guest know it. `signature` is Python source, such as `(city: str, unit: str = 'C') -> dict`."""
+
+    name: str
+    signature: str
+    doc: str = ""
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a tool: `kind` as in `inspect.Parameter.kind.name`, `default` as source text, None where required."""
+
+    name: str
+    kind: Literal["POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "VAR_POSITIONAL", "KEYWORD_ONLY", "VAR_KEYWORD"]
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that code asked for: its key (decision 2), the cell it came from, and the asked arguments, by values."""
+
+    key: str
+    cell: int
+    tool: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call has no value: the class name and message of an exception that code can catch."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The answer to a call: a value, or a failure."""
+
+    value: Any = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """The exception that ended a cell; `traceback` is CPython's own text, trimmed to the cell's frames."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one stream of a cell carried: all of it, or its first and last part with a line that counts what was cut."""
+
+    text: str = ""
+    dropped: int = 0  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The value given to `final_answer`, boxed, so that an answer of None is still an answer."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a guest's process ended: by itself (`exit`), by a signal not ours, or because of a limit that we enforced."""
+
+    kind: Literal["exit", "signal", "memory", "killed"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The interpreter is lost, with all its variables: in words for the model."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a cell.
+
+    `value` is the bounded preview of a last expression (None when there is none or it is None), `repr` its repr cut at
+    64 KiB; `gone` says that the interpreter did not survive; `seconds` is wall time.
+    """
+
+    ended: Ended
+    stdout: Output = Output()
+    stderr: Output = Output()
+    value: str | None = None
+    repr: str | None = None
+    error: CellError | None = None
+    answer: Answer | None = None
+    gone: Gone | None = None
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell ran to its end, or to its answer."""
+        return self.error is None and self.gone is None

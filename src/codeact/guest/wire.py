@@ -1,0 +1,257 @@
+"""The words of host and guest, and their bytes. No I/O here: bytes in, words out.
+
+A frame is: length of the rest (4 bytes, big-endian), length of the header (4 bytes), the header (ASCII JSON, no NaN, no
+key twice), and the blobs end to end. The header is `{"w": word, "b": [length of each blob], ...fields}`. A word has
+exactly the fields of its class, each of exactly its type; anything else is a ProtocolError, which ends the guest's life
+and nothing more. Lengths are checked before anything is kept.
+
+    host                                     guest
+    Open      what the session is made of    Ready    it stands
+    Run       a cell                         Done     the cell is over
+    Returned  the answer to a call           Call     a tool, please
+    Bind, Fetch                              Bound, Fetched
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+from .values import Packed
+
+MAX_HEADER = 8 << 20
+MAX_FRAME = 64 << 20
+MAX_BLOBS = 4096
+MAX_NODES = 2_000_000  # of JSON in a header
+_LENGTHS = struct.Struct(">II")
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class ProtocolError(Exception):
+    """The other end said something that is not of the protocol; the message names the word and the field."""
+
+
+class TooLarge(ValueError):
+    """A word that does not fit into a frame; nothing was sent."""
+
+
+# fmt: off
+@dataclass(frozen=True)
+class Open:
+    """What the session is made of: `imports` {names, base, everything}, `tools` [{name, signature, doc, parameters}], `limits` {name: number}."""
+    imports: dict[str, Any]
+    tools: list[Any]
+    limits: dict[str, Any]
+
+@dataclass(frozen=True)
+class Run:
+    """A cell: `nonce` stands in every word about it, `seed` is hex, `source` is the packed str."""
+    cell: int
+    nonce: str
+    seed: str
+    source: Packed
+
+@dataclass(frozen=True)
+class Returned:
+    """The answer to call `id`: a value, or `failure` [type, message], where `type` is a name for an exception class."""
+    id: int
+    value: Packed | None
+    failure: list[Any] | None
+
+@dataclass(frozen=True)
+class Bind:
+    """Bind the names of the packed dict in the namespace."""
+    id: int
+    values: Packed
+
+@dataclass(frozen=True)
+class Fetch:
+    """What is the value of this name?"""
+    id: int
+    name: str
+
+@dataclass(frozen=True)
+class Ready:
+    """The guest stands: its Python version."""
+    python: str
+
+@dataclass(frozen=True)
+class Call:
+    """Code calls a tool: `arguments` is the packed list [positional list, keyword dict]. Ids count up from 1 in a session."""
+    nonce: str
+    id: int
+    tool: str
+    arguments: Packed
+
+@dataclass(frozen=True)
+class Done:
+    """The cell is over.
+
+    `ended` is done, final_answer or interrupted; `value` the preview and `repr` the repr of a last expression; `error`
+    [type, message, traceback]; `answer` the packed value of final_answer where `ended` says so; `notes` for the model.
+    """
+    nonce: str
+    ended: str
+    value: Packed | None
+    repr: Packed | None
+    error: list[Any] | None
+    answer: Packed | None
+    notes: list[Any]
+
+@dataclass(frozen=True)
+class Bound:
+    """The answer to Bind: `failure` is a message or None."""
+    id: int
+    failure: str | None
+
+@dataclass(frozen=True)
+class Fetched:
+    """The answer to Fetch: a value, or `failure` [type, message]."""
+    id: int
+    value: Packed | None
+    failure: list[Any] | None
+# fmt: on
+
+
+Word: TypeAlias = Any
+HOST_WORDS = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch)}
+GUEST_WORDS = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched)}
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "dict[str, Any]": (dict,),
+    "list[Any]": (list,),
+    "list[Any] | None": (list, type(None)),
+}
+_FIELDS: dict[type, list[tuple[str, str]]] = {
+    word: [(field.name, str(field.type)) for field in fields(word)] for word in (*HOST_WORDS.values(), *GUEST_WORDS.values())
+}
+_dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+
+
+def encode(word: Word) -> bytes:
+    """The frame of a word; raises TooLarge, with nothing sent, when it does not fit."""
+    header: dict[str, Any] = {"w": type(word).__name__, "b": []}
+    blobs: list[bytes] = []
+    for name, kind in _FIELDS[type(word)]:
+        value = getattr(word, name)
+        if isinstance(value, Packed):
+            header[name] = [value.tree, len(blobs), len(value.blobs)]
+            blobs.extend(value.blobs)
+        else:
+            header[name] = value
+    header["b"] = [len(blob) for blob in blobs]
+    text = _dumps(header).encode("ascii")
+    size = 4 + len(text) + sum(header["b"])
+    if len(text) > MAX_HEADER:
+        raise TooLarge(f"{len(text):,} bytes beside its long strings; at most {MAX_HEADER:,} fit into one message")
+    if size > MAX_FRAME or len(blobs) > MAX_BLOBS:
+        raise TooLarge(f"{size:,} bytes in {len(blobs):,} long strings; at most {MAX_FRAME:,} in {MAX_BLOBS:,} fit into one message")
+    return b"".join((_LENGTHS.pack(size, len(text)), text, *blobs))
+
+
+class Decoder:
+    """Bytes in any cut to words of one direction."""
+
+    def __init__(self, words: dict[str, type]) -> None:
+        self._words = words
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Word]:
+        """The words completed by these bytes; raises ProtocolError, after which the decoder is of no more use."""
+        buffer = self._buffer
+        buffer += data
+        words = []
+        start = 0
+        while len(buffer) - start >= 8:
+            size, header = _LENGTHS.unpack_from(buffer, start)
+            if size > MAX_FRAME or header > MAX_HEADER or header + 4 > size:
+                raise ProtocolError(f"a frame of {size} bytes with a header of {header}")
+            end = start + 4 + size
+            if len(buffer) < end:
+                break
+            body = start + 8
+            words.append(self._word(bytes(buffer[body : body + header]), bytes(buffer[body + header : end])))
+            start = end
+        del buffer[:start]
+        return words
+
+    def _word(self, header: bytes, rest: bytes) -> Word:
+        fields = parse(header)
+        if type(fields) is not dict:
+            raise ProtocolError("a header that is not an object")
+        kind = self._words.get(_pop(fields, "w", str))
+        if kind is None:
+            raise ProtocolError("a word that is not of this direction")
+        blobs = _cut(_pop(fields, "b", list), rest)
+        values = {}
+        for name, expected in _FIELDS[kind]:
+            if name not in fields:
+                raise ProtocolError(f"{kind.__name__} without {name}")
+            values[name] = _field(kind, name, expected, fields.pop(name), blobs)
+        if fields:
+            raise ProtocolError(f"{kind.__name__} with an unknown field {next(iter(fields))[:40]!r}")
+        return kind(**values)
+
+
+def parse(header: bytes) -> Any:
+    """JSON by the strict rules of a header; raises ProtocolError."""
+    if _commas(header) > MAX_NODES and _commas(_STRINGS.sub(b"", header)) > MAX_NODES:
+        raise ProtocolError("a header of too many items")
+    try:
+        return json.loads(header.decode("ascii"), object_pairs_hook=_object, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"a header that is not the JSON we speak: {str(error)[:100]}") from None
+
+
+def _commas(header: bytes) -> int:
+    return header.count(b",") + header.count(b"[") + header.count(b"{")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key twice")
+    return result
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def _pop(fields: dict[str, Any], name: str, kind: type) -> Any:
+    value = fields.pop(name, None)
+    if type(value) is not kind:
+        raise ProtocolError(f"a header whose {name!r} is not a {kind.__name__}")
+    return value
+
+
+def _cut(lengths: list[Any], rest: bytes) -> list[bytes]:
+    if len(lengths) > MAX_BLOBS or any(type(n) is not int or n < 0 for n in lengths) or sum(lengths) != len(rest):
+        raise ProtocolError("blobs whose lengths do not add up")
+    blobs = []
+    at = 0
+    for length in lengths:
+        blobs.append(rest[at : at + length])
+        at += length
+    return blobs
+
+
+def _field(kind: type, name: str, expected: str, value: Any, blobs: list[bytes]) -> Any:
+    if expected.startswith("Packed"):
+        if value is None and expected.endswith("None"):
+            return None
+        if type(value) is not list or len(value) != 3 or type(value[1]) is not int or type(value[2]) is not int:
+            raise ProtocolError(f"{kind.__name__}.{name} is not a packed value")
+        tree, first, count = value
+        if first < 0 or count < 0 or first + count > len(blobs):
+            raise ProtocolError(f"{kind.__name__}.{name} points past the blobs")
+        return Packed(tree, blobs[first : first + count])
+    if type(value) not in _TYPES[expected]:
+        raise ProtocolError(f"{kind.__name__}.{name} is not {expected}")
+    return value

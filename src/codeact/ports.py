@@ -1,0 +1,112 @@
+"""The seams: one Protocol each, small enough to fake in ten lines. The adapters live in the folder of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from .core.events import Delta, Entry, Event
+from .core.execution import Death, Policy, Stream, ToolSpec
+from .core.messages import Prompt, Reply
+
+Emit: TypeAlias = Callable[[Delta], None]
+Sink: TypeAlias = Callable[[Stream, bytes], None]
+Listener: TypeAlias = Callable[[Event | Delta], None]
+
+
+class Model(Protocol):
+    """Something that answers a prompt. Raises only `ModelError`; is safe to ask many times at once."""
+
+    @property
+    def name(self) -> str:
+        """The specification that names it, such as `openai:gpt-5`; never holds a key."""
+
+    async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
+        """The whole reply; what streams meanwhile goes to `emit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a guest uses at this moment: resident bytes, CPU seconds of all its threads, threads."""
+
+    memory: int
+    cpu: float
+    threads: int
+
+
+class Pipe(Protocol):
+    """A started guest. The channel carries the wire's bytes; the output was promised to the sink given at launch.
+
+    Before `receive` gives bytes, all output that the guest wrote before them has gone to the sink.
+    """
+
+    @property
+    def level(self) -> str:
+        """How strongly the guest is confined: `full`, `plain`, or the name of another wall."""
+
+    async def send(self, data: bytes) -> None:
+        """Hand over all of `data`; waits while the guest does not read. Raises OSError when the guest is gone."""
+
+    async def receive(self) -> bytes:
+        """The next bytes, at most 1 MiB; empty when the channel has ended."""
+
+    def interrupt(self) -> None:
+        """SIGINT to the guest's process."""
+
+    def kill(self) -> None:
+        """End the guest and all that it started, at once. Safe to repeat."""
+
+    async def ended(self) -> Death:
+        """Wait until the guest is gone and say how."""
+
+    def usage(self) -> Resources | None:
+        """What it uses now; None where that cannot be known or the guest is gone."""
+
+
+class Sandbox(Protocol):
+    """A wall with room for guests."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as on the command line."""
+
+    def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
+        """A fresh guest under this policy; leaving the context ends it. Raises `SandboxUnavailable`.
+
+        `sink(stream, data)` is called from any thread, never waits, and gets every byte the guest writes to its
+        descriptors 1 and 2.
+        """
+
+
+class Tool(Protocol):
+    """A function of the host that code may call by name."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Its name, signature and documentation."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Its own deadline; None takes the limit of the session."""
+
+    @property
+    def concurrency(self) -> int | None:
+        """How many of its calls may run at once in a session; None is bounded by the session alone."""
+
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name, validated and converted. Raises TypeError or ValueError naming the parameter."""
+
+    async def call(self, arguments: dict[str, Any]) -> Any:
+        """The value for these bound arguments. Whatever it raises becomes an exception in the cell."""
+
+
+class Journal(Protocol):
+    """What remembers a run."""
+
+    async def append(self, event: Event) -> Entry:
+        """Keep an event, as durable as it has to be, and say which place it got."""
+
+    def read(self, run: str) -> AsyncIterator[Entry]:
+        """The entries of a run, in order."""
