@@ -156,6 +156,7 @@ class Outcome:
     error: CellError | None = None
     answer: Answer | None = None
     gone: Gone | None = None
+    complete: int = 0  # top-level statements that ran to their end
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
 

@@ -91,10 +91,12 @@ class Done:
     """The cell is over.
 
     `ended` is done, final_answer or interrupted; `value` the preview and `repr` the repr of a last expression; `error`
-    [type, message, traceback]; `answer` the packed value of final_answer where `ended` says so; `notes` for the model.
+    [type, message, traceback]; `answer` the packed value of final_answer where `ended` says so; `complete` how many
+    top-level statements ran to their end; `notes` for the model.
     """
     nonce: str
     ended: str
+    complete: int
     value: Packed | None
     repr: Packed | None
     error: list[Any] | None
