@@ -1,1 +1,64 @@
-"""Code agents for Python."""
+"""Code agents for Python: the model acts by writing Python, in an interpreter that the kernel confines."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .agent import Agent as Agent
+    from .agent import RunResult as RunResult
+    from .agent import Session as Session
+    from .api import CodeAgent as CodeAgent
+    from .api import Interpreter as Interpreter
+    from .core.errors import CodeactError as CodeactError
+    from .core.errors import ModelError as ModelError
+    from .core.errors import NoAnswer as NoAnswer
+    from .core.errors import SandboxUnavailable as SandboxUnavailable
+    from .core.errors import ToolDefinitionError as ToolDefinitionError
+    from .core.errors import UsageError as UsageError
+    from .core.execution import ALL as ALL
+    from .core.execution import NONE as NONE
+    from .core.execution import Imports as Imports
+    from .core.execution import Limits as Limits
+    from .core.execution import Outcome as Outcome
+    from .core.execution import only as only
+    from .tools.function import Tool as Tool
+    from .tools.function import tool as tool
+
+_HOME = {
+    "ALL": "core.execution",
+    "Agent": "agent",
+    "CodeAgent": "api",
+    "CodeactError": "core.errors",
+    "Imports": "core.execution",
+    "Interpreter": "api",
+    "Limits": "core.execution",
+    "ModelError": "core.errors",
+    "NONE": "core.execution",
+    "NoAnswer": "core.errors",
+    "Outcome": "core.execution",
+    "RunResult": "agent",
+    "SandboxUnavailable": "core.errors",
+    "Session": "agent",
+    "Tool": "tools.function",
+    "ToolDefinitionError": "core.errors",
+    "UsageError": "core.errors",
+    "only": "core.execution",
+    "tool": "tools.function",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'codeact' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

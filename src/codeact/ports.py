@@ -66,7 +66,7 @@ class Pipe(Protocol):
 
 
 class Sandbox(Protocol):
-    """A wall with room for guests."""
+    """A wall with room for guests. What `launch` gives may be left in another task than it was entered."""
 
     @property
     def name(self) -> str:
@@ -96,17 +96,17 @@ class Tool(Protocol):
         """How many of its calls may run at once in a session; None is bounded by the session alone."""
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by parameter name, validated and converted. Raises TypeError or ValueError naming the parameter."""
+        """The arguments by parameter name, validated and converted; raises TypeError or ValueError, naming the parameter."""
 
     async def call(self, arguments: dict[str, Any]) -> Any:
         """The value for these bound arguments. Whatever it raises becomes an exception in the cell."""
 
 
 class Journal(Protocol):
-    """What remembers a run."""
+    """What remembers a run: a journal is one run's."""
 
     async def append(self, event: Event) -> Entry:
         """Keep an event, as durable as it has to be, and say which place it got."""
 
-    def read(self, run: str) -> AsyncIterator[Entry]:
-        """The entries of a run, in order."""
+    def read(self) -> AsyncIterator[Entry]:
+        """All of its entries, in order."""

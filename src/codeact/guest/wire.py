@@ -119,8 +119,8 @@ class Fetched:
 
 
 Word: TypeAlias = Any
-HOST_WORDS = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch)}
-GUEST_WORDS = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched)}
+HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch)}
+GUEST_WORDS: dict[str, type] = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched)}
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),

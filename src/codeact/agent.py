@@ -1,0 +1,335 @@
+"""An Agent is what a session is made of, and never changes. A Session is live: this is the one file that awaits
+everything and decides nothing.
+
+    record(event): the journal first, then the state, then the listeners. There is no other door for news.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+import anyio
+
+from .core.errors import ModelError, NoAnswer, UsageError
+from .core.events import (
+    CodeRan,
+    CodeStarted,
+    Delta,
+    Event,
+    InterpreterLost,
+    ModelAsked,
+    ModelFailed,
+    ModelReplied,
+    RunStarted,
+    SandboxReady,
+    StopReason,
+    TaskEnded,
+    TaskGiven,
+    TextDelta,
+)
+from .core.execution import Policy
+from .core.loop import Ask, Run, Stop, next_step
+from .core.messages import Usage
+from .core.prompt import prompt
+from .core.state import State, after
+from .door import Door
+from .guest import display
+from .interpreter import Interpreter
+from .journals.memory import MemoryJournal
+from .ports import Journal, Listener, Model, Sandbox, Tool
+from .tools.names import check_names
+
+_log = logging.getLogger("codeact")
+
+_DELTAS_KEPT = 1000  # for a slow reader of a stream; what comes beyond is dropped, events never are
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a task: `output` is the answer, and `str(result)` its text."""
+
+    run_id: str
+    stop_reason: StopReason
+    steps: int
+    usage: Usage
+    events: tuple[Event, ...] = field(repr=False)
+    error: str | None = None
+    error_type: str | None = None
+    answer: Any = None
+
+    @property
+    def output(self) -> Any:
+        """The value given to `final_answer`; raises NoAnswer when the task ended without one."""
+        if self.stop_reason != "final_answer":
+            raise NoAnswer(self.stop_reason, self.error or "")
+        return self.answer
+
+    def __str__(self) -> str:
+        if self.stop_reason != "final_answer":
+            return f"(no answer: {self.stop_reason})"
+        return str(self.answer)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A model, its tools, a sandbox and a policy: it may run many tasks at once."""
+
+    model: Model
+    tools: tuple[Tool, ...]
+    sandbox: Sandbox
+    policy: Policy = field(default_factory=Policy)
+    instructions: str = ""
+    listeners: tuple[Listener, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        check_names(self.tools)
+
+    def open(self, *, listeners: Sequence[Listener] = (), journal: Journal | None = None) -> Session:
+        """A session that is not entered yet."""
+        return Session(self, (*self.listeners, *listeners), journal)
+
+
+class Session:
+    """One conversation and one interpreter: variables live from task to task. One task at a time."""
+
+    def __init__(self, agent: Agent, listeners: Sequence[Listener] = (), journal: Journal | None = None) -> None:
+        self.run_id = secrets.token_hex(16)
+        self._agent = agent
+        self._limits = agent.policy.limits
+        self._listeners = list(listeners)
+        self._journal = journal or MemoryJournal(self.run_id)
+        self._events: list[Event] = []
+        self._state = State()
+        self._recording = anyio.Lock()
+        self._busy = False
+        self._stack = AsyncExitStack()
+        door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
+        self._door = door
+        self._interpreter = Interpreter(agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands)
+
+    async def __aenter__(self) -> Session:
+        async with AsyncExitStack() as stack:
+            await self.record(self._started())
+            await stack.enter_async_context(self._interpreter)
+            self._group = await stack.enter_async_context(anyio.create_task_group())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> bool | None:
+        self._group.cancel_scope.cancel()  # a stream that was left in the middle runs on until here
+        return await self._stack.__aexit__(*exc)
+
+    # -- what a user does --------------------------------------------------------------------------------------------
+
+    async def run(
+        self, task: str, *, variables: Mapping[str, Any] | None = None, max_steps: int | None = None
+    ) -> RunResult:
+        """Work on a task to its end. Raises ModelError when the model cannot be asked; the session stays usable."""
+        check_task(task)
+        if self._busy:
+            raise RuntimeError("a task is running in this session: await it first, or open another session")
+        self._busy = True
+        first = len(self._events)
+        try:
+            await self._work(task, dict(variables or {}), max_steps)
+        finally:
+            self._busy = False
+        return self._result(first)
+
+    async def stream(self, task: str, *, variables: Mapping[str, Any] | None = None) -> AsyncIterator[Event | Delta]:
+        """The same, event by event, with what passes meanwhile. Leaving the loop does not stop the task."""
+        cursor = _Cursor()
+        self._listeners.append(cursor.push)
+        outcome: list[BaseException] = []
+
+        async def work() -> None:
+            try:
+                await self.run(task, variables=variables)
+            except Exception as error:  # told to the reader of the stream, where it belongs
+                outcome.append(error)
+            finally:
+                self._listeners.remove(cursor.push)
+                cursor.close()
+
+        self._group.start_soon(work)
+        async with aclosing(cursor.read()) as items:
+            async for item in items:
+                yield item
+        if outcome:
+            raise outcome[0]
+
+    async def bind(self, **bindings: Any) -> None:
+        """Bind variables in the interpreter, by the table of values."""
+        await self._interpreter.bind(bindings)
+
+    async def fetch(self, name: str) -> Any:
+        """The value of a variable in the interpreter."""
+        return await self._interpreter.fetch(name)
+
+    @property
+    def result(self) -> RunResult:
+        """Where the last task stands, or how it ended, also when it raised."""
+        starts = [i for i, event in enumerate(self._events) if isinstance(event, TaskGiven)]
+        return self._result(starts[-1] if starts else 0)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All that happened so far."""
+        return tuple(self._events)
+
+    @property
+    def level(self) -> str:
+        """How strongly the interpreter is confined."""
+        return self._interpreter.level
+
+    # -- the one door for news ---------------------------------------------------------------------------------------
+
+    async def record(self, event: Event) -> None:
+        """Journal, state, listeners: in this order, whole, and one event at a time."""
+        with anyio.CancelScope(shield=True):
+            async with self._recording:
+                await self._journal.append(event)
+                self._events.append(event)
+                self._state = after(self._state, event)
+                self._tell(event)
+
+    def _tell(self, item: Event | Delta) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(item)
+            except Exception:  # somebody's screen must not end somebody's run
+                _log.exception("a listener failed at %s", type(item).__name__)
+
+    # -- the loop's driver -------------------------------------------------------------------------------------------
+
+    async def _work(self, task: str, variables: dict[str, Any], max_steps: int | None) -> None:
+        limits = self._limits if max_steps is None else replace(self._limits, steps=max_steps)
+        try:
+            if variables:
+                await self._interpreter.bind(variables)
+            shown = tuple((name, display.preview(value, limit=300)) for name, value in variables.items())
+            await self.record(TaskGiven(task, shown))
+            while True:
+                match next_step(self._state, limits):
+                    case Ask(step):
+                        await self._ask(step)
+                    case Run(cell, source):
+                        await self._run(cell, source)
+                    case Stop(reason, output, detail):
+                        await self.record(TaskEnded(reason, output, None, detail))
+                        return
+                    case other:
+                        assert_never(other)
+        except anyio.get_cancelled_exc_class():
+            await self.record(TaskEnded("cancelled"))
+            raise
+        except Exception as error:
+            await self.record(TaskEnded("error", None, type(error).__name__, str(error)))
+            raise
+
+    async def _ask(self, step: int) -> None:
+        heard: list[str] = []
+
+        def emit(delta: Delta) -> None:
+            if isinstance(delta, TextDelta):
+                heard.append(delta.text)
+            self._tell(delta)
+
+        await self.record(ModelAsked(step))
+        try:
+            reply = await self._agent.model.ask(prompt(self._state), emit)
+        except ModelError as error:
+            await self.record(ModelFailed(type(error).__name__, str(error), "".join(heard)))
+            raise
+        await self.record(ModelReplied(reply))
+
+    async def _run(self, cell: int, source: str) -> None:
+        seed = secrets.token_bytes(16)
+        await self.record(CodeStarted(cell, source, seed))
+        outcome = await self._interpreter.run(cell, source, seed, self._door, self._tell)
+        await self.record(CodeRan(cell, outcome))
+        if outcome.gone is not None:
+            await self.record(InterpreterLost(outcome.gone))
+
+    async def _stands(self, level: str, python: str) -> None:
+        await self.record(SandboxReady(level, python))
+
+    def _started(self) -> RunStarted:
+        agent, policy = self._agent, self._agent.policy
+        return RunStarted(
+            model=agent.model.name,
+            sandbox=agent.sandbox.name,
+            tools=tuple(tool.spec for tool in agent.tools),
+            imports=policy.imports,
+            limits=policy.limits,
+            instructions=agent.instructions,
+            python=policy.python,
+        )
+
+    def _result(self, first: int) -> RunResult:
+        state, ended = self._state, self._state.ended
+        return RunResult(
+            run_id=self.run_id,
+            stop_reason=ended.stop_reason if ended else "cancelled",
+            steps=state.step,
+            usage=state.usage,
+            events=tuple(self._events[first:]),
+            error=ended.error if ended else None,
+            error_type=ended.error_type if ended else None,
+            answer=ended.output if ended else None,
+        )
+
+
+class _Cursor:
+    """A reader's place in what happens: events wait for it as long as they must, deltas only up to a number."""
+
+    def __init__(self) -> None:
+        self._items: deque[Event | Delta] = deque()
+        self._deltas = 0
+        self._more = anyio.Event()
+        self._closed = False
+
+    def push(self, item: Event | Delta) -> None:
+        """The listener's side."""
+        if isinstance(item, Delta):
+            if self._deltas >= _DELTAS_KEPT:
+                return
+            self._deltas += 1
+        self._items.append(item)
+        self._more.set()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._closed = True
+        self._more.set()
+
+    async def read(self) -> AsyncIterator[Event | Delta]:
+        """The reader's side."""
+        while self._items or not self._closed:
+            if not self._items:
+                self._more = anyio.Event()
+                await self._more.wait()
+                continue
+            item = self._items.popleft()
+            if isinstance(item, Delta):
+                self._deltas -= 1
+            yield item
+
+
+def check_task(task: object) -> None:
+    """Refuse what cannot be a task, before it costs anything."""
+    if not isinstance(task, str):
+        raise TypeError(f"a task is a str, not {type(task).__name__}")
+    if not task.strip():
+        raise UsageError("the task is empty: say what is to be done")
+    if len(task) > 1_000_000:
+        raise UsageError(
+            f"the task has {len(task):,} characters, at most 1,000,000 fit: give long data as a variable instead"
+        )

@@ -1,0 +1,448 @@
+"""The host's end of the wire: one guest's whole life over any pipe, one cell at a time.
+
+Nothing a guest says can raise out of here: what is not of the protocol, or does not end in time, ends the guest, and
+the outcome says so. The cell's clock is kept here (wall time while none of its calls is open, the guest's CPU time
+while one is), and so is the watch on its memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import anyio
+
+from .capture import Capture
+from .core.events import OutputDelta
+from .core.execution import Answer, CellError, Death, Ended, Failure, Gone, Imports, Limits, Outcome, ToolSpec
+from .guest import values, wire
+from .ports import Emit, Pipe
+
+Reason: TypeAlias = Literal["timeout", "memory", "interrupt"]
+
+_START_SECONDS = 60.0
+_LOOK_SECONDS = 0.01  # between two looks at the clock, the memory and the output
+_SOFT = 0.9  # of the memory limit: there the cell is interrupted, at the limit the guest is killed
+_INTERRUPTS = 3  # within the grace: code that waits for its own threads on the way out needs a second one
+_INTERRUPTED = Failure("Interrupted", "the cell was stopped while it waited for this call")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call as it came from a cell; `arguments` is the packed list [positional list, keyword dict]."""
+
+    cell: int
+    tool: str
+    arguments: values.Packed
+
+
+Door: TypeAlias = Callable[[Asked], Awaitable[values.Packed | Failure]]
+
+
+class Lost(Exception):
+    """The guest is gone, or had to be ended."""
+
+    def __init__(self, ended: Ended, why: str) -> None:
+        super().__init__(why)
+        self.ended = ended
+        self.why = why
+
+
+@dataclass
+class _Job:
+    """The cell that runs now."""
+
+    cell: int
+    nonce: str
+    door: Door
+    emit: Emit
+    slots: anyio.Semaphore
+    soft: float
+    spent: float = 0.0  # seconds of the cell's own clock
+    looked: float = 0.0
+    cpu: float = 0.0
+    calls: int = 0
+    open: dict[int, anyio.CancelScope] = field(default_factory=dict)
+    reason: Reason | None = None  # why it was interrupted, at `stopping`
+    stopping: float = 0.0
+    interrupts: int = 0
+    killed: bool = False
+    over: bool = False
+    broken: Exception | None = None
+
+
+class Conversation:
+    """One guest, from its first word to its end."""
+
+    def __init__(self, pipe: Pipe, capture: Capture, limits: Limits) -> None:
+        self._pipe = pipe
+        self._capture = capture
+        self._limits = limits
+        self._decoder = wire.Decoder(wire.GUEST_WORDS)
+        self._words: deque[wire.Word] = deque()
+        self._sending = anyio.Lock()
+        self._job: _Job | None = None
+        self._last_call = 0
+        self._last_question = 0
+        self._tools: frozenset[str] = frozenset()
+        self.lost: Lost | None = None
+        self.python = ""
+
+    async def open(self, tools: Sequence[ToolSpec], imports: Imports) -> None:
+        """Tell the guest what the session is made of; raises Lost when it does not come up."""
+        self._tools = frozenset(spec.name for spec in tools)
+        specs = [_plain(spec) for spec in tools]
+        try:
+            with anyio.fail_after(_START_SECONDS):
+                await self._send(wire.Open(_plain(imports), specs, _plain(self._limits)))
+                ready = await self._next()
+                if not isinstance(ready, wire.Ready):
+                    raise wire.ProtocolError(f"{type(ready).__name__} in place of Ready")
+        except TimeoutError:
+            raise self._end("timeout", f"it did not start within {_START_SECONDS:.0f} s") from None
+        except wire.ProtocolError as error:
+            raise self._end("signal", f"it broke the protocol: {error}") from None
+        self.python = ready.python[:40]
+
+    async def bind(self, bindings: dict[str, Any]) -> None:
+        """Bind names in the namespace; raises values.Refused for what does not cross, Lost when the guest is gone."""
+        packed = values.encode(bindings)
+        answer = await self._question(wire.Bind(self._number(), packed), wire.Bound)
+        if answer.failure is not None:
+            raise values.Refused(answer.failure)
+
+    async def fetch(self, name: str) -> Any:
+        """The value of a name; raises NameError or values.Refused, Lost when the guest is gone."""
+        answer = await self._question(wire.Fetch(self._number(), name), wire.Fetched)
+        if answer.failure is None and answer.value is not None:
+            try:
+                return values.decode(answer.value)
+            except values.Refused as error:
+                raise self._end("signal", f"it broke the protocol: {error}") from None
+        kind, message = (*map(str, answer.failure or ()), "", "")[:2]
+        raise (NameError if kind == "NameError" else values.Refused)(message)
+
+    async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
+        """Run one cell. Cancelling it interrupts the cell; a guest that does not come out within the grace is ended."""
+        usage = self._pipe.usage()
+        soft = self._limits.memory * _SOFT
+        job = _Job(
+            cell,
+            secrets.token_hex(8),
+            door,
+            emit,
+            anyio.Semaphore(self._limits.open_calls),
+            soft=soft if usage is None or usage.memory < soft else float("inf"),  # it fires on the way up only
+            looked=time.monotonic(),
+            cpu=usage.cpu if usage else 0.0,
+        )
+        started = job.looked
+        self._capture.begin()
+        self._job = job
+        heard: wire.Done | Lost | None = None
+        over = anyio.Event()
+
+        async def converse() -> None:
+            nonlocal heard
+            with anyio.CancelScope(shield=True):  # a frame cut in the middle would end the guest
+                heard = await self._converse(job, source, seed)
+                over.set()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(converse)
+                try:
+                    await over.wait()
+                except anyio.get_cancelled_exc_class():
+                    self._interrupt(job, "interrupt")
+                    raise
+        finally:
+            self._job = None
+            self._show(job)
+            stdout, stderr = self._capture.end()
+        if job.broken is not None:
+            raise job.broken
+        assert heard is not None
+        outcome = self._epitaph(job, heard) if isinstance(heard, Lost) else self._told(job, heard)
+        return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, seconds=time.monotonic() - started)
+
+    def interrupt(self) -> None:
+        """Stop the cell that runs now, keeping its variables if it comes out within the grace."""
+        if self._job is not None:
+            self._interrupt(self._job, "interrupt")
+
+    # -- a cell ------------------------------------------------------------------------------------------------------
+
+    async def _converse(self, job: _Job, source: str, seed: bytes) -> wire.Done | Lost:
+        try:
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(self._watch, job)
+                try:
+                    async with anyio.create_task_group() as calls:
+                        word = wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source))
+                        await self._send(word)
+                        done = await self._listen(job, calls.start_soon)
+                        job.over, job.stopping = True, time.monotonic()
+                        for scope in job.open.values():  # of threads that outlive their cell
+                            scope.cancel()
+                finally:
+                    watching.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            lost, others = group.split(Lost)
+            if others is not None:
+                raise
+            assert lost is not None
+            return _first(lost)
+        return done
+
+    async def _listen(self, job: _Job, spawn: Callable[..., object]) -> wire.Done:
+        try:
+            while True:
+                word = await self._next()
+                if not isinstance(word, wire.Call | wire.Done) or word.nonce != job.nonce:
+                    raise wire.ProtocolError(f"{type(word).__name__} out of its place")
+                if isinstance(word, wire.Done):
+                    _check(word)
+                    return word
+                if word.id <= self._last_call:
+                    raise wire.ProtocolError("a call's id twice")
+                self._last_call = word.id
+                job.calls += 1
+                await job.slots.acquire()
+                scope = job.open[word.id] = anyio.CancelScope()
+                if job.reason is not None:
+                    scope.cancel()
+                spawn(self._answer, job, word, scope)
+        except wire.ProtocolError as error:
+            raise self._end("signal", f"it broke the protocol: {error}") from None
+
+    async def _answer(self, job: _Job, call: wire.Call, scope: anyio.CancelScope) -> None:
+        answer: values.Packed | Failure = _INTERRUPTED
+        try:
+            if call.tool not in self._tools:
+                answer = Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
+            elif job.calls > self._limits.calls:
+                limit = f"{self._limits.calls:,} tool calls are the most that one cell may make"
+                answer = Failure("RuntimeError", f"{limit}; do the rest in the next cell")
+            else:
+                with scope:
+                    answer = await job.door(Asked(job.cell, call.tool, call.arguments))
+        except Exception as error:  # ours, such as a journal that cannot write: the run must end, not the cell go on
+            job.broken = error
+            self._interrupt(job, "interrupt")
+        finally:
+            del job.open[call.id]
+            job.slots.release()
+        try:
+            await self._send(_returned(call.id, answer))
+        except wire.TooLarge as error:
+            await self._send(_returned(call.id, Failure("ValueError", f"the result of {call.tool}(): {error}")))
+
+    # -- its limits --------------------------------------------------------------------------------------------------
+
+    async def _watch(self, job: _Job) -> None:
+        while True:
+            await anyio.sleep(_LOOK_SECONDS)
+            self._look(job, time.monotonic())
+            self._show(job)
+
+    def _look(self, job: _Job, now: float) -> None:
+        if job.over:
+            if now - job.stopping > self._limits.grace:
+                self._end("signal", "it did not take the answers to its calls")
+            return
+        usage = self._pipe.usage()
+        passed, job.looked = now - job.looked, now
+        if usage is not None:
+            burnt, job.cpu = usage.cpu - job.cpu, usage.cpu
+            job.spent += min(burnt, passed) if job.open else passed
+            if usage.memory > self._limits.memory:
+                self._kill(job, "memory")
+            elif usage.memory > job.soft:
+                self._interrupt(job, "memory")
+        elif not job.open:
+            job.spent += passed
+        if job.spent > self._limits.seconds:
+            self._interrupt(job, "timeout")
+        if job.reason is not None:
+            grace = self._limits.grace
+            if now - job.stopping > grace:
+                self._kill(job, job.reason)
+            elif now - job.stopping > grace * job.interrupts / _INTERRUPTS:
+                job.interrupts += 1
+                self._pipe.interrupt()
+
+    def _interrupt(self, job: _Job, reason: Reason) -> None:
+        if job.reason is None:
+            job.reason = reason
+            job.stopping = time.monotonic()
+            job.interrupts = 1
+            self._pipe.interrupt()
+            for scope in job.open.values():
+                scope.cancel()
+
+    def _kill(self, job: _Job, reason: Reason) -> None:
+        if not job.killed:
+            job.reason, job.killed = reason, True
+            self._pipe.kill()
+
+    def _show(self, job: _Job) -> None:
+        for stream, text in self._capture.fresh():
+            job.emit(OutputDelta(stream, text))
+
+    # -- what came of it ---------------------------------------------------------------------------------------------
+
+    def _told(self, job: _Job, done: wire.Done) -> Outcome:
+        error = CellError(*map(str, done.error)) if done.error else None
+        answer = None if done.answer is None or error is not None else Answer(values.decode(done.answer))
+        ended: Ended = "done" if answer is None else "final_answer"
+        if answer is None and (done.ended == "interrupted" or job.reason is not None):
+            ended, kind, message = self._stopped(job, "was interrupted")
+            error = CellError(kind, message, _retold(error, kind, message))
+        return Outcome(
+            ended,
+            value=None if done.value is None else str(values.decode(done.value)),
+            repr=None if done.repr is None else str(values.decode(done.repr)),
+            error=error,
+            answer=answer,
+            complete=done.complete,
+            notes=tuple(map(str, done.notes)),
+        )
+
+    def _epitaph(self, job: _Job, lost: Lost) -> Outcome:
+        ended, kind, message = lost.ended, "SandboxDied", lost.why
+        if job.killed:
+            ended, kind, message = self._stopped(job, "did not stop when interrupted, and was killed")
+            ended = "signal" if ended == "done" else ended
+        elif ended == "memory":
+            kind = "CellMemory"
+        return Outcome(ended, error=CellError(kind, message, f"{kind}: {message}"), gone=Gone(message))
+
+    def _stopped(self, job: _Job, how: str) -> tuple[Ended, str, str]:
+        match job.reason:
+            case "timeout":
+                return "timeout", "CellTimeout", f"the cell ran longer than its {self._limits.seconds:g} s and {how}"
+            case "memory":
+                how = "was killed" if job.killed else how
+                limit = f"{self._limits.memory / (1 << 20):,.0f} MiB"
+                return "memory", "CellMemory", f"the cell used more than its {limit} of memory and {how}"
+            case "interrupt" | None:
+                return "done", "KeyboardInterrupt", f"the cell {how}"
+
+    # -- the pipe ----------------------------------------------------------------------------------------------------
+
+    async def _send(self, word: wire.Word) -> None:
+        frame = wire.encode(word)
+        async with self._sending:
+            try:
+                await self._pipe.send(frame)
+            except OSError:
+                raise await self._died() from None
+
+    async def _next(self) -> wire.Word:
+        while not self._words:
+            data = await self._pipe.receive()
+            if not data:
+                raise await self._died()
+            self._words.extend(self._decoder.feed(data))
+        return self._words.popleft()
+
+    async def _died(self) -> Lost:
+        """The channel has ended: how did the guest?"""
+        if self.lost is None:
+            death: Death | None = None
+            with anyio.move_on_after(2):
+                death = await self._pipe.ended()
+            if death is None:  # it closed its channel and lives on
+                self._pipe.kill()
+                death = Death("exit", "it closed its channel")
+            self.lost = Lost(*_obituary(death))
+        return self.lost
+
+    def _end(self, ended: Ended, why: str) -> Lost:
+        self._pipe.kill()
+        self.lost = Lost(ended, why)
+        return self.lost
+
+    def _number(self) -> int:
+        self._last_question += 1
+        return self._last_question
+
+    async def _question(self, word: wire.Bind | wire.Fetch, kind: type) -> Any:
+        if self.lost is not None:
+            raise self.lost
+        answered = False
+        try:
+            with anyio.fail_after(self._limits.seconds):
+                await self._send(word)
+                answer: Any = await self._next()
+            answered = True
+        except TimeoutError:
+            raise self._end("timeout", f"it did not answer within {self._limits.seconds:g} s") from None
+        except wire.ProtocolError as error:
+            raise self._end("signal", f"it broke the protocol: {error}") from None
+        finally:
+            if not answered and self.lost is None:  # cancelled half-way: nobody knows where the stream stands
+                self._end("signal", "it was cut off in the middle of a transfer")
+        if type(answer) is not kind or answer.id != word.id:
+            raise self._end("signal", f"it broke the protocol: {type(answer).__name__} out of its place")
+        return answer
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return dataclasses.asdict(value)
+
+
+def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:
+    if isinstance(answer, Failure):
+        return wire.Returned(number, None, [answer.type, answer.message])
+    return wire.Returned(number, answer, None)
+
+
+def _check(done: wire.Done) -> None:
+    """What the types of the fields do not say; raises ProtocolError."""
+    if done.ended not in ("done", "final_answer", "interrupted"):
+        raise wire.ProtocolError("Done.ended is none of its words")
+    if done.error is not None and (len(done.error) != 3 or not all(type(part) is str for part in done.error)):
+        raise wire.ProtocolError("Done.error is not three strings")
+    if not all(type(note) is str for note in done.notes) or len(done.notes) > 100:
+        raise wire.ProtocolError("Done.notes are not a few strings")
+    try:
+        texts = [values.decode(packed) for packed in (done.value, done.repr) if packed is not None]
+        if done.answer is not None:
+            values.decode(done.answer)
+    except values.Refused as error:
+        raise wire.ProtocolError(str(error)) from None
+    if not all(type(text) is str for text in texts):
+        raise wire.ProtocolError("Done.value or Done.repr is not a string")
+
+
+def _retold(error: CellError | None, kind: str, message: str) -> str:
+    """The guest's traceback, its last line put in our words: only the host knows why it interrupted."""
+    lines = error.traceback.rstrip("\n").split("\n") if error is not None else [""]
+    return "\n".join([*lines[:-1], f"{kind}: {message}"])
+
+
+def _obituary(death: Death) -> tuple[Ended, str]:
+    match death.kind:
+        case "exit":
+            return "exit", f"the interpreter left by itself ({death.detail})"
+        case "signal":
+            return "signal", f"the interpreter was ended by {death.detail}"
+        case "memory":
+            return "memory", f"the interpreter ran out of memory ({death.detail})"
+        case "killed":
+            return "signal", "the interpreter was killed"
+
+
+def _first(group: BaseExceptionGroup[Lost]) -> Lost:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Lost)
+    return error

@@ -1,0 +1,160 @@
+"""Where a session stands: a function of its events, and nothing else.
+
+`after` keeps the rendered messages, append-only, so that a step costs the same whether it is the tenth or the
+thousandth, and what the model saw yesterday is byte for byte the start of what it sees today.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from . import actions, observations
+from .events import (
+    CodeRan,
+    CodeStarted,
+    Event,
+    InterpreterLost,
+    ModelAsked,
+    ModelFailed,
+    ModelReplied,
+    Noted,
+    RunStarted,
+    SandboxReady,
+    TaskEnded,
+    TaskGiven,
+    ToolCalled,
+    ToolReturned,
+)
+from .execution import Answer, Outcome
+from .messages import NO_USAGE, Message, Usage, say
+from .system import system_prompt
+
+Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
+
+RECENT = 10  # cells that are remembered to notice a loop
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a session knows of itself."""
+
+    started: RunStarted = RunStarted("", "")
+    system: str = ""
+    messages: tuple[Message, ...] = ()
+    step: int = 0  # replies of this task
+    usage: Usage = NO_USAGE  # of this task
+    cell: int = 0  # the last one started; they count through the session
+    code: actions.Code | None = None  # found in the last reply, not yet started
+    running: CodeStarted | None = None
+    idle: int = 0  # replies in a row that held nothing to run
+    refusal: str | None = None
+    answer: Answer | None = None
+    ended: TaskEnded | None = None
+    alive: tuple[int, ...] = ()  # the cells whose effects are in the namespace
+    recent: tuple[Fingerprint, ...] = ()
+    news: str = ""  # for the next observation
+
+
+def after(state: State, event: Event) -> State:
+    """The state once this has happened."""
+    match event:
+        case RunStarted():
+            system = system_prompt(event.tools, event.imports, event.limits, event.instructions)
+            return replace(state, started=event, system=system)
+        case TaskGiven():
+            fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
+            return _told(replace(fresh, code=None), observations.task(event.task, event.variables))
+        case ModelAsked():
+            return replace(state, step=event.step)
+        case ModelReplied():
+            return _replied(state, event)
+        case CodeStarted():
+            return replace(state, code=None, cell=event.cell, running=event)
+        case CodeRan():
+            return _ran(state, event)
+        case InterpreterLost():
+            return replace(state, alive=())
+        case Noted():
+            return replace(state, news=event.text)
+        case TaskEnded():
+            return replace(state, ended=event, running=None)
+        case SandboxReady() | ModelFailed() | ToolCalled() | ToolReturned():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _told(state: State, text: str) -> State:
+    """The next thing that the user's side says."""
+    return replace(state, messages=(*state.messages, say("user", text)), news="")
+
+
+def _replied(state: State, event: ModelReplied) -> State:
+    reply = event.reply
+    action = actions.parse(reply.text, finish=reply.finish)
+    state = replace(
+        state,
+        messages=(*state.messages, say("assistant", action.said or "(nothing)")),
+        usage=state.usage + reply.usage,
+    )
+    if reply.finish == "content_filter":
+        return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
+    match action:
+        case actions.Code():
+            return replace(state, code=action, idle=0)
+        case actions.Nothing():
+            state = replace(state, idle=state.idle + 1)
+            return _told(state, observations.after_nothing(action) + _budget(state))
+        case _:
+            assert_never(action)
+
+
+def _ran(state: State, event: CodeRan) -> State:
+    outcome, running = event.outcome, state.running
+    recent = (*state.recent, (running.source if running else "", _essence(outcome)))[-RECENT:]
+    state = replace(
+        state,
+        running=None,
+        answer=outcome.answer or state.answer,
+        alive=state.alive if outcome.gone else (*state.alive, event.cell),
+        recent=recent,
+    )
+    text = observations.after_cell(
+        event.cell,
+        outcome,
+        limits=state.started.limits,
+        delimiter=running.seed.hex()[:8] if running else "",
+        repeated=repeats(recent),
+    )
+    return _told(state, text + (f"\n{state.news}" if state.news else "") + _budget(state))
+
+
+def _budget(state: State) -> str:
+    left = state.started.limits.steps - state.step
+    note = observations.steps_left(left) if state.answer is None else ""
+    return f"\n{note}" if note else ""
+
+
+def _essence(outcome: Outcome) -> str:
+    """What tells one end from another, without its time."""
+    error = f"{outcome.error.type}: {outcome.error.message}" if outcome.error else ""
+    return "\0".join((outcome.ended, outcome.stdout.text, outcome.stderr.text, outcome.value or "", error))
+
+
+def repeats(recent: tuple[Fingerprint, ...]) -> int:
+    """How often the end of this repeats itself: the same cell, or two cells in turn, with the same outcome.
+
+    >>> repeats((("a", ""), ("b", ""), ("b", ""), ("b", "")))
+    3
+    """
+    best = 1
+    for period in (1, 2):
+        count = 1
+        unit = recent[-period:]
+        while len(unit) == period and recent[len(recent) - period * (count + 1) : len(recent) - period * count] == unit:
+            count += 1
+        best = max(best, count)
+    return best
+
+

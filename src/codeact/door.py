@@ -1,0 +1,126 @@
+"""The one door for tool calls: validate, record, run, record, answer. Whoever asks, asks here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+
+from .conversation import Asked
+from .core.errors import nearest
+from .core.events import Event, ToolCalled, ToolReturned
+from .core.execution import Failure, Limits, Returned, ToolSpec
+from .guest import values
+from .ports import Tool
+from .tools.failure import failure_of
+
+Record = Callable[[Event], Awaitable[None]]
+
+_STOPPED = Failure("Interrupted", "the call was stopped; whether it took effect is not known")
+
+
+async def _forget(event: Event) -> None:
+    return None
+
+
+class Door:
+    """Answers the calls of one session. An exception that leaves here is ours, never a tool's."""
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        limits: Limits,
+        *,
+        run: str = "",
+        record: Record = _forget,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._limits = limits
+        self._run = run
+        self._record = record
+        self._secrets = tuple(secrets)
+        self._turns = {
+            name: anyio.Semaphore(tool.concurrency) for name, tool in self._tools.items() if tool.concurrency
+        }
+        self._seen: Counter[tuple[int, str]] = Counter()
+
+    async def __call__(self, asked: Asked) -> values.Packed | Failure:
+        """The packed value of a call, or why there is none."""
+        tool = self._tools.get(asked.tool)
+        if tool is None:
+            return Failure("NameError", f"there is no tool named {asked.tool!r}{nearest(asked.tool, self._tools)}")
+        try:
+            args, kwargs = _arguments(asked.arguments)
+            arguments = tool.bind(args, kwargs)
+            shown = named(tool.spec, *_arguments(asked.arguments))  # its own copy: the tool may change what it was given
+        except values.Refused as error:
+            return Failure("TypeError", f"{asked.tool}(): {error}")
+        except (TypeError, ValueError) as error:
+            return failure_of(error, self._secrets)
+        key = self._key(asked)
+        await self._record(ToolCalled(key, asked.cell, asked.tool, shown))
+        answer: values.Packed | Failure = _STOPPED
+        try:
+            answer = await self._run_tool(tool, arguments)
+        finally:
+            with anyio.CancelScope(shield=True):
+                failure = answer if isinstance(answer, Failure) else None
+                value = None if isinstance(answer, Failure) else values.decode(answer)
+                await self._record(ToolReturned(key, Returned(value, failure)))
+        return answer
+
+    async def _run_tool(self, tool: Tool, arguments: dict[str, Any]) -> values.Packed | Failure:
+        name = tool.spec.name
+        seconds = tool.seconds or self._limits.tool_seconds
+        turn = self._turns.get(name)
+        try:
+            if turn is not None:
+                await turn.acquire()
+            try:
+                with anyio.move_on_after(seconds) as late:
+                    value = await tool.call(arguments)
+            finally:
+                if turn is not None:
+                    turn.release()
+        except Exception as error:
+            return failure_of(error, self._secrets)
+        if late.cancelled_caught:
+            return Failure("TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect")
+        try:
+            return values.encode(value)
+        except values.Refused as error:
+            return Failure("ToolResultError", f"the result of {name}() cannot be given to the code: {error}")
+
+    def _key(self, asked: Asked) -> str:
+        """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""
+        tree = json.dumps(asked.arguments.tree, sort_keys=True)
+        blobs = [hashlib.sha256(blob).hexdigest() for blob in asked.arguments.blobs]
+        content = json.dumps([self._run, asked.cell, asked.tool, tree, blobs])
+        place = (asked.cell, hashlib.sha256(content.encode()).hexdigest())
+        self._seen[place] += 1
+        return hashlib.sha256(f"{place[1]} {self._seen[place]}".encode()).hexdigest()[:32]
+
+
+def _arguments(packed: values.Packed) -> tuple[list[Any], dict[str, Any]]:
+    """What a call's packed arguments hold; raises values.Refused for anything but a list of positionals and keywords."""
+    decoded = values.decode(packed)
+    match decoded:
+        case [list() as args, dict() as kwargs] if all(type(name) is str for name in kwargs):
+            return args, kwargs
+        case _:
+            raise values.Refused("$: not a list of arguments and a dict of keywords")
+
+
+def named(spec: ToolSpec, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The asked arguments by the names of their parameters, for people to read."""
+    positional = [p for p in spec.parameters if p.kind in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
+    rest = [p.name for p in spec.parameters if p.kind == "VAR_POSITIONAL"]
+    shown = {parameter.name: value for parameter, value in zip(positional, args, strict=False)}
+    if rest and len(args) > len(positional):
+        shown[rest[0]] = list(args[len(positional) :])
+    return {**shown, **kwargs}

@@ -1,0 +1,95 @@
+"""A stateful interpreter behind a wall: started, kept, and replaced when it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+
+from .capture import Capture
+from .conversation import Conversation, Door, Lost
+from .core.errors import SandboxUnavailable
+from .core.execution import Outcome, Policy, ToolSpec
+from .ports import Emit, Sandbox
+
+Started = Callable[[str, str], Awaitable[None]]
+
+
+async def _nobody(level: str, python: str) -> None:
+    return None
+
+
+class Interpreter:
+    """The one namespace of a session. Cells run one at a time; after a death the next one gets a fresh guest.
+
+    `started(level, python)` is awaited whenever a fresh guest stands.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, policy: Policy, tools: Sequence[ToolSpec] = (), started: Started = _nobody
+    ) -> None:
+        self._sandbox = sandbox
+        self._policy = policy
+        self._tools = tuple(tools)
+        self._started = started
+        self._stack = AsyncExitStack()
+        self._turn = anyio.Lock()
+        self._guest: Conversation | None = None
+        self._bindings: dict[str, Any] = {}
+        self.level = ""
+        self.python = ""
+
+    async def __aenter__(self) -> Interpreter:
+        await self._alive()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._stack.aclose()
+
+    async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
+        """Run a cell; `gone` in its outcome says that the variables are lost. Cancelling interrupts the cell."""
+        async with self._turn:
+            return await (await self._alive()).run(cell, source, seed, door, emit)
+
+    async def bind(self, bindings: dict[str, Any]) -> None:
+        """Bind names, now and again in every guest that replaces this one."""
+        async with self._turn:
+            await (await self._alive()).bind(bindings)
+            self._bindings.update(bindings)
+
+    async def fetch(self, name: str) -> Any:
+        """The value of a name."""
+        async with self._turn:
+            return await (await self._alive()).fetch(name)
+
+    def interrupt(self) -> None:
+        """Stop the cell that runs now."""
+        if self._guest is not None:
+            self._guest.interrupt()
+
+    async def _alive(self) -> Conversation:
+        if self._guest is None or self._guest.lost is not None:
+            await self._stack.aclose()
+            self._guest = await self._launch()
+        return self._guest
+
+    async def _launch(self) -> Conversation:
+        capture = Capture(self._policy.limits.output)
+        async with AsyncExitStack() as stack:
+            pipe = await stack.enter_async_context(self._sandbox.launch(self._policy, capture.write))
+            guest = Conversation(pipe, capture, self._policy.limits)
+            try:
+                await guest.open(self._tools, self._policy.imports)
+            except Lost as lost:
+                raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
+            self.level, self.python = pipe.level, guest.python
+            await self._started(self.level, self.python)
+            if self._bindings:
+                await guest.bind(self._bindings)
+            self._stack = stack.pop_all()
+        return guest
+
+
