@@ -1,0 +1,170 @@
+"""A reply becomes an action: the code to run, or nothing, with the reason.
+
+Blocks tagged python, py or python3 are one cell, up to the first line that opens another speaker's turn. Blocks without
+a tag count only when none is tagged and they compile. Thinking is never code. A reply that did not end by itself never
+runs. Reading goes through `Reader`, the same that consoles draw from while the reply streams.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from .fences import Block, Found, Piece, Reader
+from .marks import BARE, PYTHON, TOOL_CALL
+from .messages import Finish, Reply
+from .source import LOOK, compiles
+
+__all__ = ["Action", "Code", "Nothing", "Piece", "Reader", "Why", "parse", "read"]
+
+Why: TypeAlias = Literal[
+    "empty",  # nothing was said, or the block is empty
+    "prose",  # words, no block
+    "thinking",  # only thinking; `detail` is "unclosed" where it never ended
+    "language",  # blocks of other languages; `detail` names their tags
+    "untagged",  # a block without a tag that is not Python
+    "unclosed",  # the last block was never closed, and is not whole
+    "incomplete",  # cut off by the length limit, or the stream broke
+    "refused",  # withheld by the provider's filter
+    "tool_call",  # a tool call in another form than code; `detail` is how it began
+    "turn",  # another speaker's turn was made up before any code; `detail` is how it began
+    "character",  # the code holds what no Python source may; `detail` says what and where
+]
+
+_IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A cell to run; `notes` tell the model what of its reply was not."""
+
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """There is nothing to run, and this is why."""
+
+    kind: Why
+    detail: str = ""
+
+
+Action: TypeAlias = Code | Nothing
+
+
+def read(reply: Reply) -> Action:
+    """The action of a whole reply. Its reasoning is never looked at; a native tool call is not code."""
+    if reply.tool_calls and not reply.text.strip() and reply.finish not in ("length", "content_filter"):
+        return Nothing("tool_call", reply.tool_calls[0].name)
+    return parse(reply.text, finish=reply.finish)
+
+
+def parse(text: str, *, finish: Finish = "stop") -> Action:
+    """The action in a reply's text, given how the reply ended."""
+    match finish:
+        case "content_filter":
+            return Nothing("refused")
+        case "length":
+            return Nothing("incomplete", "length")
+        case _:
+            reader = Reader()
+            reader.feed(text)
+            reader.close()
+            return _decide(reader.found, finish)
+
+
+def _decide(found: Found, finish: Finish) -> Action:
+    blocks = [block for block in found.blocks if block.source.strip()]
+    chosen = [block for block in blocks if block.tag == PYTHON]
+    if not chosen:
+        chosen = [block for block in blocks if block.tag == BARE]
+        if (call := _tool_call(found)) is not None:
+            return Nothing("tool_call", call)
+        if not chosen:
+            return _why_not(found)
+        if not compiles(_join(chosen)):
+            return Nothing("untagged") if chosen[-1].closed else Nothing("unclosed")
+    last = chosen[-1]
+    source = _join(chosen)
+    if not last.closed and (finish != "stop" or last.turn or not compiles(last.source)):
+        return Nothing("unclosed")
+    if (odd := _impossible(source)) is not None:
+        return Nothing("character", odd)
+    return Code(source, tuple(_notes(found, blocks, chosen)))
+
+
+def _join(blocks: list[Block]) -> str:
+    return "".join(block.source for block in blocks)
+
+
+def _why_not(found: Found) -> Nothing:
+    tags = list(dict.fromkeys(block.tag for block in found.blocks if block.tag not in (PYTHON, BARE)))
+    if found.turn and found.dropped:
+        return Nothing("turn", found.turn)
+    if tags:
+        return Nothing("language", ", ".join(tags[:5]))
+    if "".join(found.prose).strip(" \n\t`~") and not found.blocks:
+        return Nothing("prose")
+    if found.thought and not found.blocks:
+        return Nothing("thinking")
+    return Nothing("empty")
+
+
+def _notes(found: Found, blocks: list[Block], chosen: list[Block]) -> list[str]:
+    notes = []
+    if len(chosen) > 1:
+        notes.append(f"{len(chosen)} blocks were run as one cell.")
+    others = list(dict.fromkeys(block.tag for block in blocks if block not in chosen))
+    for tag in others[:5]:
+        notes.append(f"A block tagged `{tag}` was not run." if tag else "A block without a tag was not run.")
+    if found.recalled:
+        notes.append("Code before the end of your thinking was not run.")
+    if found.turn and found.dropped:
+        notes.append(f"All from {found.turn!r} on was dropped: you wrote it, it did not happen.")
+    return notes
+
+
+def _impossible(source: str) -> str | None:
+    """A null or half of a surrogate pair: neither can be in Python's source, nor be sent as text."""
+    found = _IMPOSSIBLE.search(source)
+    if found is None:
+        return None
+    line = source.count("\n", 0, found.start()) + 1
+    column = found.start() - source.rfind("\n", 0, found.start())
+    return f"U+{ord(found[0]):04X} at line {line}, column {column}"
+
+
+def _tool_call(found: Found) -> str | None:
+    """How a tool call in another framework's form begins, or None."""
+    for line in "".join(found.prose).split("\n"):
+        if (form := TOOL_CALL.match(line)) is not None:
+            return form["form"][:40]
+    for text in [block.source for block in found.blocks] + ["".join(found.prose)]:
+        if (name := _json_call(text)) is not None:
+            return name
+    return None
+
+
+def _json_call(text: str) -> str | None:
+    start = text.find("{")
+    if start < 0 or len(text) > LOOK:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return _called(value)
+
+
+def _called(value: Any) -> str | None:
+    """The tool's name, if the JSON object has the shape of a call in one of the usual frameworks."""
+    if isinstance(value.get("function"), dict):
+        value = value["function"]
+    name = next((value[key] for key in ("name", "tool", "tool_name", "function", "action") if key in value), None)
+    given = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
+    if isinstance(name, str) and any(key in value for key in given):
+        return name[:40]
+    return None

@@ -1,0 +1,342 @@
+"""The blocks in a reply: one line scanner, which gives the same whether the text comes whole or in any pieces.
+
+    prose ─┬─ ```python  <code> ──> block ──── ```  </code> ──> prose
+           ├─ <think> ────────────> thinking ─ </think> ──────> prose
+           └─ Observation: ───────> over: another speaker's turn, which the model made up
+
+Fences follow CommonMark (length, tilde, indentation, list items, info string). Beyond it: a run of backticks is never
+legal Python outside a string, so there it always ends the block; inside a string it does not, if a later fence makes
+the code whole. Until that is known the lines are held back: what was given out as code stays code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from .marks import (
+    BARE,
+    FENCE,
+    ITEM,
+    LATE_FENCE,
+    PYTHON,
+    REOPENS,
+    TAG,
+    THINK,
+    THOUGHT,
+    TURN,
+    TURN_AFTER_CODE,
+    columns,
+    dedent,
+    indent_of,
+    language,
+)
+from .source import LOOK, Closer, Strings, compiles
+
+PATIENCE = 1 << 20  # characters of a reply that may be held back in vain
+
+Kind: TypeAlias = Literal["thinking", "prose", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a reply, for whoever draws it; the marks around code and thinking are left out."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(slots=True)
+class Block:
+    """A block: its tag (`python` for all Python's names, empty for none), its lines, and how it ended."""
+
+    tag: str
+    lines: list[str] = field(default_factory=list)
+    closed: bool = False
+    turn: bool = False  # a line in it looks like another speaker's turn: of weight where the block was never closed
+
+    @property
+    def source(self) -> str:
+        """The code as it is run: newlines are LF, the fence's indent is gone, nothing else is changed."""
+        return "".join(self.lines)
+
+
+@dataclass(slots=True)
+class Found:
+    """All that a reply held."""
+
+    blocks: list[Block] = field(default_factory=list)
+    prose: list[str] = field(default_factory=list)
+    thought: bool = False
+    recalled: bool = False  # there were blocks before a `</think>` that nothing had opened: they were thinking
+    turn: str = ""  # how another speaker's turn began
+    dropped: bool = False  # more followed it
+
+
+@dataclass(slots=True)
+class _Open:
+    """The block that is being read: `whole` is a line that is nothing but its end."""
+
+    block: Block
+    indent: int
+    whole: re.Pattern[str]
+    closer: Closer
+    tagged: bool  # by <code>, not by a fence
+    begun: bool = False  # a line that is not blank was read
+    strings: Strings = field(default_factory=Strings)
+
+
+_Line: TypeAlias = tuple[str, int, str]  # a line, where in it to begin, and its end: a newline or nothing
+
+
+class Reader:
+    """Reads a reply as it comes. `feed` and `close` give the pieces that are certain; then `found` is whole."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self._pieces: list[Piece] = []
+        self._partial: list[str] = []
+        self._first = True
+        self._carriage = False
+        self._queue: deque[_Line] = deque()
+        self._mode: Literal["prose", "thinking", "over"] = "prose"
+        self._open: _Open | None = None
+        self._held: list[_Line] = []
+        self._held_size = 0
+        self._patience = PATIENCE
+        self._item = 0  # the column where a list item's text begins
+
+    def feed(self, text: str) -> list[Piece]:
+        """More of the reply."""
+        if self._first and text:
+            self._first = False
+            text = text.removeprefix("\ufeff")
+        if self._carriage:
+            text = "\r" + text
+        self._carriage = text.endswith("\r")
+        *lines, rest = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            self._partial.append(line)
+            self._queue.append(("".join(self._partial), 0, "\n"))
+            self._partial.clear()
+        if rest:
+            self._partial.append(rest)
+        return self._drain()
+
+    def close(self) -> list[Piece]:
+        """The reply is over."""
+        if self._carriage or self._partial:
+            self._queue.append(("".join(self._partial), 0, "\n" if self._carriage else ""))
+        pieces = self._drain()
+        while self._open is not None and self._held:
+            if not self._open.strings.open and self._is_whole(self._open, ""):
+                self._accept(self._open)
+            else:
+                self._fall_back(self._open)
+            pieces += self._drain()
+        if self._open is not None:
+            self.found.blocks.append(self._open.block)
+            self._open = None
+        return pieces
+
+    def _drain(self) -> list[Piece]:
+        while self._queue:
+            line, at, end = self._queue.popleft()
+            if self._open is not None:
+                self._in_block(self._open, line, at, end)
+            elif self._mode == "prose":
+                self._in_prose(line, at, end)
+            elif self._mode == "thinking":
+                self._in_thinking(line, at, end)
+            else:
+                self.found.dropped = self.found.dropped or bool(line[at:].strip())
+                self._say("prose", line[at:] + end)
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def _again(self, line: str, at: int, end: str) -> None:
+        """What is left of the line is read next."""
+        self._queue.appendleft((line, at, end))
+
+    def _say(self, kind: Kind, text: str) -> None:
+        if text:
+            self._pieces.append(Piece(kind, text))
+
+    def _prose(self, text: str) -> None:
+        self.found.prose.append(text)
+        self._say("prose", text)
+
+    def _in_thinking(self, line: str, at: int, end: str) -> None:
+        if (over := THOUGHT.search(line, at)) is None:
+            self._say("thinking", line[at:] + end)
+            return
+        self._say("thinking", line[at : over.start()])
+        self._mode = "prose"
+        self._again(line, over.end(), end)
+
+    def _in_prose(self, line: str, at: int, end: str) -> None:
+        if (begun := THINK.match(line, at)) is not None:
+            self._mode = "thinking"
+            self.found.thought = True
+            self._again(line, begun.end(), end)
+        elif (over := THOUGHT.search(line, at)) is not None:
+            self._prose(line[at : over.start()])
+            self._recall()
+            self._again(line, over.end(), end)
+        elif (turn := self._turn(line, at)) is not None:
+            self._mode = "over"
+            self.found.turn = turn[0].strip()
+            self.found.dropped = bool(line[turn.end() :].strip())
+            self._say("prose", line[at:] + end)
+        elif (fence := self._fence(line, at)) is not None:
+            self._begin(fence, line[at:] + end)
+        elif (tag := TAG.match(line, at)) is not None and not _amid_words(tag, line):
+            close = f"</{tag['tag']}>"
+            self._open = _Open(Block(PYTHON), 0, _line_of(close), Closer(close), tagged=True)
+            if line[tag.end() :].strip():
+                self._again(line, tag.end(), end)
+        else:
+            if (item := ITEM.match(line, at)) is not None:
+                self._item = columns(item[0])
+            elif line[at:].strip() and not line[at].isspace():
+                self._item = 0
+            self._prose(line[at:] + end)
+
+    def _recall(self) -> None:
+        """A `</think>` that nothing opened: the prompt had, and all so far was thinking."""
+        self.found.recalled = self.found.recalled or bool(self.found.blocks)
+        self.found.thought = True
+        self.found.blocks.clear()
+        self.found.prose.clear()
+
+    def _turn(self, line: str, at: int) -> re.Match[str] | None:
+        found = TURN.match(line, at)
+        if found is None and any(block.tag == PYTHON for block in self.found.blocks):
+            found = TURN_AFTER_CODE.match(line, at)
+        return found
+
+    def _fence(self, line: str, at: int) -> re.Match[str] | None:
+        fence = FENCE.match(line, at)
+        if fence is None:
+            return LATE_FENCE.match(line, at)
+        before = fence["before"]
+        return None if not before.strip() and columns(before) > self._item + 3 else fence
+
+    def _begin(self, fence: re.Match[str], line: str) -> None:
+        part = fence.groupdict()
+        ticks = part["ticks"]
+        tag = language(part["info"] if ticks else part["words"])
+        run = f"`{{{len(ticks)},}}+" if ticks else f"~{{{len(part['tildes'])},}}+"
+        # a run of tildes is an operator of Python: it ends the block only where nothing else is on the line
+        closer = f"(?<!`){run}" if ticks else rf"(?<![^ \t]){run}(?=[ \t]*$)"
+        self._open = _Open(Block(tag), columns(part.get("before") or ""), _line_of(run), Closer(closer), tagged=False)
+        if tag != PYTHON:
+            self._prose(line)
+
+    def _in_block(self, opened: _Open, line: str, at: int, end: str) -> None:
+        if opened.block.tag not in (PYTHON, BARE):
+            self._in_other(opened, line[at:], end)
+        elif opened.strings.open and not self._held and opened.whole.match(line, at) and self._patience > 0:
+            self._held = [(line, at, end)]
+            self._held_size = len(line)
+        elif opened.strings.open and not self._held and opened.whole.match(line, at):
+            self._shut(opened, line, end)
+        elif opened.tagged and not opened.begun and FENCE.match(line, at):
+            self._open = None  # a fence inside the tag: the fence counts
+            self._again(line, at, end)
+        elif not opened.strings.open and THOUGHT.fullmatch(line.strip()):
+            self._open = None
+            self._held = []
+            self._recall()
+            self.found.recalled = True
+        else:
+            self._in_code(opened, line, at, end)
+
+    def _in_other(self, opened: _Open, line: str, end: str) -> None:
+        self._prose(line + end)
+        if opened.whole.match(line):
+            self._shut(opened, "", "")
+        else:
+            opened.block.lines.append(line + end)
+
+    def _in_code(self, opened: _Open, line: str, at: int, end: str) -> None:
+        if not opened.strings.open and line[:1] not in "#*_ \t" and TURN.match(line):
+            opened.block.turn = True
+        span = opened.strings.read(line, at, opened.closer)
+        if self._held:
+            self._in_doubt(opened, line, at, end, span)
+        elif span is None:
+            self._code(opened, line[at:], end)
+        else:
+            self._close_at(opened, line, at, end, span)
+
+    def _in_doubt(self, opened: _Open, line: str, at: int, end: str, span: tuple[int, int] | None) -> None:
+        """A fence stood inside a string. The first one outside a string decides: no later one could be legal."""
+        if span is not None and self._is_whole(opened, line[at : span[0]]):
+            self._accept(opened)
+            self._close_at(opened, line, at, end, span)
+            return
+        self._held.append((line, at, end))
+        self._held_size += len(line) + 1
+        if span is not None or self._held_size > min(LOOK, self._patience):
+            self._fall_back(opened)
+
+    def _is_whole(self, opened: _Open, last: str) -> bool:
+        held = "".join(dedent(line[at:], opened.indent) + end for line, at, end in self._held)
+        return compiles(opened.block.source + held + dedent(last, opened.indent))
+
+    def _accept(self, opened: _Open) -> None:
+        held, self._held = self._held, []
+        for line, at, end in held:
+            self._code(opened, line[at:], end)
+
+    def _fall_back(self, opened: _Open) -> None:
+        """The first fence did end the block; what came after it is read anew."""
+        (line, _, end), *rest = self._held
+        self._held = []
+        self._patience -= self._held_size
+        self._shut(opened, line, end)
+        self._queue.extendleft(reversed(rest))
+
+    def _code(self, opened: _Open, line: str, end: str) -> None:
+        if not opened.begun and line.strip():
+            opened.begun = True
+            opened.indent = min(opened.indent, indent_of(line))  # code that is not indented with its fence stays
+            line = line.removeprefix("\ufeff")
+        text = dedent(line, opened.indent) + end
+        opened.block.lines.append(text)
+        if opened.block.tag == PYTHON:
+            self._say("code", text)
+        else:
+            self._prose(text)
+
+    def _close_at(self, opened: _Open, line: str, at: int, end: str, span: tuple[int, int]) -> None:
+        start, stop = span
+        alone = not line[at:start].strip()
+        if not alone:
+            self._code(opened, line[at:start], "\n")
+        rest = line[stop:]
+        self._shut(opened, line[start:stop], end)
+        if rest.strip():
+            reopens = alone and not opened.tagged and REOPENS.match(rest)
+            self._again(line, start if reopens else stop, end)
+
+    def _shut(self, opened: _Open, fence: str, end: str) -> None:
+        opened.block.closed = True
+        self.found.blocks.append(opened.block)
+        self._open = None
+        if opened.block.tag == BARE:
+            self._prose(fence + end)
+
+
+def _line_of(pattern: str) -> re.Pattern[str]:
+    """A line of nothing else."""
+    return re.compile(rf"[ \t]*{pattern}[ \t]*$", re.IGNORECASE)
+
+
+def _amid_words(tag: re.Match[str], line: str) -> bool:
+    """`<code>x</code>` at the head of a sentence is a word, not a block."""
+    close = re.compile(f"</{tag['tag']}>", re.IGNORECASE).search(line, tag.end())
+    return close is not None and bool(line[close.end() :].strip())

@@ -1,0 +1,68 @@
+"""The marks a reply is divided by: fences, tags, thinking, and the turns of other speakers that a model makes up.
+
+Every pattern is read from one place of one line and never twice over the same characters, so no reply is slow to read.
+"""
+
+from __future__ import annotations
+
+import re
+
+PYTHON = "python"
+BARE = ""
+
+_PYTHON_TAGS = {"python", "py", "python3"}
+
+FENCE = re.compile(
+    r"(?P<before>[ \t]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*)"  # the indent, or the marker of a list item
+    r"(?:(?P<ticks>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<words>.*))$"
+)
+LATE_FENCE = re.compile(r"[^`]++(?P<ticks>```)(?P<info>(?:python3?|py)[ \t]*)$", re.IGNORECASE)  # `Code: ```python`
+REOPENS = re.compile(r"[ \t]*+(?:[\w{}.+#-]++[ \t]*$|(?:python3?|py)\b)", re.IGNORECASE)  # an info string
+ITEM = re.compile(r"[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++")
+TAG = re.compile(r"[ \t]*+<(?P<tag>code|execute)>", re.IGNORECASE)
+
+THINK = re.compile(r"[ \t]*+(?:<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷)", re.IGNORECASE)
+THOUGHT = re.compile(r"(?<!(?<!`)`)(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷)", re.IGNORECASE)
+
+TURN = re.compile(
+    r"[#*_ \t]*+(?:observations?|user|human|system|environment"
+    r"|(?:tool|function)(?: call)? (?:results?|outputs?|response)|execution (?:results?|outputs?|logs?))[*_]*+[ \t]*+:"
+    r"|[ \t]*+(?:<\|(?:im_start|start_header_id)\|>(?!assistant)|<start_of_turn>(?!model)|\[INST\]"
+    r"|<\|(?:user|system|observation)\|>|<\|(?:im_end|eot_id|endoftext|end)\|>|<end_of_turn>|</s>)",
+    re.IGNORECASE,
+)
+TURN_AFTER_CODE = re.compile(r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:", re.IGNORECASE)
+
+TOOL_CALL = re.compile(
+    r"[ \t]*+(?P<form><tool_calls?>|<function_calls?>|<function=[^>]*>|<invoke\b|<tool_use>|<\|python_tag\|>"
+    r"|<\|tool_call|<｜tool▁calls?▁begin｜>|\[TOOL_CALLS\]|<\|channel\|>|action[ _]input:)",
+    re.IGNORECASE,
+)
+
+
+def language(info: str) -> str:
+    """The tag of an info string, in lower case: ` Py title=x`, `{.python}` and `py:main.py` are all `python`."""
+    word = info.split(maxsplit=1)[0] if info.strip() else ""
+    tag = re.split(r"[:,{}]", word.strip("{}."), maxsplit=1)[0].lower()[:40]
+    return PYTHON if tag in _PYTHON_TAGS else tag
+
+
+def columns(indent: str) -> int:
+    """The width of an indent, or of a list marker with its space; a tab goes to the next multiple of four."""
+    return len(indent.expandtabs(4))
+
+
+def indent_of(line: str) -> int:
+    """How far a line is indented."""
+    return columns(line[: len(line) - len(line.lstrip(" \t"))])
+
+
+def dedent(line: str, width: int) -> str:
+    """The line without up to `width` columns of its indent, as CommonMark has it for what an indented fence holds."""
+    at = column = 0
+    while at < len(line) and column < width:
+        step = 1 if line[at] == " " else 4 - column % 4 if line[at] == "\t" else width
+        if column + step > width or line[at] not in " \t":
+            break
+        at, column = at + 1, column + step
+    return line[at:]
