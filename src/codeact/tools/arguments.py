@@ -1,0 +1,193 @@
+"""Parameters of a tool, and how the arguments of a call meet them: bound by Python's rules, checked by their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import Parameter
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from ..core import execution
+from ..core.errors import ToolDefinitionError, nearest
+from .complaint import complaint
+from .spelling import source_of, spell
+from .strictness import Unsupported, validator
+
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a tool takes. `hints` has the resolved type of every parameter, Any where it has none."""
+
+    tool: str
+    parameters: tuple[Parameter, ...]
+    hints: dict[str, Any] = field(hash=False)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Parameter]:
+        return {one.name: one for one in self.parameters if one.kind in _NAMED}
+
+    @cached_property
+    def _validators(self) -> dict[str, Callable[[Any], Any]]:
+        """Built at the first call: pydantic needs some milliseconds a tool."""
+        return {one.name: self._validator(one) for one in self.parameters}
+
+    def _validator(self, parameter: Parameter) -> Callable[[Any], Any]:
+        hint = self.hints[parameter.name]
+        try:
+            return validator(hint)
+        except Unsupported as error:
+            raise ToolDefinitionError(
+                f"{self.tool}(): no value from a cell can be the {spell(hint)} of parameter {parameter.name!r}: "
+                f"take plain data instead, or bind it with functools.partial"
+            ) from error
+
+    def prepare(self) -> None:
+        """Build the validators now, so that a type that cannot be read is found at registration."""
+        self._validators  # noqa: B018
+
+    @property
+    def source(self) -> str:
+        """The parameters as source, without the return: `(city: str, /, *, unit: str = 'C')`."""
+        return "(" + ", ".join(self._sources()) + ")"
+
+    def _sources(self) -> list[str]:
+        parts: list[str] = []
+        previous: Any = None
+        for one in self.parameters:
+            if previous is Parameter.POSITIONAL_ONLY and one.kind is not previous:
+                parts.append("/")
+            if one.kind is Parameter.KEYWORD_ONLY and previous not in (
+                Parameter.KEYWORD_ONLY,
+                Parameter.VAR_POSITIONAL,
+            ):
+                parts.append("*")
+            parts.append(self._source(one))
+            previous = one.kind
+        if previous is Parameter.POSITIONAL_ONLY:
+            parts.append("/")
+        return parts
+
+    def _source(self, one: Parameter) -> str:
+        stars = "*" * (one.kind in _VARIABLE) + "*" * (one.kind is Parameter.VAR_KEYWORD)
+        typed = one.annotation is not Parameter.empty
+        text = f"{stars}{one.name}: {spell(self.hints[one.name])}" if typed else f"{stars}{one.name}"
+        if one.default is Parameter.empty:
+            return text
+        return f"{text} = {source_of(one.default)}" if typed else f"{text}={source_of(one.default)}"
+
+    @property
+    def specs(self) -> tuple[execution.Parameter, ...]:
+        """The parameters as values that travel."""
+        return tuple(
+            execution.Parameter(
+                one.name, cast(Any, one.kind.name), None if one.default is one.empty else source_of(one.default)
+            )
+            for one in self.parameters
+        )
+
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name (`*args` as a list, `**kwargs` as a dict); errors as CPython words them."""
+        bound: dict[str, Any] = {}
+        positional = [one for one in self.parameters if one.kind in _POSITIONAL]
+        for one, value in zip(positional, args, strict=False):
+            bound[one.name] = value
+        variable = {one.kind: one.name for one in self.parameters if one.kind in _VARIABLE}
+        if len(args) > len(positional):
+            if Parameter.VAR_POSITIONAL not in variable:
+                raise TypeError(self._too_many(positional, len(args)))
+            bound[variable[Parameter.VAR_POSITIONAL]] = list(args[len(positional) :])
+        rest: dict[str, Any] = {}
+        for name, value in kwargs.items():
+            if not isinstance(name, str):
+                raise TypeError(f"{self.tool}() keywords must be strings")
+            if name not in self._by_name:
+                rest[name] = value
+            elif name in bound:
+                raise TypeError(f"{self.tool}() got multiple values for argument {name!r}")
+            else:
+                bound[name] = value
+        if rest:
+            if Parameter.VAR_KEYWORD not in variable:
+                raise TypeError(self._unexpected(next(iter(rest))))
+            bound[variable[Parameter.VAR_KEYWORD]] = rest
+        self._complete(bound)
+        self.convert(bound)
+        return bound
+
+    def _too_many(self, positional: list[Parameter], given: int) -> str:
+        most = len(positional)
+        least = sum(one.default is Parameter.empty for one in positional)
+        takes = f"from {least} to {most}" if least < most else str(most)
+        plural = "" if most == 1 and least == most else "s"
+        verb = "was" if given == 1 else "were"
+        return f"{self.tool}() takes {takes} positional argument{plural} but {given} {verb} given"
+
+    def _unexpected(self, name: str) -> str:
+        if any(one.name == name and one.kind is Parameter.POSITIONAL_ONLY for one in self.parameters):
+            return f"{self.tool}() got some positional-only arguments passed as keyword arguments: {name!r}"
+        known = [one.name for one in self.parameters if one.kind in _NAMED]
+        return f"{self.tool}() got an unexpected keyword argument {name[:80]!r}{nearest(name[:80], known)}"
+
+    def _complete(self, bound: dict[str, Any]) -> None:
+        missing = [
+            one
+            for one in self.parameters
+            if one.name not in bound and one.default is Parameter.empty and one.kind not in _VARIABLE
+        ]
+        for kind, names in (
+            ("positional", [repr(one.name) for one in missing if one.kind in _POSITIONAL]),
+            ("keyword-only", [repr(one.name) for one in missing if one.kind is Parameter.KEYWORD_ONLY]),
+        ):
+            if names:
+                listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+                plural = "" if len(names) == 1 else "s"
+                raise TypeError(f"{self.tool}() missing {len(names)} required {kind} argument{plural}: {listed}")
+
+    def convert(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Bound arguments as the function takes them, each of its type; nothing in them is shared with `bound`."""
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        positional = True  # until a parameter is left to its default
+        for one in self.parameters:
+            if one.name not in bound:
+                positional = positional and one.kind in _VARIABLE
+                continue
+            value = own(bound[one.name])
+            match one.kind:
+                case Parameter.VAR_POSITIONAL:
+                    args += [self._checked(one, f"{one.name}[{i}]", item) for i, item in enumerate(value)]
+                case Parameter.VAR_KEYWORD:
+                    kwargs |= {name: self._checked(one, name, item) for name, item in value.items()}
+                case Parameter.KEYWORD_ONLY:
+                    kwargs[one.name] = self._checked(one, one.name, value)
+                case _ if positional:
+                    args.append(self._checked(one, one.name, value))
+                case _:
+                    kwargs[one.name] = self._checked(one, one.name, value)
+        return args, kwargs
+
+    def _checked(self, parameter: Parameter, name: str, value: Any) -> Any:
+        try:
+            return self._validators[parameter.name](value)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False)
+            raise complaint(self.tool, name, self.hints[parameter.name], value, errors) from None
+
+
+def own(value: Any) -> Any:
+    """A copy of plain data: what a tool does to its arguments must not reach what was recorded of the call."""
+    cls = type(value)
+    if cls is list:
+        return [own(item) for item in value]
+    if cls is dict:
+        return {key: own(item) for key, item in value.items()}
+    if cls is tuple:
+        return tuple(own(item) for item in value)
+    return set(value) if cls is set else value

@@ -1,0 +1,224 @@
+"""A function as a tool: what the model sees of it, and how it is called.
+
+    @tool                                          a function that is offered, callable as before
+    @tool(name=..., seconds=..., concurrency=...)  the same, with its own name, deadline, calls at once
+    class Weather(Tool): def forward(self, city)   the same, as a class
+
+`as_tool` takes any of these, and any plain or async function, bound method, partial or callable object.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import typing
+from asyncio import CancelledError, current_task
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, overload
+
+from .. import ports
+from ..core.errors import ToolDefinitionError
+from ..core.execution import ToolSpec
+from .documentation import compact
+from .failure import ToolStopped
+from .names import check_name
+from .results import plain
+from .signature import arguments_of, docstring_of, hints_of_function
+from .spelling import describe, is_named, parts_of, spell
+from .threads import in_thread
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MARK = "__codeact_tool__"
+_JSON_TYPES = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `@tool(...)` says beside the function itself."""
+
+    name: str | None = None
+    seconds: float | None = None
+    concurrency: int | None = None
+
+
+@overload
+def tool(function: F) -> F: ...
+@overload
+def tool(
+    *, name: str | None = None, seconds: float | None = None, concurrency: int | None = None
+) -> Callable[[F], F]: ...
+def tool(
+    function: Any = None, *, name: str | None = None, seconds: float | None = None, concurrency: int | None = None
+) -> Any:
+    """Mark a function as a tool; it stays a function, to be called as before.
+
+    `name` is what code calls it; `seconds` its deadline; `concurrency` how many calls of it a session runs at once (1
+    for what is not thread-safe). The function may be async; one that is not runs in a thread of its own.
+    """
+    options = Options(name, seconds, concurrency)
+    if function is None:
+        return functools.partial(_mark, options)
+    if not callable(function):
+        raise ToolDefinitionError(f"@tool takes a function, not {function!r}; options go by name: @tool(name=...)")
+    return _mark(options, function)
+
+
+def _mark(options: Options, function: Any) -> Any:
+    if not inspect.isfunction(function) or is_marked(function):
+        function = functools.partial(function)  # takes the mark for what cannot, or has another already
+    setattr(function, _MARK, options)
+    return function
+
+
+def is_marked(value: Any) -> bool:
+    """Whether a value was made a tool on purpose, by `@tool` or as an object of the class."""
+    return isinstance(getattr(value, _MARK, None), Options) or isinstance(value, (Tool, FunctionTool))
+
+
+class Tool:
+    """A tool as a class: give it `name`, `description` and a method `forward` with annotated parameters.
+
+    `inputs` may describe the parameters, as `{"city": {"type": "string", "description": "..."}}`.
+    """
+
+    name: str = ""
+    description: str = ""
+    inputs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    forward: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+
+class FunctionTool:
+    """A function of the host as `ports.Tool`. All that can be wrong with it is found when it is made."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        options: Options = Options(),
+        doc: str | None = None,
+        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        name = check_name(options.name or _name_of(function))
+        _check_options(name, options)
+        self._function = function
+        self._options = options
+        inputs = inputs or {}
+        given = {key: _JSON_TYPES.get(str(one.get("type")), Any) for key, one in inputs.items()}
+        self._arguments = arguments_of(function, name, given)
+        hints = hints_of_function(function, name)
+        described = {key: _described(hint) for key, hint in self._arguments.hints.items()}
+        described |= {key: str(one["description"]) for key, one in inputs.items() if one.get("description")}
+        blocks = [compact(docstring_of(function) if doc is None else doc, self._arguments.hints, described)]
+        types = [*self._arguments.hints.values(), hints.get("return")]
+        blocks.append("\n".join(dict.fromkeys(describe(p) for hint in types for p in parts_of(hint) if is_named(p))))
+        returns = f" -> {spell(hints['return'])}" if "return" in hints else ""
+        self._spec = ToolSpec(
+            name,
+            self._arguments.source + returns,
+            "\n\n".join(block for block in blocks if block),
+            self._arguments.specs,
+        )
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Its name, signature and documentation."""
+        return self._spec
+
+    @property
+    def seconds(self) -> float | None:
+        """Its own deadline."""
+        return self._options.seconds
+
+    @property
+    def concurrency(self) -> int | None:
+        """How many of its calls may run at once."""
+        return self._options.concurrency
+
+    def __repr__(self) -> str:
+        return f"<tool {self._spec.name}{self._spec.signature}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name, as they came, so that they can be recorded; they are known to be valid.
+
+        Raises TypeError or ValueError, which names the parameter, what it must be and what it is.
+        """
+        return self._arguments.bind(args, kwargs)
+
+    async def call(self, arguments: dict[str, Any]) -> Any:
+        """Call the function with bound arguments, converted to their types; its value in plain data.
+
+        An async function runs in this task, any other in a thread, which a cancelled call leaves to itself.
+        """
+        args, kwargs = self._arguments.convert(arguments)
+        target = functools.partial(self._function, *args, **kwargs)
+        try:
+            value = target() if _is_async(self._function) else await in_thread(target)
+            if inspect.isawaitable(value):
+                value = await value
+        except Exception:
+            raise
+        except CancelledError as error:
+            task = current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ToolStopped(error) from None  # its own, not ours
+        except BaseException as error:  # a tool must not end its host
+            raise ToolStopped(error) from None
+        return plain(value)
+
+
+def as_tool(value: Any) -> ports.Tool:
+    """The tool that a value is, or can be made into; a ToolDefinitionError says what is wrong and how to mend it."""
+    if inspect.isclass(value):
+        raise ToolDefinitionError(f"{value.__name__} is a class: give an object of it, {value.__name__}(...)")
+    if all(hasattr(value, name) for name in ("spec", "seconds", "concurrency", "bind", "call")):
+        return typing.cast(ports.Tool, value)
+    if callable(getattr(value, "forward", None)) and hasattr(value, "description"):
+        options = Options(value.name or None, getattr(value, "seconds", None), getattr(value, "concurrency", None))
+        return FunctionTool(value.forward, options, value.description, getattr(value, "inputs", None))
+    if not callable(value):
+        raise ToolDefinitionError(f"a tool is a function or an object like one, not {value!r:.80}")
+    return FunctionTool(value, getattr(value, _MARK, Options()))
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def _described(hint: Any) -> str:
+    """What `Annotated[...]` says in words."""
+    if typing.get_origin(hint) is not typing.Annotated:
+        return ""
+    said = [one if isinstance(one, str) else getattr(one, "description", None) for one in hint.__metadata__]
+    return " ".join(" ".join(one for one in said if isinstance(one, str)).split())
+
+
+def _check_options(name: str, options: Options) -> None:
+    seconds, concurrency = options.seconds, options.concurrency
+    if seconds is not None and (isinstance(seconds, bool) or not (math.isfinite(seconds) and seconds > 0)):
+        raise ToolDefinitionError(f"{name}(): seconds must be a number above 0, or None, not {seconds!r}")
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise ToolDefinitionError(f"{name}(): concurrency must be a whole number from 1, or None, not {concurrency!r}")
