@@ -23,11 +23,15 @@ _VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a tool takes. `hints` has the resolved type of every parameter, Any where it has none."""
+    """What a tool takes. `hints` has the resolved type of every parameter, Any where it has none.
+
+    `taken` are names that a partial has bound: code must not reach them through `**kwargs`.
+    """
 
     tool: str
     parameters: tuple[Parameter, ...]
     hints: dict[str, Any] = field(hash=False)
+    taken: frozenset[str] = frozenset()
 
     @cached_property
     def _by_name(self) -> dict[str, Parameter]:
@@ -114,12 +118,12 @@ class Arguments:
             else:
                 bound[name] = value
         if rest:
-            if Parameter.VAR_KEYWORD not in variable:
-                raise TypeError(self._unexpected(next(iter(rest))))
+            refused = next((name for name in rest if name in self.taken), None)
+            if refused is not None or Parameter.VAR_KEYWORD not in variable:
+                raise TypeError(self._unexpected(refused or next(iter(rest))))
             bound[variable[Parameter.VAR_KEYWORD]] = rest
         self._complete(bound)
-        self.convert(bound)
-        return bound
+        return {one.name: self._converted(one, bound[one.name]) for one in self.parameters if one.name in bound}
 
     def _too_many(self, positional: list[Parameter], given: int) -> str:
         most = len(positional)
@@ -150,28 +154,14 @@ class Arguments:
                 plural = "" if len(names) == 1 else "s"
                 raise TypeError(f"{self.tool}() missing {len(names)} required {kind} argument{plural}: {listed}")
 
-    def convert(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Bound arguments as the function takes them, each of its type; nothing in them is shared with `bound`."""
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
-        positional = True  # until a parameter is left to its default
-        for one in self.parameters:
-            if one.name not in bound:
-                positional = positional and one.kind in _VARIABLE
-                continue
-            value = own(bound[one.name])
-            match one.kind:
-                case Parameter.VAR_POSITIONAL:
-                    args += [self._checked(one, f"{one.name}[{i}]", item) for i, item in enumerate(value)]
-                case Parameter.VAR_KEYWORD:
-                    kwargs |= {name: self._checked(one, name, item) for name, item in value.items()}
-                case Parameter.KEYWORD_ONLY:
-                    kwargs[one.name] = self._checked(one, one.name, value)
-                case _ if positional:
-                    args.append(self._checked(one, one.name, value))
-                case _:
-                    kwargs[one.name] = self._checked(one, one.name, value)
-        return args, kwargs
+    def _converted(self, one: Parameter, value: Any) -> Any:
+        match one.kind:
+            case Parameter.VAR_POSITIONAL:
+                return [self._checked(one, f"{one.name}[{i}]", item) for i, item in enumerate(value)]
+            case Parameter.VAR_KEYWORD:
+                return {name: self._checked(one, name, item) for name, item in value.items()}
+            case _:
+                return self._checked(one, one.name, value)
 
     def _checked(self, parameter: Parameter, name: str, value: Any) -> Any:
         try:
@@ -180,14 +170,17 @@ class Arguments:
             errors = error.errors(include_url=False, include_context=False)
             raise complaint(self.tool, name, self.hints[parameter.name], value, errors) from None
 
-
-def own(value: Any) -> Any:
-    """A copy of plain data: what a tool does to its arguments must not reach what was recorded of the call."""
-    cls = type(value)
-    if cls is list:
-        return [own(item) for item in value]
-    if cls is dict:
-        return {key: own(item) for key, item in value.items()}
-    if cls is tuple:
-        return tuple(own(item) for item in value)
-    return set(value) if cls is set else value
+    def place(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Bound arguments as the function takes them: by position as far as there is no gap, then by keyword."""
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for one in self.parameters:
+            if one.kind in _POSITIONAL and one.name in bound and not kwargs:
+                args.append(bound[one.name])
+            elif one.kind is Parameter.VAR_POSITIONAL:
+                args += bound.get(one.name, [])
+            elif one.kind is Parameter.VAR_KEYWORD:
+                kwargs |= bound.get(one.name, {})
+            elif one.name in bound:
+                kwargs[one.name] = bound[one.name]
+        return args, kwargs

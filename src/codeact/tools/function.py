@@ -153,18 +153,18 @@ class FunctionTool:
         return self._function(*args, **kwargs)
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by parameter name, as they came, so that they can be recorded; they are known to be valid.
+        """The arguments by parameter name, each of its type; those of `*args` as a list, of `**kwargs` as a dict.
 
         Raises TypeError or ValueError, which names the parameter, what it must be and what it is.
         """
         return self._arguments.bind(args, kwargs)
 
     async def call(self, arguments: dict[str, Any]) -> Any:
-        """Call the function with bound arguments, converted to their types; its value in plain data.
+        """Call the function with bound arguments; its value in plain data.
 
         An async function runs in this task, any other in a thread, which a cancelled call leaves to itself.
         """
-        args, kwargs = self._arguments.convert(arguments)
+        args, kwargs = self._arguments.place(arguments)
         target = functools.partial(self._function, *args, **kwargs)
         try:
             value = target() if _is_async(self._function) else await in_thread(target)

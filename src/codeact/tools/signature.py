@@ -42,7 +42,7 @@ def arguments_of(function: Callable[..., Any], tool: str, given: Mapping[str, An
         if one.default is None and type(None) not in typing.get_args(hint) and hint is not Any:
             hint = typing.Optional[hint]  # noqa: UP045 (`|` does not take every hint)
         hints[one.name] = hint
-    arguments = Arguments(tool, tuple(parameters), hints)
+    arguments = Arguments(tool, tuple(parameters), hints, frozenset(bound))
     if not all(_is_plain(part) for hint in hints.values() for part in parts_of(hint)):
         arguments.prepare()
     return arguments
