@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
@@ -129,21 +129,24 @@ class Session:
     # -- what a user does --------------------------------------------------------------------------------------------
 
     async def run(
-        self, task: str, *, variables: Mapping[str, Any] | None = None, max_steps: int | None = None
+        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
     ) -> RunResult:
-        """Work on a task to its end. Raises ModelError when the model cannot be asked; the session stays usable."""
+        """Work on a task to its end. `additional_args` are bound as variables, by the table of values.
+
+        Raises ModelError when the model cannot be asked; the session stays usable.
+        """
         check_task(task)
         if self._busy:
             raise RuntimeError("a task is running in this session: await it first, or open another session")
         self._busy = True
         first = len(self._events)
         try:
-            await self._work(task, dict(variables or {}), max_steps)
+            await self._work(task, dict(additional_args or {}), max_steps)
         finally:
             self._busy = False
         return self._result(first)
 
-    async def stream(self, task: str, *, variables: Mapping[str, Any] | None = None) -> AsyncIterator[Event | Delta]:
+    async def stream(self, task: str, *, additional_args: Mapping[str, Any] | None = None) -> AsyncGenerator[Event | Delta, None]:
         """The same, event by event, with what passes meanwhile. Leaving the loop does not stop the task."""
         cursor = _Cursor()
         self._listeners.append(cursor.push)
@@ -151,7 +154,7 @@ class Session:
 
         async def work() -> None:
             try:
-                await self.run(task, variables=variables)
+                await self.run(task, additional_args=additional_args)
             except Exception as error:  # told to the reader of the stream, where it belongs
                 outcome.append(error)
             finally:
@@ -310,7 +313,7 @@ class _Cursor:
         self._closed = True
         self._more.set()
 
-    async def read(self) -> AsyncIterator[Event | Delta]:
+    async def read(self) -> AsyncGenerator[Event | Delta, None]:
         """The reader's side."""
         while self._items or not self._closed:
             if not self._items:

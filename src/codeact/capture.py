@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import threading
 
-from .core.execution import Output, Stream
+from .core.execution import Stream
 
 _LIVE = 64 << 10  # bytes waiting to be shown; what passes faster than that is not shown live
 
@@ -36,13 +36,13 @@ class _Reel:
         self._live.clear()
         return text
 
-    def output(self) -> Output:
+    def text(self) -> tuple[str, int]:
         tail = self._tail[-self._half :]
         dropped = self._total - len(self._head) - len(tail)
         if not dropped:
-            return Output((self._head + tail).decode("utf-8", "replace"))
+            return (self._head + tail).decode("utf-8", "replace"), 0
         head, end = self._head.decode("utf-8", "ignore"), tail.decode("utf-8", "ignore")
-        return Output(f"{head}\n... {dropped:,} bytes left out ...\n{end}", dropped)
+        return f"{head}\n... {dropped:,} bytes left out ...\n{end}", dropped
 
 
 class Capture:
@@ -74,8 +74,9 @@ class Capture:
             looks = [(stream, reel.fresh()) for stream, reel in self._reels.items()]
         return [(stream, text) for stream, text in looks if text]
 
-    def end(self) -> tuple[Output, Output]:
-        """The cell is over: its stdout and stderr."""
+    def end(self) -> tuple[str, str, int]:
+        """The cell is over: its stdout, its stderr, and how many bytes of them were dropped."""
         with self._lock:
             reels, self._reels = self._reels, {}
-        return reels["stdout"].output(), reels["stderr"].output()
+        (stdout, lost), (stderr, more) = reels["stdout"].text(), reels["stderr"].text()
+        return stdout, stderr, lost + more

@@ -164,12 +164,13 @@ class Conversation:
         finally:
             self._job = None
             self._show(job)
-            stdout, stderr = self._capture.end()
+            stdout, stderr, dropped = self._capture.end()
         if job.broken is not None:
             raise job.broken
         assert heard is not None
         outcome = self._epitaph(job, heard) if isinstance(heard, Lost) else self._told(job, heard)
-        return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, seconds=time.monotonic() - started)
+        spent = time.monotonic() - started
+        return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent)
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping its variables if it comes out within the grace."""
@@ -307,7 +308,7 @@ class Conversation:
         return Outcome(
             ended,
             value=None if done.value is None else str(values.decode(done.value)),
-            repr=None if done.repr is None else str(values.decode(done.repr)),
+            preview=None if done.preview is None else str(values.decode(done.preview)),
             error=error,
             answer=answer,
             complete=done.complete,
@@ -413,13 +414,13 @@ def _check(done: wire.Done) -> None:
     if not all(type(note) is str for note in done.notes) or len(done.notes) > 100:
         raise wire.ProtocolError("Done.notes are not a few strings")
     try:
-        texts = [values.decode(packed) for packed in (done.value, done.repr) if packed is not None]
+        texts = [values.decode(packed) for packed in (done.value, done.preview) if packed is not None]
         if done.answer is not None:
             values.decode(done.answer)
     except values.Refused as error:
         raise wire.ProtocolError(str(error)) from None
     if not all(type(text) is str for text in texts):
-        raise wire.ProtocolError("Done.value or Done.repr is not a string")
+        raise wire.ProtocolError("Done.value or Done.preview is not a string")
 
 
 def _retold(error: CellError | None, kind: str, message: str) -> str:

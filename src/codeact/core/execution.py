@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from .errors import UsageError
+
 MIB = 1 << 20
 
 Ended: TypeAlias = Literal["done", "final_answer", "timeout", "memory", "exit", "signal"]
@@ -26,6 +28,33 @@ class Limits:
     tool_seconds: float = 300.0
     grace: float = 1.0  # between an interrupt and a kill
     steps: int = 20  # replies of the model in a task
+
+    def __post_init__(self) -> None:
+        for name, (low, high, unit) in _BOUNDS.items():
+            value = getattr(self, name)
+            whole = isinstance(Limits.__dataclass_fields__[name].default, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                kind = "a whole number" if whole else "a number"
+                raise TypeError(f"{_SPOKEN.get(name, name)} must be {kind} of {unit}, not {value!r}")
+            if not low <= value <= high:
+                raise UsageError(f"{_SPOKEN.get(name, name)}={value!r}: from {low:,} to {high:,} {unit}")
+
+
+_SPOKEN = {"steps": "max_steps"}
+_DAY = 86_400
+_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "seconds": (0.01, 30 * _DAY, "seconds"),
+    "memory": (32 * MIB, 1 << 44, "bytes"),
+    "threads": (1, 10_000, "threads"),
+    "scratch": (1 * MIB, 1 << 44, "bytes"),
+    "inodes": (16, 10_000_000, "inodes"),
+    "output": (1024, 64 * MIB, "bytes"),
+    "calls": (0, 10_000_000, "calls"),
+    "open_calls": (1, 10_000, "calls"),
+    "tool_seconds": (0.01, 30 * _DAY, "seconds"),
+    "grace": (0.05, 600, "seconds"),
+    "steps": (1, 1_000_000, "steps"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +140,6 @@ class CellError:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What one stream of a cell carried: all of it, or its first and last part with a line that counts what was cut."""
-
-    text: str = ""
-    dropped: int = 0  # bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """The value given to `final_answer`, boxed, so that an answer of None is still an answer."""
 
@@ -144,23 +165,36 @@ class Gone:
 class Outcome:
     """What came of a cell.
 
-    `value` is the bounded preview of a last expression (None when there is none or it is None), `repr` its repr cut at
-    64 KiB; `gone` says that the interpreter did not survive; `seconds` is wall time.
+    `value` is the repr of a last expression, cut at 64 KiB (None when there is none or it is None), `preview` what a
+    model is shown of it. `stdout` and `stderr` are whole up to the limit, then their first and last half with a line
+    that counts what was cut; `dropped` is how many bytes that was, of both. `gone` says that the interpreter did not
+    survive; `seconds` is wall time.
     """
 
     ended: Ended
-    stdout: Output = Output()
-    stderr: Output = Output()
+    stdout: str = ""
+    stderr: str = ""
     value: str | None = None
-    repr: str | None = None
+    preview: str | None = None
     error: CellError | None = None
     answer: Answer | None = None
     gone: Gone | None = None
     complete: int = 0  # top-level statements that ran to their end
     seconds: float = 0.0
+    dropped: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether the cell ran to its end, or to its answer."""
-        return self.error is None and self.gone is None
+        return self.error is None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the variables of before this cell are still there."""
+        return self.gone is None
+
+    @property
+    def final_answer(self) -> Any:
+        """The value given to `final_answer`; None also when there was none, see `ended`."""
+        return self.answer.value if self.answer is not None else None

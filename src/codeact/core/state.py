@@ -139,7 +139,7 @@ def _budget(state: State) -> str:
 def _essence(outcome: Outcome) -> str:
     """What tells one end from another, without its time."""
     error = f"{outcome.error.type}: {outcome.error.message}" if outcome.error else ""
-    return "\0".join((outcome.ended, outcome.stdout.text, outcome.stderr.text, outcome.value or "", error))
+    return "\0".join((outcome.ended, outcome.stdout, outcome.stderr, outcome.value or "", error))
 
 
 def repeats(recent: tuple[Fingerprint, ...]) -> int:

@@ -90,7 +90,8 @@ class Call:
 class Done:
     """The cell is over.
 
-    `ended` is done, final_answer or interrupted; `value` the preview and `repr` the repr of a last expression; `error`
+    `ended` is done, final_answer or interrupted; `value` the packed repr of a last expression and `preview` what a
+    model is shown of it; `error`
     [type, message, traceback]; `answer` the packed value of final_answer where `ended` says so; `complete` how many
     top-level statements ran to their end; `notes` for the model.
     """
@@ -98,7 +99,7 @@ class Done:
     ended: str
     complete: int
     value: Packed | None
-    repr: Packed | None
+    preview: Packed | None
     error: list[Any] | None
     answer: Packed | None
     notes: list[Any]

@@ -1,0 +1,249 @@
+"""What a user writes: the vocabulary that code-agent users know, turned at once into a few parts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
+
+from . import assemble, portal
+from .agent import Agent, RunResult, Session
+from .blocking import BlockingCells, BlockingSession
+from .cells import Cells
+from .core.errors import UsageError, nearest
+from .core.execution import Imports, Limits, Policy
+from .ports import Listener, Model, Sandbox, Tool
+from .tools.function import as_tool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What users of other libraries write, and the line that does it here.
+_ELSEWHERE = {
+    "reset": "every run starts afresh; to go on, use `with agent.session() as session:` and session.run(...) in it",
+    "share": "nothing is served to the network",
+    "stream": "use `async for event in session.stream(task):`",
+    "executor_type": "write sandbox='linux'",
+    "executor": "write sandbox='linux'",
+    "variables": "write additional_args={...}",
+    "return_full_result": "run() always returns the full result; str(result) is the answer",
+    "verbosity_level": "write run(..., show=True) to see the console",
+    "add_base_tools": "name the tools you want: tools=[...]",
+    "timeout": "write seconds=30",
+}
+
+
+def _refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, whose TypeError for an unknown keyword says what was meant."""
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in known and name not in inspect.signature(function).parameters:
+                hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else nearest(name, known)
+                raise TypeError(f"{function.__qualname__}() has no argument {name!r}{hint}")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+class Tools(tuple[Tool, ...]):
+    """An agent's tools, in order, also by name."""
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            for tool in self:
+                if tool.spec.name == key:
+                    return tool
+            raise KeyError(f"no tool {key!r}{nearest(key, [tool.spec.name for tool in self])}")
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("an agent does not change: write agent = agent.replace(tools=[*agent.tools, new])")
+
+
+class CodeAgent(Agent):
+    """An agent that acts by writing Python. It never changes, and may run many tasks at once.
+
+    model: a specification such as `"openai:gpt-5"`, or an object with `name` and `ask`.
+    tools: functions, tools, or specifications such as `"tools.py:weather"`.
+    imports: what code may import beside the base set: a list of names, `ALL`, `NONE`, or `only(...)`.
+    instructions: said to the model at the end of the system prompt.
+    sandbox: the name of a wall, or a Sandbox. python: whose packages the code sees; by default those of this process.
+    max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
+    limits: the other bounds. listeners: called with every event and delta. secrets: strings that no error shows to code.
+    """
+
+    @_refusing_unknown
+    def __init__(
+        self,
+        *,
+        model: str | Model,
+        tools: Iterable[Any] = (),
+        imports: Imports | Sequence[str] = (),
+        additional_authorized_imports: Imports | Sequence[str] | None = None,
+        instructions: str = "",
+        sandbox: str | Sandbox = "linux",
+        python: str | None = None,
+        max_steps: int | None = None,
+        seconds: float | None = None,
+        memory: int | str | None = None,
+        limits: Limits | None = None,
+        listeners: Sequence[Listener] = (),
+        secrets: Sequence[str] = (),
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        allowed = imports if additional_authorized_imports is None else additional_authorized_imports
+        if model is None:
+            raise UsageError("model=None: name one, such as model='openai:gpt-5' or 'http://127.0.0.1:8080/v1#NAME'")
+        super().__init__(
+            model=assemble.model(model) if isinstance(model, str) else model,
+            tools=_tools(tools),
+            sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
+            policy=_policy(allowed, python, limits, steps=max_steps, seconds=seconds, memory=memory),
+            instructions=instructions,
+            listeners=tuple(listeners),
+            secrets=tuple(secrets),
+        )
+        object.__setattr__(self, "_given", given)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"an agent does not change: write agent = agent.replace({name}=...)")
+
+    def replace(self, **changes: Any) -> CodeAgent:
+        """Another agent, with these arguments in place of those it was made with."""
+        given: dict[str, Any] = self._given  # type: ignore[attr-defined]
+        return CodeAgent(**{**given, **changes})
+
+    @_refusing_unknown
+    def run(
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        max_steps: int | None = None,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """Work on a task to its end, in a session of its own. `show` draws it in the terminal."""
+
+        async def run() -> RunResult:
+            return await self.arun(
+                task, additional_args=additional_args, max_steps=max_steps, show=show, listeners=listeners
+            )
+
+        return portal.call(run)
+
+    def __call__(self, task: str, **arguments: Any) -> Any:
+        """The bare answer; raises NoAnswer when there is none."""
+        return self.run(task, **arguments).output
+
+    @_refusing_unknown
+    async def arun(
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        max_steps: int | None = None,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """The same, async."""
+        shown = (assemble.console(),) if show else ()
+        async with self.open(listeners=(*listeners, *shown)) as session:
+            return await session.run(task, additional_args=additional_args, max_steps=max_steps)
+
+    def session(self, *, listeners: Sequence[Listener] = ()) -> Opening:
+        """One conversation whose variables live from task to task: `with` or `async with`."""
+        return Opening(self.open(listeners=listeners))
+
+
+class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[BlockingSession]):
+    """A session to be entered: `async with` gives a Session, `with` one whose methods wait."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def __aenter__(self) -> Session:
+        return await self._session.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> bool | None:
+        return await self._session.__aexit__(*exc)
+
+    def __enter__(self) -> BlockingSession:
+        self._blocking = portal.entered(self._session)
+        return BlockingSession(self._blocking.__enter__())
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        return self._blocking.__exit__(*exc)
+
+
+class Interpreter:
+    """A confined, stateful Python without a model: `with` gives methods that wait, `async with` ones to be awaited.
+
+    The arguments are those of CodeAgent.
+    """
+
+    @_refusing_unknown
+    def __init__(
+        self,
+        *,
+        tools: Iterable[Any] = (),
+        imports: Imports | Sequence[str] = (),
+        seconds: float | None = None,
+        memory: int | str | None = None,
+        python: str | None = None,
+        sandbox: str | Sandbox = "linux",
+        limits: Limits | None = None,
+    ) -> None:
+        wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
+        policy = _policy(imports, python, limits, seconds=seconds, memory=memory)
+        self._cells = Cells(wall, policy, _tools(tools))
+
+    async def __aenter__(self) -> Cells:
+        return await self._cells.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._cells.__aexit__(*exc)
+
+    def __enter__(self) -> BlockingCells:
+        self._blocking = portal.entered(self._cells)
+        return BlockingCells(self._blocking.__enter__())
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        return self._blocking.__exit__(*exc)
+
+
+def _tools(given: Iterable[Any]) -> Tools:
+    if isinstance(given, str) or callable(given):
+        raise TypeError("tools= takes a list: write tools=[...]")
+    found: list[Tool] = []
+    for one in given:
+        found += assemble.tools([one]) if isinstance(one, str) else [as_tool(one)]
+    return Tools(found)
+
+
+def _policy(
+    imports: Imports | Sequence[str], python: str | None, limits: Limits | None, **bounds: float | int | str | None
+) -> Policy:
+    given = {name: value for name, value in bounds.items() if value is not None}
+    if "memory" in given:
+        given["memory"] = assemble.size(given["memory"])  # type: ignore[arg-type]
+    return Policy(replace(limits or Limits(), **given), python, _imports(imports))  # type: ignore[arg-type]
+
+
+def _imports(given: Imports | Sequence[str]) -> Imports:
+    if isinstance(given, Imports):
+        return given
+    if isinstance(given, str):
+        raise TypeError(f"imports={given!r}: write a list, imports=[{given!r}]")
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            mend = "write imports=ALL to allow everything" if name == "*" else "write the name of a module"
+            raise UsageError(f"imports: {name!r} is not a module's name; {mend}")
+    return Imports(names)

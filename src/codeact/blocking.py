@@ -1,0 +1,83 @@
+"""The same, for code without `await`: thin forms of a session and of an interpreter over the portal's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import portal
+from .agent import RunResult, Session
+from .cells import Cells
+from .core.events import Delta, Event
+from .core.execution import Outcome
+
+
+class BlockingSession:
+    """A `Session` whose methods wait."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(
+        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+    ) -> RunResult:
+        """Work on a task to its end."""
+
+        async def run() -> RunResult:
+            return await self._session.run(task, additional_args=additional_args, max_steps=max_steps)
+
+        return portal.call(run)
+
+    def stream(self, task: str, *, additional_args: Mapping[str, Any] | None = None) -> Iterator[Event | Delta]:
+        """The same, event by event."""
+        items = self._session.stream(task, additional_args=additional_args)
+        try:
+            while True:
+                try:
+                    yield portal.call(items.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            portal.call(items.aclose)
+
+    def bind(self, **bindings: Any) -> None:
+        """Bind variables in the interpreter."""
+        portal.call(lambda: self._session.bind(**bindings))
+
+    def fetch(self, name: str) -> Any:
+        """The value of a variable in the interpreter."""
+        return portal.call(self._session.fetch, name)
+
+    @property
+    def result(self) -> RunResult:
+        """Where the last task stands, or how it ended."""
+        return self._session.result
+
+    @property
+    def run_id(self) -> str:
+        """The session's id."""
+        return self._session.run_id
+
+
+class BlockingCells:
+    """`Cells` whose methods wait."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def run(self, source: str) -> Outcome:
+        """Run a cell."""
+        return portal.call(self._cells.run, source)
+
+    def set(self, **bindings: Any) -> None:
+        """Bind variables, by the table of values."""
+        portal.call(lambda: self._cells.set(**bindings))
+
+    def get(self, name: str) -> Any:
+        """The value of a variable, by the table of values."""
+        return portal.call(self._cells.get, name)
+
+    @property
+    def level(self) -> str:
+        """How strongly the interpreter is confined."""
+        return self._cells.level

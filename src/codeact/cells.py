@@ -1,0 +1,65 @@
+"""An interpreter alone, without a model: cells in, outcomes out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from .core.events import Delta
+from .core.execution import Outcome, Policy
+from .door import Door
+from .interpreter import Interpreter
+from .ports import Emit, Sandbox, Tool
+from .tools.names import check_names
+
+
+def _ignore(delta: Delta) -> None:
+    return None
+
+
+class Cells:
+    """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one."""
+
+    def __init__(self, sandbox: Sandbox, policy: Policy, tools: Sequence[Tool] = (), emit: Emit = _ignore) -> None:
+        check_names(tools)
+        self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools])
+        self._door = Door(tools, policy.limits)
+        self._emit = emit
+        self._count = 0
+
+    async def __aenter__(self) -> Cells:
+        await self._interpreter.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._interpreter.__aexit__(*exc)
+
+    async def run(self, source: str) -> Outcome:
+        """Run a cell: its value, its output, its error. Whatever the code does comes back as a value."""
+        if not isinstance(source, str):
+            raise TypeError(f"a cell is a str of Python, not {type(source).__name__}")
+        self._count += 1
+        return await self._interpreter.run(self._count, source, secrets.token_bytes(16), self._door, self._emit)
+
+    async def set(self, **bindings: Any) -> None:
+        """Bind variables, by the table of values; raises ValueRefused for what does not cross."""
+        await self._interpreter.bind(bindings)
+
+    async def get(self, name: str) -> Any:
+        """The value of a variable, by the table of values; raises NameError, or ValueRefused."""
+        return await self._interpreter.fetch(name)
+
+    def interrupt(self) -> None:
+        """Stop the cell that runs now, keeping the variables if it comes out within the grace."""
+        self._interpreter.interrupt()
+
+    @property
+    def level(self) -> str:
+        """How strongly the interpreter is confined: `full`, `plain`, or the name of another wall."""
+        return self._interpreter.level
+
+    @property
+    def version(self) -> str:
+        """The Python version inside."""
+        return self._interpreter.python

@@ -1,0 +1,185 @@
+"""What a test of yours needs: a model that says what you wrote, a sandbox with nobody behind it, and contract checks
+that any adapter of a seam can be held to.
+
+    model = ScriptedModel("```python\\nfinal_answer(6 * 7)\\n```")
+    assert CodeAgent(model=model).run("What is six times seven?").output == 42
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from .cells import Cells
+from .core.errors import ModelError, ModelUnavailable
+from .core.events import Delta, Event, Noted, TaskGiven, TextDelta
+from .core.execution import Death, Limits, Policy, Stream
+from .core.messages import Prompt, Reply, say
+from .guest import wire
+from .ports import Emit, Journal, Model, Pipe, Resources, Sandbox, Sink, Tool
+
+
+class ScriptedModel:
+    """Says what it was given, in order: the n-th reply answers the n-th question of a conversation.
+
+    It counts in the prompt and holds no counter, so that one object serves many runs at once. A reply may be a str, a
+    Reply, or a ModelError, which is raised. `prompts` keeps what was asked.
+    """
+
+    def __init__(self, *replies: str | Reply | ModelError, name: str = "scripted") -> None:
+        self._replies = replies
+        self.name = name
+        self.prompts: list[Prompt] = []
+
+    async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
+        """The reply whose turn it is."""
+        self.prompts.append(prompt)
+        place = sum(message.role == "assistant" for message in prompt.messages)
+        if place >= len(self._replies):
+            raise ModelUnavailable(f"the script has {len(self._replies)} replies and was asked for one more")
+        reply = self._replies[place]
+        if isinstance(reply, ModelError):
+            raise reply
+        if isinstance(reply, str):
+            reply = Reply(reply)
+        await asyncio.sleep(0)
+        emit(TextDelta(reply.text))
+        return reply
+
+
+class FakeGuest:
+    """The guest's side of a FakeSandbox: hear the host's words, say any words or bytes, print."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._decoder = wire.Decoder(wire.HOST_WORDS)
+        self._heard: asyncio.Queue[wire.Word] = asyncio.Queue()
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+        self._sink = sink
+        self.interrupts = 0
+        self.interrupted = asyncio.Event()
+
+    async def hear(self) -> wire.Word:
+        """The host's next word."""
+        return await self._heard.get()
+
+    def say(self, *words: wire.Word) -> None:
+        """Words for the host."""
+        for word in words:
+            self._said.put_nowait(wire.encode(word))
+
+    def say_bytes(self, data: bytes) -> None:
+        """Bytes for the host, of whatever kind."""
+        self._said.put_nowait(data)
+
+    def print(self, data: bytes, stream: Stream = "stdout") -> None:
+        """Bytes on a stream."""
+        self._sink(stream, data)
+
+
+class FakeSandbox:
+    """A wall with nobody behind it: `play(guest)` is the guest; when it returns, the guest has left."""
+
+    name = "fake"
+
+    def __init__(self, play: Callable[[FakeGuest], Awaitable[None]]) -> None:
+        self._play = play
+
+    @asynccontextmanager
+    async def launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
+        """Start the play."""
+        guest = FakeGuest(sink)
+        task = asyncio.ensure_future(self._play(guest))
+        task.add_done_callback(lambda _: guest._said.put_nowait(b""))
+        try:
+            yield _FakePipe(guest, task)
+        finally:
+            task.cancel()
+
+
+class _FakePipe:
+    level = "fake"
+
+    def __init__(self, guest: FakeGuest, task: asyncio.Future[None]) -> None:
+        self._guest = guest
+        self._task = task
+
+    async def send(self, data: bytes) -> None:
+        for word in self._guest._decoder.feed(data):
+            self._guest._heard.put_nowait(word)
+
+    async def receive(self) -> bytes:
+        return await self._guest._said.get()
+
+    def interrupt(self) -> None:
+        self._guest.interrupts += 1
+        self._guest.interrupted.set()
+
+    def kill(self) -> None:
+        self._task.cancel()
+
+    async def ended(self) -> Death:
+        await asyncio.wait([self._task])
+        return Death("killed") if self._task.cancelled() else Death("exit", "exit status 0")
+
+    def usage(self) -> Resources | None:
+        return None
+
+
+async def check_model(model: Model, prompt: Prompt | None = None) -> Reply:
+    """Hold a model to the contract of its seam: a whole reply, whose text is what it emitted; gives the reply."""
+    heard: list[Delta] = []
+    reply = await model.ask(prompt or Prompt((say("system", "Be brief."), say("user", "Say hello."))), heard.append)
+    assert isinstance(reply, Reply), f"ask() gave {type(reply).__name__}, not Reply"
+    assert isinstance(model.name, str) and model.name, "a model has a name"
+    streamed = "".join(delta.text for delta in heard if isinstance(delta, TextDelta))
+    assert streamed in ("", reply.text), "what was streamed is not the reply"
+    assert reply.usage.requests >= 1, "a reply cost at least one request"
+    return reply
+
+
+async def check_sandbox(sandbox: Sandbox) -> None:
+    """Hold a sandbox to the contract of its seam, with the real guest in it."""
+    limits = Limits(seconds=5)
+    async with Cells(sandbox, Policy(limits)) as cells:
+        first = await cells.run("x = 6\nprint('out')\nimport sys; print('err', file=sys.stderr)\nx * 7")
+        assert first.ok and first.value == "42", f"a cell gives its value: {first}"
+        assert (first.stdout, first.stderr) == ("out\n", "err\n"), f"all that was printed before the end: {first}"
+        assert (await cells.run("x + 1")).value == "7", "variables live from cell to cell"
+        flood = await cells.run("for _ in range(300): print('y' * 9999)")
+        assert flood.ok and len(flood.stdout) <= limits.output + 100, "a flood of output is cut, and is no end"
+        await cells.set(rows=[1, {"a": (2, b"\0")}])
+        assert await cells.get("rows") == [1, {"a": (2, b"\0")}], "values cross both ways"
+        ended = await cells.run("import os; os._exit(3)")
+        assert ended.ended == "exit" and not ended.kept, f"a guest that leaves is noticed: {ended}"
+        assert (await cells.run("'x' in globals()")).value == "False", "the next cell gets a fresh guest"
+        await cells.run("x = 1")
+        asyncio.get_running_loop().call_later(0.3, cells.interrupt)
+        stopped = await cells.run("while True: pass")
+        assert stopped.error is not None and stopped.kept, f"an interrupt stops the cell: {stopped}"
+        assert (await cells.run("x")).value == "1", "and keeps the variables"
+
+
+async def check_tool(tool: Tool, *args: Any, **kwargs: Any) -> Any:
+    """Hold a tool to the contract of its seam with these arguments; gives its value."""
+    assert tool.spec.name.isidentifier(), f"{tool.spec.name!r} is no identifier"
+    names = [parameter.name for parameter in tool.spec.parameters]
+    assert len(names) == len(set(names)), "a parameter twice"
+    bound = tool.bind(args, kwargs)
+    assert isinstance(bound, dict), "bind() gives arguments by name"
+    try:
+        tool.bind((), {"no such parameter": 1})
+    except (TypeError, ValueError):
+        pass
+    else:
+        assert any(p.kind == "VAR_KEYWORD" for p in tool.spec.parameters), "an unknown argument must be refused"
+    return await tool.call(bound)
+
+
+async def check_journal(journal: Journal) -> None:
+    """Hold an empty journal to the contract of its seam."""
+    events: list[Event] = [TaskGiven("a task"), Noted("a note")]
+    entries = [await journal.append(event) for event in events]
+    assert [entry.seq for entry in entries] == [0, 1], "places count from 0, without a gap"
+    assert [entry.event async for entry in journal.read()] == events, "what was kept is read back, in order"
