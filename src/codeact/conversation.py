@@ -390,7 +390,7 @@ class Conversation:
         finally:
             if not answered and self.lost is None:  # cancelled half-way: nobody knows where the stream stands
                 self._end("signal", "it was cut off in the middle of a transfer")
-        if type(answer) is not kind or answer.id != word.id:
+        if not isinstance(answer, kind) or getattr(answer, "id", None) != word.id:
             raise self._end("signal", f"it broke the protocol: {type(answer).__name__} out of its place")
         return answer
 

@@ -92,10 +92,10 @@ def _told(state: State, text: str) -> State:
 
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
-    action = actions.parse(reply.text, finish=reply.finish)
+    action = actions.read(reply)
     state = replace(
         state,
-        messages=(*state.messages, say("assistant", action.said or "(nothing)")),
+        messages=(*state.messages, say("assistant", reply.text or "(nothing)")),
         usage=state.usage + reply.usage,
     )
     if reply.finish == "content_filter":

@@ -171,9 +171,14 @@ class Decoder:
         buffer += data
         words = []
         start = 0
-        while len(buffer) - start >= 8:
-            size, header = _LENGTHS.unpack_from(buffer, start)
-            if size > MAX_FRAME or header > MAX_HEADER or header + 4 > size:
+        while len(buffer) - start >= 4:
+            size = int.from_bytes(buffer[start : start + 4], "big")
+            if not 4 <= size <= MAX_FRAME:
+                raise ProtocolError(f"a frame of {size} bytes")
+            if len(buffer) - start < 8:
+                break
+            header = int.from_bytes(buffer[start + 4 : start + 8], "big")
+            if header > MAX_HEADER or header + 4 > size:
                 raise ProtocolError(f"a frame of {size} bytes with a header of {header}")
             end = start + 4 + size
             if len(buffer) < end:
