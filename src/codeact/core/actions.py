@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from .fences import Block, Found, Piece, Reader
@@ -17,7 +17,11 @@ from .marks import BARE, PYTHON, TOOL_CALL
 from .messages import Finish, Reply
 from .source import LOOK, compiles
 
-__all__ = ["Action", "Code", "Nothing", "Piece", "Reader", "Why", "parse", "read"]
+__all__ = ["STOP", "Action", "Code", "Nothing", "Piece", "Reader", "Why", "parse", "read"]
+
+# Where generation ends. Each begins with the closing fence, which legal code holds only in a string, and goes on with
+# what no one writes there; the block that is left unclosed is whole, and runs.
+STOP = ("\n```\nObservation:", "\n```\n\nObservation:", "\n```\n<stdout ", "\n```\n\nCell ")
 
 Why: TypeAlias = Literal[
     "empty",  # nothing was said, or the block is empty
@@ -26,22 +30,27 @@ Why: TypeAlias = Literal[
     "language",  # blocks of other languages; `detail` names their tags
     "untagged",  # a block without a tag that is not Python
     "unclosed",  # the last block was never closed, and is not whole
-    "incomplete",  # cut off by the length limit, or the stream broke
+    "incomplete",  # cut off by the length limit
     "refused",  # withheld by the provider's filter
     "tool_call",  # a tool call in another form than code; `detail` is how it began
     "turn",  # another speaker's turn was made up before any code; `detail` is how it began
     "character",  # the code holds what no Python source may; `detail` says what and where
 ]
 
+_TICKS = re.compile("`{3,}")
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A cell to run; `notes` tell the model what of its reply was not."""
+    """A cell to run; `notes` tell the model what of its reply was not run.
+
+    `said` is the reply as it is kept in the conversation: without thinking, and without what was dropped.
+    """
 
     source: str
     notes: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class Nothing:
 
     kind: Why
     detail: str = ""
+    said: str = ""
 
 
 Action: TypeAlias = Code | Nothing
@@ -57,43 +67,55 @@ Action: TypeAlias = Code | Nothing
 
 def read(reply: Reply) -> Action:
     """The action of a whole reply. Its reasoning is never looked at; a native tool call is not code."""
-    if reply.tool_calls and not reply.text.strip() and reply.finish not in ("length", "content_filter"):
-        return Nothing("tool_call", reply.tool_calls[0].name)
-    return parse(reply.text, finish=reply.finish)
+    action = parse(reply.text, finish=reply.finish)
+    if reply.tool_calls and isinstance(action, Nothing) and action.kind in ("empty", "prose", "thinking"):
+        return replace(action, kind="tool_call", detail=reply.tool_calls[0].name)
+    return action
 
 
 def parse(text: str, *, finish: Finish = "stop") -> Action:
     """The action in a reply's text, given how the reply ended."""
-    match finish:
-        case "content_filter":
-            return Nothing("refused")
-        case "length":
-            return Nothing("incomplete", "length")
-        case _:
-            reader = Reader()
-            reader.feed(text)
-            reader.close()
-            return _decide(reader.found, finish)
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    return replace(_decide(reader.found, finish), said=_said(reader.found))
 
 
 def _decide(found: Found, finish: Finish) -> Action:
+    if finish == "content_filter":
+        return Nothing("refused")
+    if finish == "length":
+        return Nothing("incomplete")
     blocks = [block for block in found.blocks if block.source.strip()]
     chosen = [block for block in blocks if block.tag == PYTHON]
     if not chosen:
-        chosen = [block for block in blocks if block.tag == BARE]
         if (call := _tool_call(found)) is not None:
             return Nothing("tool_call", call)
+        chosen = [block for block in blocks if block.tag == BARE]
         if not chosen:
             return _why_not(found)
         if not compiles(_join(chosen)):
             return Nothing("untagged") if chosen[-1].closed else Nothing("unclosed")
-    last = chosen[-1]
-    source = _join(chosen)
+    last, source = chosen[-1], _join(chosen)
     if not last.closed and (finish != "stop" or last.turn or not compiles(last.source)):
         return Nothing("unclosed")
     if (odd := _impossible(source)) is not None:
         return Nothing("character", odd)
     return Code(source, tuple(_notes(found, blocks, chosen)))
+
+
+def _said(found: Found) -> str:
+    """The reply with its Python in proper fences, so that what the model reads of itself is what it should write."""
+    said = ""
+    for part in found.said:
+        if isinstance(part, str):
+            said += part
+            continue
+        fence = "`" * (1 + max(map(len, _TICKS.findall(part.source)), default=2))
+        gap = "\n" if said and not said.endswith("\n") else ""
+        end = "" if part.source.endswith("\n") else "\n"
+        said += f"{gap}{fence}python\n{part.source}{end}{fence}\n"
+    return said.strip("\n")
 
 
 def _join(blocks: list[Block]) -> str:
@@ -106,7 +128,7 @@ def _why_not(found: Found) -> Nothing:
         return Nothing("turn", found.turn)
     if tags:
         return Nothing("language", ", ".join(tags[:5]))
-    if "".join(found.prose).strip(" \n\t`~") and not found.blocks:
+    if found.prose.strip(" \n\t`~") and not found.blocks:
         return Nothing("prose")
     if found.thought and not found.blocks:
         return Nothing("thinking")
@@ -117,7 +139,7 @@ def _notes(found: Found, blocks: list[Block], chosen: list[Block]) -> list[str]:
     notes = []
     if len(chosen) > 1:
         notes.append(f"{len(chosen)} blocks were run as one cell.")
-    others = list(dict.fromkeys(block.tag for block in blocks if block not in chosen))
+    others = list(dict.fromkeys(block.tag for block in blocks if block.tag != chosen[0].tag))
     for tag in others[:5]:
         notes.append(f"A block tagged `{tag}` was not run." if tag else "A block without a tag was not run.")
     if found.recalled:
@@ -139,10 +161,10 @@ def _impossible(source: str) -> str | None:
 
 def _tool_call(found: Found) -> str | None:
     """How a tool call in another framework's form begins, or None."""
-    for line in "".join(found.prose).split("\n"):
+    for line in found.prose.split("\n"):
         if (form := TOOL_CALL.match(line)) is not None:
             return form["form"][:40]
-    for text in [block.source for block in found.blocks] + ["".join(found.prose)]:
+    for text in [block.source for block in found.blocks] + [found.prose]:
         if (name := _json_call(text)) is not None:
             return name
     return None

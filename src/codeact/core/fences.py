@@ -68,11 +68,16 @@ class Found:
     """All that a reply held."""
 
     blocks: list[Block] = field(default_factory=list)
-    prose: list[str] = field(default_factory=list)
+    said: list[str | Block] = field(default_factory=list)  # prose, with blocks of other languages, and Python's blocks
     thought: bool = False
     recalled: bool = False  # there were blocks before a `</think>` that nothing had opened: they were thinking
     turn: str = ""  # how another speaker's turn began
     dropped: bool = False  # more followed it
+
+    @property
+    def prose(self) -> str:
+        """What stands outside of Python's blocks."""
+        return "".join(part for part in self.said if isinstance(part, str))
 
 
 @dataclass(slots=True)
@@ -106,6 +111,7 @@ class Reader:
         self._held: list[_Line] = []
         self._held_size = 0
         self._patience = PATIENCE
+        self._coded = False  # a block of Python was read
         self._item = 0  # the column where a list item's text begins
 
     def feed(self, text: str) -> list[Piece]:
@@ -137,8 +143,7 @@ class Reader:
                 self._fall_back(self._open)
             pieces += self._drain()
         if self._open is not None:
-            self.found.blocks.append(self._open.block)
-            self._open = None
+            self._keep(self._open.block)
         return pieces
 
     def _drain(self) -> list[Piece]:
@@ -165,7 +170,7 @@ class Reader:
             self._pieces.append(Piece(kind, text))
 
     def _prose(self, text: str) -> None:
-        self.found.prose.append(text)
+        self.found.said.append(text)
         self._say("prose", text)
 
     def _in_thinking(self, line: str, at: int, end: str) -> None:
@@ -208,12 +213,13 @@ class Reader:
         """A `</think>` that nothing opened: the prompt had, and all so far was thinking."""
         self.found.recalled = self.found.recalled or bool(self.found.blocks)
         self.found.thought = True
+        self._coded = False
         self.found.blocks.clear()
-        self.found.prose.clear()
+        self.found.said.clear()
 
     def _turn(self, line: str, at: int) -> re.Match[str] | None:
         found = TURN.match(line, at)
-        if found is None and any(block.tag == PYTHON for block in self.found.blocks):
+        if found is None and self._coded:
             found = TURN_AFTER_CODE.match(line, at)
         return found
 
@@ -325,10 +331,16 @@ class Reader:
 
     def _shut(self, opened: _Open, fence: str, end: str) -> None:
         opened.block.closed = True
-        self.found.blocks.append(opened.block)
-        self._open = None
+        self._keep(opened.block)
         if opened.block.tag == BARE:
             self._prose(fence + end)
+
+    def _keep(self, block: Block) -> None:
+        self._open = None
+        self.found.blocks.append(block)
+        if block.tag == PYTHON:
+            self._coded = True
+            self.found.said.append(block)
 
 
 def _line_of(pattern: str) -> re.Pattern[str]:

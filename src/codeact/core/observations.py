@@ -1,0 +1,251 @@
+"""What the model is told of what happened: where, what is still there, what to do. Plain and short, for tokens cost.
+
+Our own words stand free. What came out of the code stands between `<stdout 5f3a9c01>` and `</stdout 5f3a9c01>`, with a
+word that the host drew for this turn, so that nothing printed can pass for us.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from .actions import Nothing
+from .errors import nearest
+from .execution import MIB, CellError, Gone, Limits, Outcome
+from .untrusted import bounded, inline
+
+SHOWN = 6_000  # characters of each stream and of the value
+TRACEBACK = 4_000
+LAST_STEPS = 3
+
+FORM = "Write one block and end your reply after it:\n```python\n# your code\n```"
+
+
+def task(text: str, variables: Sequence[tuple[str, str]] = ()) -> str:
+    """A task, word for word, and the names that are bound for it, each with its preview."""
+    if not variables:
+        return text
+    return "\n".join([text, "", "These variables are set:", *(f"- {name}: {preview}" for name, preview in variables)])
+
+
+def after_cell(
+    cell: int,
+    outcome: Outcome,
+    *,
+    limits: Limits,
+    delimiter: str,
+    known: Iterable[str] = (),
+    source: str = "",
+    notes: Sequence[str] = (),
+    repeated: int = 1,
+) -> str:
+    """What came of a cell.
+
+    `known` are names the code may use, to guess what a wrong one meant; `source` is the cell's; `notes` are the host's,
+    such as those of `Code`; `repeated` counts how often the same cell had the same outcome.
+    """
+    lines = [_what_happened(cell, outcome, limits)]
+    for name, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+        if text.strip():
+            lines.append(_data(name, bounded(text.strip("\n"), SHOWN), delimiter))
+    if outcome.dropped:
+        lines.append(
+            f"It printed {outcome.dropped:,} bytes more than can be kept: print less, or store it in a variable."
+        )
+    shown = outcome.value if outcome.preview is None else outcome.preview
+    if shown is not None:
+        lines.append(_data("value", bounded(shown, SHOWN), delimiter))
+    if outcome.error is not None and outcome.gone is None:
+        text = outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"
+        lines.append(_data("error", bounded(text.strip("\n"), TRACEBACK), delimiter))
+    if outcome.notes:
+        lines.append(_data("notes", "\n".join(inline(note) for note in outcome.notes[:10]), delimiter))
+    lines.extend(_advice(outcome, limits, known, source))
+    lines.extend(notes)
+    if repeated > 1:
+        lines.append(same_again(repeated))
+    return "\n".join(line for line in lines if line)
+
+
+def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
+    gone = "" if outcome.gone is None else _all_gone()
+    match outcome.ended:
+        case "done" | "final_answer" if outcome.gone is not None:
+            return f"Cell {cell} ran{_after(outcome)}, but then the interpreter was lost: {_why(outcome.gone)}. {gone}"
+        case "done":
+            return _done(cell, outcome)
+        case "final_answer":
+            return f"Cell {cell} gave the final answer."
+        case "timeout" if outcome.gone is None:
+            return (
+                f"Cell {cell} was stopped at the limit of {_seconds(limits.seconds)}. All variables are kept, with "
+                "what it had assigned by then. Do less at once: smaller parts, a faster way, results kept in variables."
+            )
+        case "timeout":
+            return (
+                f"Cell {cell} did not stop at the limit of {_seconds(limits.seconds)}, so the interpreter was ended. "
+                f"{gone} Do less at once, or find a faster way."
+            )
+        case "memory" if outcome.gone is None:
+            return (
+                f"Cell {cell} was stopped at the memory limit of {_size(limits.memory)}. All variables are kept, the "
+                "large ones too: `del` what you do not need, then work in smaller parts."
+            )
+        case "memory":
+            return (
+                f"Cell {cell} went over the memory limit of {_size(limits.memory)}, so the interpreter was ended. "
+                f"{gone} Work in smaller parts."
+            )
+        case "exit":
+            why = f": {_why(outcome.gone)}" if outcome.gone else ""
+            return f"Cell {cell} ended the interpreter's process{why}. {_all_gone()} Do not exit from a cell."
+        case "signal":
+            why = f": {_why(outcome.gone)}" if outcome.gone else ""
+            return f"Cell {cell} crashed the interpreter{why}. {_all_gone()} Do not repeat what crashed it."
+        case _:
+            assert_never(outcome.ended)
+
+
+def _done(cell: int, outcome: Outcome) -> str:
+    error = outcome.error
+    if error is None:
+        silent = outcome.value is None and not (outcome.stdout + outcome.stderr).strip()
+        hint = " It printed nothing, and its last line has no value." if silent else ""
+        return f"Cell {cell} ran{_after(outcome)}.{hint}"
+    if _never_ran(outcome, error):
+        return f"Cell {cell} is not valid Python: nothing of it ran. All variables are as before."
+    kind = error.type if error.type.replace(".", "").isidentifier() and len(error.type) <= 60 else "an exception"
+    return f"Cell {cell} raised {kind}{_after(outcome, ' after')}. What it did before that is kept."
+
+
+def _never_ran(outcome: Outcome, error: CellError) -> bool:
+    """A cell that does not compile has no frame of its own in its traceback."""
+    broken = error.type in ("SyntaxError", "IndentationError", "TabError")
+    return broken and outcome.complete == 0 and ", in " not in error.traceback
+
+
+def _all_gone() -> str:
+    return "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
+
+
+def _why(gone: Gone) -> str:
+    return inline(gone.why).rstrip(".") or "the reason is not known"
+
+
+def _advice(outcome: Outcome, limits: Limits, known: Iterable[str], source: str) -> list[str]:
+    error = outcome.error
+    if error is None or outcome.ended != "done":
+        return []
+    match error.type.rpartition(".")[2]:
+        case "NameError" | "UnboundLocalError":
+            found = re.search(r"name '(\w+)' is not defined", error.message)
+            near = nearest(found[1], known) if found and "Did you mean" not in error.traceback else ""
+            return [f"There is no `{found[1]}`{near}".rstrip("?") + "?"] if found and near else []
+        case "ImportPolicyError":
+            return ["This import is refused here. Do what the message says, or do without; nothing can be installed."]
+        case "ModuleNotFoundError":
+            return ["It is not installed, and nothing can be installed here: do without it."]
+        case "MemoryError":
+            return [
+                f"The memory limit is {_size(limits.memory)}: work in smaller parts, and `del` what you do not need."
+            ]
+        case "SyntaxError":
+            return _odd_character(error, source)
+        case _:
+            return []
+
+
+def _odd_character(error: CellError, source: str) -> list[str]:
+    """Where the character stands that CPython's tokenizer refused, since it may not be seen."""
+    found = re.search(r"U\+([0-9A-F]{4,6})", error.message)
+    if found is None or int(found[1], 16) > 0x10FFFF:
+        return []
+    char = chr(int(found[1], 16))
+    line = source.count("\n", 0, source.find(char)) + 1
+    column = source.find(char) - source.rfind("\n", 0, max(source.find(char), 0))
+    where = f" at line {line}, column {column}" if char in source else ""
+    name = unicodedata.name(char, "no name").lower()
+    return [f"The character {char!a} ({name}){where} is not Python's: type a plain space, quote or sign instead."]
+
+
+def _data(name: str, text: str, delimiter: str) -> str:
+    """Data between two marks that it cannot hold itself."""
+    mark = f"{name} {delimiter}".rstrip()
+    guard = delimiter or f"/{name}>"
+    held = text.replace(guard, f"\\x{ord(guard[0]):02x}{guard[1:]}")
+    return f"<{mark}>\n{held}\n</{mark}>"
+
+
+def after_nothing(nothing: Nothing, *, notes: Sequence[str] = ()) -> str:
+    """Why nothing of a reply was run."""
+    return "\n".join([_why_nothing(nothing), *notes])
+
+
+def _why_nothing(nothing: Nothing) -> str:
+    detail = inline(nothing.detail, 80).replace("`", "'")
+    match nothing.kind:
+        case "empty":
+            why = "Your reply held no code, so nothing ran."
+        case "prose":
+            why = (
+                "Your reply held no code block, so nothing ran. Act in code, and give an answer with final_answer(...)."
+            )
+        case "thinking":
+            why = "Your reply was only thinking, and code in it is not run."
+        case "language":
+            why = f"Nothing ran: only Python is run here, and your block is tagged `{detail}`."
+        case "untagged":
+            why = "Nothing ran: your block has no tag, and it is not Python."
+        case "unclosed":
+            why = "Nothing ran: your last block was never closed, and it is not whole."
+        case "incomplete":
+            why = "Your reply was cut off before its end, so nothing ran. Be brief, and do less in one block."
+        case "refused":
+            return "Your reply was withheld by the provider's filter, so nothing ran. Go on in another way."
+        case "tool_call":
+            why = f"Nothing ran: `{detail}` is a tool call in another form. Here tools are functions, called in Python."
+        case "turn":
+            why = f"Nothing ran: you wrote another's turn (`{detail}`) yourself, and all from there on was dropped."
+        case "character":
+            return (
+                f"Nothing ran: your code holds {detail}, which no Python source may. Leave it out, or write an escape."
+            )
+        case _:
+            assert_never(nothing.kind)
+    return f"{why} {FORM}"
+
+
+def interpreter_lost(gone: Gone, restored: int | None = None) -> str:
+    """The interpreter was lost between cells; `restored` is the cell after which it was set up again."""
+    if restored is None:
+        return f"The interpreter was lost: {_why(gone)}. {_all_gone()}"
+    return (
+        f"The interpreter was lost: {_why(gone)}. It was set back to where it stood after cell {restored}; what later "
+        "cells did is gone. Do that again where you need it."
+    )
+
+
+def same_again(times: int) -> str:
+    """The same code had the same outcome; said to get a model out of its loop."""
+    return f"The same code has now had the same outcome {times} times. It will not change: try another way."
+
+
+def steps_left(left: int) -> str:
+    """How many replies are left, when that is worth saying."""
+    if left == 1:
+        return "One reply is left: give final_answer(...) now, with the best you have."
+    return f"{left} replies are left." if 1 < left <= LAST_STEPS else ""
+
+
+def _after(outcome: Outcome, word: str = " in") -> str:
+    return f"{word} {_seconds(outcome.seconds)}" if outcome.seconds >= 0.1 else ""
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 or seconds == int(seconds) else f"{seconds:.1f} s"
+
+
+def _size(size: int) -> str:
+    return f"{size / (1024 * MIB):g} GiB" if size >= 1024 * MIB else f"{size / MIB:g} MiB"
