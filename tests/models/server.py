@@ -125,16 +125,19 @@ def serving(*script: Sequence[Step], models: Sequence[str] | None = None) -> Ite
 
 
 def _serve(connection: socket.socket, server: Server) -> None:
-    with connection, contextlib.suppress(ConnectionError):
-        asked = _read(connection)
-        if asked is None:
-            return
-        server.asked.append(asked)
-        if asked.path == "/v1/models":
-            listed = {"data": [{"id": name} for name in server.models or ()]}
-            _play(connection, status(404) if server.models is None else status(200, listed), server)
-        else:
-            _play(connection, server.script.pop(0) if server.script else status(500, error("no script")), server)
+    with connection:
+        try:
+            asked = _read(connection)
+            if asked is None:
+                return
+            server.asked.append(asked)
+            if asked.path == "/v1/models":
+                listed = {"data": [{"id": name} for name in server.models or ()]}
+                _play(connection, status(404) if server.models is None else status(200, listed), server)
+            else:
+                _play(connection, server.script.pop(0) if server.script else status(500, error("no script")), server)
+        except OSError:
+            server.left.set()  # the client went before it had heard all
 
 
 def _play(connection: socket.socket, steps: Iterable[Step], server: Server) -> None:
@@ -155,10 +158,9 @@ def _play(connection: socket.socket, steps: Iterable[Step], server: Server) -> N
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
     connection.shutdown(socket.SHUT_WR)
-    with contextlib.suppress(OSError):
-        connection.settimeout(2)
-        while connection.recv(65536):  # let the client take all of it before the socket goes
-            pass
+    connection.settimeout(5)
+    while connection.recv(65536):  # the client takes all of it before the socket goes
+        pass
 
 
 def _read(connection: socket.socket) -> Asked | None:

@@ -8,8 +8,10 @@ Each question has a client of its own, 0.4 ms: so the object belongs to no event
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import math
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -253,7 +255,9 @@ class OpenAIModel:
         return None
 
     def _trouble(self, error: Exception, begun: bool) -> ModelError:
-        host, cause = self._server.host, error.__cause__ or error
+        host, cause = self._server.host, error
+        if isinstance(error, openai.OpenAIError) and isinstance(error.__cause__, Exception):
+            cause = error.__cause__  # the SDK wraps it and says less
         if isinstance(cause, httpx2.ConnectTimeout):
             return ModelUnavailable(f"{host} takes no connection within {self._deadlines.connect:g} s")
         if isinstance(cause, httpx2.ProxyError):
@@ -318,7 +322,8 @@ def _root(error: BaseException) -> str:
             below = below.exceptions[0]
             continue
         if isinstance(below, OSError) and below.strerror:
-            words = below.strerror
+            number = 0 if isinstance(below, ssl.SSLError) else below.errno or 0
+            words = os.strerror(number) if number in errno.errorcode else below.strerror  # asyncio has its own words
         below = below.__cause__ or below.__context__
     return words or type(error).__name__
 
