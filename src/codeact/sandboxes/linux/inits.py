@@ -1,0 +1,76 @@
+"""Makes the first process of each session's pid namespace: a tiny one, because it is forked before anything is imported.
+
+With another process as number 1, the session's main process is number 2 and no OpenSSL takes it for the zygote; and
+ending number 1 ends, in one stroke of the kernel, all that the session ever started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+from typing import NoReturn
+
+from . import kernel
+
+_ANSWER = struct.Struct("=i")
+
+
+def start() -> socket.socket:
+    """Start the maker; the answer is its socket. It ends when that is closed."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        ours.close()
+        _make(theirs)
+    theirs.close()
+    return ours
+
+
+def order(maker: socket.socket) -> tuple[int, int]:
+    """A new init: its pid, and a descriptor that keeps it alive as long as it is open. Raises OSError."""
+    leash, hold = os.pipe()
+    try:
+        socket.send_fds(maker, [b"!"], [leash])
+        (pid,) = _ANSWER.unpack(maker.recv(_ANSWER.size))
+    except BaseException:
+        os.close(hold)
+        raise
+    finally:
+        os.close(leash)
+    if pid < 0:
+        os.close(hold)
+        raise OSError(-pid, os.strerror(-pid))
+    return pid, hold
+
+
+def _make(orders: socket.socket) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended, and no orphan stays a zombie
+    home = os.pidfd_open(os.getpid())
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(orders, 1, 1)
+        if not word:
+            os._exit(0)
+        leash = descriptors[0]
+        try:
+            kernel.unshare(kernel.NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                _wait(leash)
+            kernel.setns(home, kernel.NEWPID)
+        except OSError as error:
+            pid = -(error.errno or 1)
+        os.close(leash)
+        orders.send(_ANSWER.pack(pid))
+
+
+def _wait(leash: int) -> NoReturn:
+    try:
+        os.dup2(leash, 0)
+        os.closerange(1, 1 << 30)
+        kernel.no_new_privileges()
+        kernel.drop_capabilities()
+        os.read(0, 1)
+    finally:
+        os._exit(0)

@@ -1,0 +1,133 @@
+"""The launcher: exec-ed fresh, with an empty environment and one descriptor, it becomes the zygote of one Python.
+
+It tries the one level that it was started for. When a layer of it cannot be had it says which and why, and ends: the
+host decides what that means.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import inits, kernel, landlock, namespaces, root, scratch, seccomp
+from .layers import Refused, layer
+from .session import Wall
+from .zygote import Zygote
+
+_NOBODY = 65534
+
+
+def run(control: int, without: frozenset[str] = frozenset()) -> None:
+    """Serve on this descriptor until its other end is closed. `without` names layers that a test leaves out."""
+    host = socket.socket(fileno=control)
+    message = host.recv(1 << 20)
+    if not message:
+        return
+    plan = json.loads(message)
+    try:
+        if plan["level"] == "full":
+            _become_full(host, plan, without)
+        else:
+            _become_plain(host, plan, without)
+    except Refused as refusal:
+        host.send(json.dumps({"failed": refusal.told()}).encode())
+
+
+def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
+    abi = _filters()
+    visible = tuple(plan["visible"])
+    hidden = tuple(root.below_scratch(visible))
+    proc = namespaces.open_proc()
+    identity = namespaces.enter(proc)
+    child = os.fork()
+    if child:
+        host.close()
+        os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    kernel.die_with_parent()
+    maker = inits.start()
+    root.build(visible)
+    wall = Wall("full", visible, hidden, identity, abi, proc, without)
+    _serve(Zygote(host, wall, _guest(plan), maker, None), host, plan)
+    os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
+
+
+def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
+    abi = _filters()
+    visible = tuple(plan["visible"])
+    with layer("scratch"):
+        ground = scratch.open_ground(plan["scratch"])
+    wall = Wall("plain", visible, (), _who(visible), abi, namespaces.open_proc(), without)
+    try:
+        _serve(Zygote(host, wall, _guest(plan), None, ground), host, plan)
+    except BaseException:
+        ground.close()
+        raise
+
+
+def _filters() -> int:
+    """What no level does without. The answer is landlock's ABI."""
+    abi = landlock.abi()
+    if not abi:
+        raise Refused("landlock", "ENOSYS", "this kernel has no landlock, or it is switched off or forbidden")
+    if not seccomp.available():
+        raise Refused("seccomp", "ENOSYS", "this kernel has no seccomp filters, or they are forbidden")
+    return abi
+
+
+def _who(visible: tuple[str, ...]) -> namespaces.Identity:
+    """At plain: oneself; for root nobody, unless what must be visible lies behind a door that is closed to others."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 and all(map(_open_to_others, visible)):
+        return namespaces.Identity(_NOBODY, _NOBODY, changes=True)
+    return namespaces.Identity(uid, gid, changes=False)
+
+
+def _open_to_others(path: str) -> bool:
+    links, place = root.follow(path)
+    folders = {os.path.dirname(each) for each in (*links, place)}
+    for folder in set(folders):
+        while folder != "/":
+            folder = os.path.dirname(folder)
+            folders.add(folder)
+    return bool(os.stat(place).st_mode & 0o004) and all(os.stat(folder).st_mode & 0o001 for folder in folders)
+
+
+def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any]) -> None:
+    zygote.rehearse()
+    host.send(json.dumps({"stands": plan["level"]}).encode())
+    zygote.run()
+
+
+def _guest(plan: dict[str, Any]) -> Callable[[int], None]:
+    """Load the guest into what will be forked, and give the function that a session runs."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    kernel.few_arenas()
+    sys.argv[:] = [""]
+    sys.orig_argv[:] = [""]
+    sys.prefix = sys.exec_prefix = plan["prefix"]
+    sys.executable = plan["executable"]
+    main = importlib.import_module(f"{_adopt('codeact_guest', plan['guest'])}.__main__")
+    main.prepare(plan["site"])
+    serve: Callable[[int], None] = main.serve
+    return serve
+
+
+def _adopt(name: str, folder: str) -> str:
+    """Load a folder as a package of this name."""
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
+    spec.loader.exec_module(package)
+    return name

@@ -1,0 +1,181 @@
+"""The host's end of the launchers: one process for each Python, started when first needed, and again when it died.
+
+Bound to no event loop: what is here blocks, behind a lock, and is called from a worker thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import SandboxUnavailable
+from .environment import Environment
+from .layers import Refused
+from .mends import mend
+
+_PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
+_FAREWELL = 5.0
+_HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the launcher's process executes and which guest it loads. Only tests name others."""
+
+    entry: Path = _HERE / "entry.py"
+    guest: Path = _HERE.parent.parent / "guest"
+
+
+SHIPPED = Parts()
+
+
+@dataclass
+class Launcher:
+    """A launcher's process and what it said."""
+
+    environment: Environment
+    parts: Parts
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    control: socket.socket | None = None
+    process: subprocess.Popen[bytes] | None = None
+    level: str | None = None
+    shortfall: Refused | None = None  # why it is not the full level
+
+    def order(self, asked: dict[str, int], descriptors: list[int], required: str) -> None:
+        """Have a session made. Raises SandboxUnavailable when the machine does not give the required level."""
+        message = json.dumps(asked).encode()
+        with self.lock:
+            self._stand(required)
+            for attempt in (1, 2):
+                assert self.control is not None
+                try:
+                    socket.send_fds(self.control, [message], descriptors)
+                    return
+                except OSError:
+                    self._end()
+                    if attempt == 2:
+                        raise
+                    self._stand(required)
+
+    def end(self) -> None:
+        """End the process and all its sessions, and leave no zombie."""
+        with self.lock:
+            self._end()
+
+    def forget(self) -> None:
+        """In a forked copy of the host: it is the parent's, and must not be kept alive from here."""
+        self.lock = threading.Lock()
+        if self.control is not None:
+            self.control.close()
+        if self.process is not None:
+            self.process.returncode = 0  # nobody's child here
+        self.control = self.process = self.level = None
+
+    def _stand(self, required: str) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            self._end()
+        if self.control is None:
+            self.shortfall = self._start("full")
+            if self.shortfall is not None and required == "plain":
+                missing = self._start("plain")
+                if missing is not None:
+                    raise _unavailable(missing)
+        if required == "full" and self.shortfall is not None:
+            raise _unavailable(self.shortfall)
+
+    def _start(self, level: str) -> Refused | None:
+        """Start the process for this level; the answer is what it lacks."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        trouble = tempfile.TemporaryFile()
+        try:
+            with theirs:
+                self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
+            ours.settimeout(_PATIENCE)
+            ours.send(json.dumps(self._plan(level)).encode())
+            word = json.loads(ours.recv(1 << 16) or b"{}")
+        except (OSError, ValueError) as error:
+            word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
+        if word.get("stands") == level:
+            ours.settimeout(None)
+            self.control, self.level = ours, level
+            return None
+        ours.close()
+        self._end()
+        trouble.seek(0)
+        said = trouble.read().decode("utf-8", "replace").strip()[-2000:]
+        failed = word.get("failed") or {"layer": "launcher", "code": "?", "cause": f"it ended at once: {said}"}
+        return Refused(**failed)
+
+    def _plan(self, level: str) -> dict[str, Any]:
+        found = self.environment
+        return {
+            "level": level,
+            "prefix": found.prefix,
+            "executable": found.executable,
+            "visible": [*found.visible, str(self.parts.guest)],
+            "site": found.site,
+            "guest": str(self.parts.guest),
+            "scratch": tempfile.gettempdir(),
+        }
+
+    def _end(self) -> None:
+        if self.control is not None:
+            self.control.close()
+        if self.process is not None:
+            try:
+                self.process.wait(_FAREWELL)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.control = self.process = self.level = None
+
+
+def _execute(executable: str, entry: Path, control: socket.socket, trouble: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [executable, "-s", "-P", "-S", str(entry), str(control.fileno())],
+        env={"PYTHONHASHSEED": "0"},
+        pass_fds=[control.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=trouble,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _unavailable(refused: Refused) -> SandboxUnavailable:
+    return SandboxUnavailable(refused.layer, refused.cause, mend(refused.layer, refused.code))
+
+
+_launchers: dict[tuple[Environment, Parts], Launcher] = {}
+_lock = threading.Lock()
+
+
+def launcher(environment: Environment, parts: Parts) -> Launcher:
+    """The one for this Python; not started yet, perhaps."""
+    with _lock:
+        return _launchers.setdefault((environment, parts), Launcher(environment, parts))
+
+
+def _end_all() -> None:
+    for each in list(_launchers.values()):
+        each.end()
+
+
+def _forget_all() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for each in _launchers.values():
+        each.forget()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_forget_all)

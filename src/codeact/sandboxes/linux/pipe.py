@@ -1,0 +1,292 @@
+"""The host's end of one session: five descriptors and a way to wait for each, on the loop that launched it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import termios
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ...core.errors import SandboxUnavailable
+from ...core.execution import Death, Stream
+from ...ports import Resources, Sink
+from .mends import mend
+
+_MOST = 1 << 20  # bytes of one receive
+_CHUNK = 1 << 16
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_buffer = memoryview(bytearray(_MOST))  # one for all: it is filled and copied from without a pause
+
+
+class LinuxPipe:
+    """A session as the host holds it. `Pipe` says what its methods promise."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.level = ""
+        self._loop = asyncio.get_running_loop()
+        self._sink = sink
+        self._channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._outputs: dict[int, Stream] = {}
+        self._writers = []
+        streams: tuple[Stream, ...] = ("stdout", "stderr")
+        for stream in streams:
+            reader, writer = os.pipe()
+            os.set_blocking(reader, False)
+            self._outputs[reader] = stream
+            self._writers.append(writer)
+        self._channel.setblocking(False)
+        self._life.setblocking(False)
+        self._pidfd: int | None = None
+        self._stat: int | None = None
+        self._killed = False
+        self._death: asyncio.Future[Death] | None = None
+        self._sending = asyncio.Lock()
+        self._oom = _oom_kills()
+        _open_pipes.add(self)
+
+    @property
+    def guest_descriptors(self) -> list[int]:
+        """What the session is given: its ends of the channel, of the two outputs, and of the line for its end."""
+        return [self._guest_channel.fileno(), *self._writers, self._guest_life.fileno()]
+
+    def release_guest_descriptors(self) -> None:
+        """They have been passed on; from here on the end of the session is seen."""
+        self._guest_channel.close()
+        self._guest_life.close()
+        for writer in self._writers:
+            os.close(writer)
+        self._writers = []
+
+    async def settle(self) -> bool:
+        """Wait until the session is locked and ready. False: the launcher died before it was. Raises SandboxUnavailable."""
+        word = await self._hear()
+        if word is None:
+            return False
+        if "ready" not in word:
+            failed = word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
+            raise SandboxUnavailable(failed["layer"], failed["cause"], mend(failed["layer"], failed["code"]))
+        ready = word["ready"]
+        self.level = ready["level"]
+        self._hold(ready["pid"], ready["began"])
+        self._death = self._loop.create_future()
+        self._loop.add_reader(self._life.fileno(), self._on_end)
+        for reader in self._outputs:
+            self._loop.add_reader(reader, self._on_output, reader)
+        return True
+
+    async def send(self, data: bytes) -> None:
+        """See `Pipe`."""
+        async with self._sending:
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[self._channel.send(view) :]
+                except BlockingIOError:
+                    await self._when(self._loop.add_writer, self._loop.remove_writer, self._channel)
+
+    async def receive(self) -> bytes:
+        """See `Pipe`."""
+        while True:
+            try:
+                data = bytes(_buffer[: self._channel.recv_into(_buffer)])
+            except BlockingIOError:
+                await self._when(self._loop.add_reader, self._loop.remove_reader, self._channel)
+                continue
+            except ConnectionError:
+                data = b""
+            for reader in list(self._outputs):
+                self._drain(reader)
+            return data
+
+    def interrupt(self) -> None:
+        """See `Pipe`."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """See `Pipe`. The main process at once, and, by the end of the line, all that its init holds."""
+        self._killed = True
+        self._signal(signal.SIGKILL)
+        try:
+            self._life.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it has ended
+
+    async def ended(self) -> Death:
+        """See `Pipe`."""
+        assert self._death is not None
+        return await asyncio.shield(self._death)
+
+    def usage(self) -> Resources | None:
+        """See `Pipe`."""
+        if self._stat is None:
+            return None
+        try:
+            fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
+        except OSError:
+            return None
+        if fields[0] in (b"Z", b"X"):
+            return None
+        return Resources(
+            memory=int(fields[21]) * _PAGE,
+            cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
+            threads=int(fields[17]),
+        )
+
+    async def aclose(self) -> None:
+        """End the session, wait until it is gone, and keep no descriptor."""
+        if self._death is not None and not self._death.done():
+            self.kill()
+            await self.ended()
+        self.close()
+
+    def close(self) -> None:
+        """Keep no descriptor. A session that still runs is ended by this."""
+        if self._channel.fileno() >= 0 and not self._loop.is_closed():
+            for reader in self._outputs:
+                self._loop.remove_reader(reader)
+            self._loop.remove_reader(self._life.fileno())
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close what is open and touch no loop: also right in a forked copy of the host."""
+        _open_pipes.discard(self)
+        if self._channel.fileno() >= 0:
+            self.release_guest_descriptors()
+            self._channel.close()
+            self._life.close()
+            for descriptor in (*self._outputs, self._pidfd, self._stat):
+                if descriptor is not None:
+                    os.close(descriptor)
+            self._outputs = {}
+            self._pidfd = self._stat = None
+
+    def _hold(self, pid: int, began: int) -> None:
+        """Take hold of the process itself, not of its number, which may be another's by now."""
+        try:
+            self._pidfd = os.pidfd_open(pid)
+            self._stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            same = int(os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()[19]) == began
+        except OSError:
+            same = False
+        if not same:
+            for descriptor in (self._pidfd, self._stat):
+                if descriptor is not None:
+                    os.close(descriptor)
+            self._pidfd = self._stat = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pidfd is not None:
+            try:
+                signal.pidfd_send_signal(self._pidfd, number)
+            except ProcessLookupError:
+                return
+
+    async def _when(self, add: Callable[..., Any], remove: Callable[[int], Any], waited: socket.socket) -> None:
+        descriptor = waited.fileno()
+        ready = self._loop.create_future()
+        add(descriptor, _set, ready)
+        try:
+            await ready
+        finally:
+            remove(descriptor)
+
+    async def _hear(self) -> dict[str, Any] | None:
+        while True:
+            try:
+                message = self._life.recv(_CHUNK)
+            except BlockingIOError:
+                await self._when(self._loop.add_reader, self._loop.remove_reader, self._life)
+                continue
+            except ConnectionError:
+                return None
+            return json.loads(message) if message else None
+
+    def _on_output(self, reader: int) -> None:
+        try:
+            data = os.read(reader, _CHUNK)
+        except BlockingIOError:
+            return
+        if data:
+            self._sink(self._outputs[reader], data)
+        else:
+            self._loop.remove_reader(reader)
+
+    def _drain(self, reader: int) -> None:
+        """Give the sink what is in a pipe now; a guest that goes on writing does not keep us here."""
+        (left,) = struct.unpack("=i", fcntl.ioctl(reader, termios.FIONREAD, b"\0\0\0\0"))
+        while left > 0:
+            data = os.read(reader, left)
+            if not data:
+                return
+            self._sink(self._outputs[reader], data)
+            left -= len(data)
+
+    def _on_end(self) -> None:
+        try:
+            message = self._life.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            message = b""
+        self._loop.remove_reader(self._life.fileno())
+        self._signal(signal.SIGKILL)  # without its launcher at the level plain it might live on
+        for reader in list(self._outputs):
+            self._drain(reader)
+        assert self._death is not None
+        if not self._death.done():
+            self._death.set_result(self._told(json.loads(message) if message else None))
+
+    def _told(self, word: dict[str, Any] | None) -> Death:
+        if word is None:
+            return Death("killed", "") if self._killed else Death("signal", "the launcher of the sandbox died")
+        code = word["ended"]
+        if word["why"] is not None:
+            return Death("killed", word["why"])
+        if code >= 0:
+            return Death("exit", f"status {code}")
+        if code == -signal.SIGKILL and self._killed:
+            return Death("killed")
+        if code == -signal.SIGKILL and _oom_kills() > self._oom:
+            return Death("memory", "the kernel ran out of memory")
+        return Death("signal", _name(-code))
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for memory on this machine; the reason is told to nobody else."""
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith(b"oom_kill ")), 0)
+    except OSError:
+        return 0
+
+
+_open_pipes: weakref.WeakSet[LinuxPipe] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for each in list(_open_pipes):
+        each.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

@@ -1,0 +1,175 @@
+"""From a fork of the zygote to a locked guest: one layer after the other, each named if it fails, then no way back."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from . import kernel, landlock, namespaces, root, seccomp
+from .layers import Refused, layer
+
+_CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed before the guest begins
+_HIGH = 64  # above all of these
+_FILES = 1024
+_OF_ITS_OWN = kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
+_VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """What holds for all sessions of a launcher. `without` is empty but in tests of single layers."""
+
+    level: seccomp.Level
+    visible: tuple[str, ...]
+    below_scratch: tuple[str, ...]  # the visible ones that a scratch at its path would hide
+    identity: namespaces.Identity
+    landlock_abi: int
+    proc: int
+    without: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A session to be made: its bounds and its descriptors."""
+
+    memory: int
+    threads: int
+    scratch: int
+    inodes: int
+    channel: int
+    stdout: int
+    stderr: int
+    life: int
+
+
+def live(wall: Wall, order: Order, serve: Callable[[int], None], folder: str, parent: int) -> NoReturn:
+    """Become the session and never return. A failure before the guest begins is told to the host.
+
+    `folder` is where its scratch is, `parent` the zygote, with whom it ends.
+    """
+    status = 70
+    try:
+        _keep_descriptors(wall, order)
+        ready = _confine(wall, order, folder, parent)
+        os.write(_LIFE, json.dumps({"ready": ready}).encode())
+        os.close(_LIFE)
+        serve(_CHANNEL)
+        status = 0
+    except Refused as refusal:
+        os.write(_LIFE, json.dumps({"failed": refusal.told()}).encode())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _keep_descriptors(wall: Wall, order: Order) -> None:
+    with layer("descriptors"):
+        null = os.open("/dev/null", os.O_RDWR)
+        wanted = (null, order.stdout, order.stderr, order.channel, order.life, wall.proc)
+        for place, high in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]):
+            os.dup2(high, place)
+        os.closerange(len(wanted), 1 << 30)
+
+
+def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, Any]:
+    """All layers, from the outermost. What is said of the process is read while that can be done."""
+    without = wall.without
+    if wall.level == "full":
+        _separate(wall, order)
+    else:
+        _change_user(wall, parent)
+    with layer("scratch"):
+        os.chdir(folder)
+    _begin_anew(folder)
+    told = _introduce(wall)
+    if "rlimit" not in without:
+        with layer("rlimits"):
+            _limit(wall, order)
+    os.close(_PROC)
+    filters = seccomp.program(level=wall.level, landlock_abi=wall.landlock_abi, pid=os.getpid())
+    if "caps" not in without:
+        with layer("capabilities"):
+            kernel.drop_capabilities()
+    with layer("no_new_privs"):
+        kernel.no_new_privileges()
+    if "landlock" not in without:
+        with layer("landlock"):
+            landlock.restrict(read=wall.visible, read_files=root.DEVICES, write=(folder,), abi=wall.landlock_abi)
+    if "seccomp" not in without:
+        with layer("seccomp"):
+            seccomp.install(filters)
+    return told
+
+
+def _separate(wall: Wall, order: Order) -> None:
+    with layer("user namespace"):
+        if wall.identity.changes:
+            namespaces.leave_root(wall.identity.uid, wall.identity.gid)
+        kernel.unshare(_OF_ITS_OWN)
+        namespaces.map_oneself(_PROC, wall.identity.uid, wall.identity.gid)
+    with layer("scratch"):
+        root.mount_scratch(order.scratch, order.inodes, wall.identity.uid, wall.below_scratch)
+
+
+def _change_user(wall: Wall, parent: int) -> None:
+    if wall.identity.changes:
+        with layer("user"):
+            namespaces.leave_root(wall.identity.uid, wall.identity.gid)
+    with layer("life"):
+        kernel.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(70)
+
+
+def _introduce(wall: Wall) -> dict[str, Any]:
+    """Who this is to the host: its pid there, and when it began, so that another of this pid is not taken for it."""
+    with layer("proc"):
+        stat = namespaces.read_proc(_PROC, "self/stat")
+        _volunteer()
+    return {"pid": int(stat.split(" ", 1)[0]), "began": int(stat.rpartition(")")[2].split()[19]), "level": wall.level}
+
+
+def _volunteer() -> None:
+    """When memory runs out on the machine, the kernel takes a session before anything of its owner's."""
+    try:
+        namespaces.write_proc(_PROC, "self/oom_score_adj", "1000")
+    except OSError:
+        return  # a kindness to the host, not a wall: some containers mount /proc read-only
+
+
+def _begin_anew(folder: str) -> None:
+    """What a fork shares with its parent and must not."""
+    os.environ.clear()
+    os.environ.update(_VARIABLES, HOME=folder, TMPDIR=folder)
+    os.umask(0o022)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    random.seed()
+    openssl = sys.modules.get("_ssl")
+    if openssl is not None:
+        openssl.RAND_add(os.urandom(32), 32.0)
+
+
+def _limit(wall: Wall, order: Order) -> None:
+    mapped = int(namespaces.read_proc(_PROC, "self/statm").split()[0]) * resource.getpagesize()
+    running = 0 if wall.level == "full" else namespaces.threads_of(_PROC, os.getuid())
+    for kind, bound in (
+        (resource.RLIMIT_AS, order.memory + mapped),
+        (resource.RLIMIT_NPROC, order.threads + running),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, order.scratch),
+        (resource.RLIMIT_MEMLOCK, 0),
+    ):
+        _, highest = resource.getrlimit(kind)
+        bound = bound if highest == resource.RLIM_INFINITY else min(bound, highest)
+        resource.setrlimit(kind, (bound, bound))

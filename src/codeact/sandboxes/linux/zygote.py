@@ -1,0 +1,197 @@
+"""The warm process that sessions are forked from: takes orders, watches what it started, and says how each ended.
+
+It has one thread and holds plain descriptor numbers: a session inherits its heap, and a socket object that is collected
+there would close whatever has its number by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import inits, kernel, root, scratch
+from .layers import Refused, layer
+from .session import Order, Wall, live
+
+_LOOK = 0.1  # seconds between two looks at the scratch folders of the level plain
+_WORD = 1 << 16  # bytes of the longest message
+_SENT = ("channel", "stdout", "stderr", "life")
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    pid: int
+    pidfd: int
+    life: int
+    hold: int | None  # what keeps its init
+    folder: str | None
+    size: int
+    inodes: int
+
+
+class Zygote:
+    """Serves until the host's end of the control socket is closed."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        wall: Wall,
+        serve: Callable[[int], None],
+        maker: socket.socket | None,
+        ground: scratch.Ground | None,
+    ) -> None:
+        self._control = control
+        self._wall = wall
+        self._serve = serve
+        self._maker = maker
+        self._ground = ground
+        self._home = os.pidfd_open(os.getpid())
+        self._poll = select.poll()
+        self._sessions: dict[int, _Session] = {}  # by each of its descriptors that is watched
+
+    def rehearse(self) -> None:
+        """Make a session that has nothing to do, so that what this machine refuses is known now. Raises Refused."""
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in _SENT]
+        theirs = {name: pair[1].detach() for name, pair in zip(_SENT, pairs, strict=True)}
+        mib = 1 << 20
+        self._accept(Order(memory=256 * mib, threads=8, scratch=mib, inodes=100, **theirs))
+        word = json.loads(pairs[-1][0].recv(_WORD) or b"{}")
+        for ours, _ in pairs:
+            ours.close()
+        if "ready" not in word:
+            raise Refused(
+                **word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
+            )
+
+    def run(self) -> None:
+        """Take orders until there is nobody to give them, then end everything."""
+        gc.collect()
+        gc.freeze()
+        self._poll.register(self._control.fileno(), select.POLLIN)
+        while True:
+            wait = _LOOK * 1000 if self._ground is not None and self._sessions else None
+            events = self._poll.poll(wait)
+            for descriptor, _ in events:
+                if descriptor != self._control.fileno():
+                    self._heard(descriptor)
+                elif not self._take_order():
+                    self._end_all()
+                    return
+            if not events:
+                self._look()
+
+    def _take_order(self) -> bool:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _WORD, len(_SENT))
+        except ConnectionResetError:
+            return False
+        if not message:
+            return False
+        self._accept(Order(**json.loads(message), **dict(zip(_SENT, descriptors, strict=True))))
+        return True
+
+    def _accept(self, order: Order) -> None:
+        try:
+            with layer("fork"):
+                self._start(order)
+        except Refused as refusal:
+            _tell(order.life, {"failed": refusal.told()})
+            os.close(order.life)
+        finally:
+            for descriptor in (order.channel, order.stdout, order.stderr):
+                os.close(descriptor)
+
+    def _start(self, order: Order) -> None:
+        hold = folder = None
+        if self._maker is not None:
+            pid, hold = self._fork_below_init(order)
+        else:
+            assert self._ground is not None
+            folder = self._ground.make(self._wall.identity.uid, self._wall.identity.gid)
+            pid = self._fork(order, folder)
+        session = _Session(pid, os.pidfd_open(pid), order.life, hold, folder, order.scratch, order.inodes)
+        for descriptor in (session.pidfd, session.life):
+            self._sessions[descriptor] = session
+            self._poll.register(descriptor, select.POLLIN)
+
+    def _fork_below_init(self, order: Order) -> tuple[int, int]:
+        assert self._maker is not None
+        init, hold = inits.order(self._maker)
+        try:
+            inside = os.pidfd_open(init)
+            try:
+                kernel.setns(inside, kernel.NEWPID)
+            finally:
+                os.close(inside)
+            try:
+                return self._fork(order, root.SCRATCH), hold
+            finally:
+                kernel.setns(self._home, kernel.NEWPID)
+        except BaseException:
+            os.close(hold)
+            raise
+
+    def _fork(self, order: Order, folder: str) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            live(self._wall, order, self._serve, folder, parent)
+        return pid
+
+    def _heard(self, descriptor: int) -> None:
+        session = self._sessions.get(descriptor)
+        if session is None:
+            return  # it ended by the event before this one
+        if descriptor == session.life:  # the host says nothing on it: this is its end
+            self._poll.unregister(session.life)
+            _kill(session)
+        else:
+            self._bury(session)
+
+    def _bury(self, session: _Session, why: str | None = None) -> None:
+        """Take away what is left of a session that ended, or is about to, and say how; `why` we ended it."""
+        _, status = os.waitpid(session.pid, 0)
+        _tell(session.life, {"ended": os.waitstatus_to_exitcode(status), "why": why})
+        for descriptor in (session.pidfd, session.life):
+            del self._sessions[descriptor]
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(descriptor)
+            os.close(descriptor)
+        if session.hold is not None:
+            os.close(session.hold)
+        if session.folder is not None:
+            scratch.clear(session.folder)
+
+    def _look(self) -> None:
+        for session in set(self._sessions.values()):
+            if session.folder is not None:
+                excess = scratch.excess(session.folder, session.size, session.inodes)
+                if excess is not None:
+                    _kill(session)
+                    self._bury(session, excess)
+
+    def _end_all(self) -> None:
+        for session in set(self._sessions.values()):
+            _kill(session)
+            self._bury(session)
+        if self._ground is not None:
+            self._ground.close()
+
+
+def _kill(session: _Session) -> None:
+    signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
+
+
+def _tell(life: int, word: dict[str, Any]) -> None:
+    try:
+        os.write(life, json.dumps(word).encode())
+    except OSError:
+        return  # the host has gone; so does everything else
