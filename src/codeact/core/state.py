@@ -46,6 +46,7 @@ class State:
     usage: Usage = NO_USAGE  # of this task
     cell: int = 0  # the last one started; they count through the session
     code: actions.Code | None = None  # found in the last reply, not yet started
+    notes: tuple[str, ...] = ()  # on the reply that this code came from
     running: CodeStarted | None = None
     idle: int = 0  # replies in a row that held nothing to run
     refusal: str | None = None
@@ -70,7 +71,8 @@ def after(state: State, event: Event) -> State:
         case ModelReplied():
             return _replied(state, event)
         case CodeStarted():
-            return replace(state, code=None, cell=event.cell, running=event)
+            notes = state.code.notes if state.code is not None else ()
+            return replace(state, code=None, notes=notes, cell=event.cell, running=event)
         case CodeRan():
             return _ran(state, event)
         case InterpreterLost():
@@ -125,9 +127,12 @@ def _ran(state: State, event: CodeRan) -> State:
         outcome,
         limits=state.started.limits,
         delimiter=running.seed.hex()[:8] if running else "",
+        known=[tool.name for tool in state.started.tools],
+        source=running.source if running else "",
+        notes=(*state.notes, *((state.news,) if state.news else ())),
         repeated=repeats(recent),
     )
-    return _told(state, text + (f"\n{state.news}" if state.news else "") + _budget(state))
+    return _told(state, text + _budget(state))
 
 
 def _budget(state: State) -> str:
