@@ -1,0 +1,92 @@
+"""The command line. Each command is a room of its own, imported when it is typed; `--help` loads nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from codeact.core.errors import CodeactError, SandboxUnavailable, ToolDefinitionError, UsageError, nearest
+
+from . import exits
+
+COMMANDS = {
+    "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
+    "run": "give a model one task",
+    "exec": "run cells in one sandboxed interpreter, without a model; alone: a sandboxed prompt",
+    "doctor": "what this machine gives: the sandbox's layers, models in reach, versions",
+}
+_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "doctor": ".doctor"}
+
+_HELP = """\
+usage: codeact COMMAND [...]
+
+Code agents: a model acts by writing Python that runs in an interpreter which the kernel confines.
+
+{commands}
+
+codeact COMMAND --help tells more.  codeact --version
+
+exit codes: 0 done with an answer, every cell ok; 1 not; 2 usage; 3 sandbox not available; 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that was typed and say how it ended, as an exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # one line, without a place
+    try:
+        return _main(words)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left: nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.NOT_DONE
+    except SandboxUnavailable as error:
+        _say("codeact: the sandbox is not available here, so nothing was run")
+        for name in ("layer", "cause", "mend"):
+            _say(f"  {name:<6} {getattr(error, name)}")
+        _say("`codeact doctor` shows every layer.")
+        return exits.NO_SANDBOX
+    except (UsageError, ToolDefinitionError) as error:
+        _say(f"codeact: {error}")
+        return exits.USAGE
+    except CodeactError as error:
+        _say(f"codeact: {error}")
+        return exits.NOT_DONE
+
+
+def _main(words: list[str]) -> int:
+    match words:
+        case [] | ["-h" | "--help", *_]:
+            rows = "\n".join(f"  {name:<8} {does}" for name, does in COMMANDS.items())
+            print(_HELP.format(commands=rows), end="")
+            return exits.DONE if words else exits.USAGE
+        case ["-V" | "--version", *_]:
+            print(f"codeact {_version()}")
+            return exits.DONE
+        case [command, *rest] if command in _ROOMS:
+            status: int = import_module(_ROOMS[command], __name__).main(rest)
+            return status
+        case [word, *_]:
+            what = "flag" if word.startswith("-") else "command"
+            known = ("--help", "--version") if what == "flag" else tuple(COMMANDS)
+            _say(f"codeact: no {what} {word!r}{nearest(word, known)}")
+            _say(f"There are: {', '.join(known)}")
+            return exits.USAGE
+        case _:  # unreachable: a list is empty or has a first word
+            return exits.USAGE
+
+
+def _version() -> str:
+    return import_module("importlib.metadata").version("codeact")  # type: ignore[no-any-return]  # 48 ms: only here
+
+
+def _show_warning(message: Warning | str, *_where: object) -> None:
+    _say(f"codeact: warning: {message}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

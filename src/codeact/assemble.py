@@ -1,0 +1,180 @@
+"""Names to objects: what a person types becomes a model, a sandbox, tools, a policy.
+
+The only file that knows all adapters, by the tables below; each is imported when it is named, not before. A setting is
+read from the command line, the environment, or the user's own configuration file; never from the working directory,
+which may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from .core.errors import UsageError, nearest
+from .core.execution import ALL, NONE, Imports, only
+
+if TYPE_CHECKING:  # for the annotations alone: loading them takes long
+    from .listeners.console import Console
+    from .ports import Model, Sandbox, Tool
+
+_SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "linux": ("codeact.sandboxes.linux", "LinuxSandbox", {}),
+    "linux-full": ("codeact.sandboxes.linux", "LinuxSandbox", {"require": "full"}),
+    "unconfined": ("codeact.sandboxes.unconfined", "Unconfined", {}),
+}
+SANDBOXES = tuple(_SANDBOXES)
+
+
+def sandbox(name: str) -> Sandbox:
+    """The wall of this name."""
+    try:
+        module, kind, settings = _SANDBOXES[name]
+    except KeyError:
+        known = ", ".join(SANDBOXES)
+        raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, SANDBOXES)}") from None
+    made: Sandbox = getattr(import_module(module), kind)(**settings)
+    return made
+
+
+def model(text: str) -> Model:
+    """The model that a specification such as `openai:gpt-5?temperature=0` names."""
+    specs = import_module("codeact.models.specs")
+    spec = specs.parse(text)
+    made: Model
+    if spec.provider == "replay":
+        made = import_module("codeact.models.replay").ReplayModel(spec.name, **spec.params)
+        return made
+    place = specs.endpoint(spec, os.environ)
+    openai = import_module("codeact.models.openai")
+    made = openai.OpenAIModel(
+        spec.name,
+        base_url=place.url,
+        key=place.key,
+        key_variable=place.key_variable,
+        name=spec.text,
+        parameters=spec.request,
+        deadlines=openai.Deadlines(**spec.deadlines),
+    )
+    retrying: Model = import_module("codeact.models.retrying").Retrying(made, spec.retries)
+    return retrying
+
+
+def tools(specs: Iterable[str]) -> list[Tool]:
+    """The tools that specifications such as `tools.py:weather` name, in order."""
+    load: Callable[[str], list[Tool]] = import_module("codeact.tools.loading").load
+    return [tool for spec in specs for tool in load(spec)]
+
+
+def console(file: TextIO | None = None) -> Console:
+    """The listener that draws a run on a terminal, or writes it as plain text to a file."""
+    made: Console = import_module("codeact.listeners.console").Console(file)
+    return made
+
+
+def named_object(place: str) -> Any:
+    """What `FILE.py:NAME` names: the file runs here, as a module of its own."""
+    path, _, name = place.rpartition(":")
+    module = import_module("codeact.tools.loading").module(Path(path))
+    if name not in vars(module):
+        raise UsageError(f"{path}: there is no {name!r} in it{nearest(name, vars(module))}")
+    return vars(module)[name]
+
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:iB)?", re.IGNORECASE | re.ASCII)
+
+
+def size(text: str | int) -> int:
+    """Bytes of `512MiB`, `512M`, `2G` (binary units) or a plain number."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if match is None or isinstance(text, bool):
+        raise UsageError(f"not a size: {text!r}; write it as 512MiB, 512M, 2G (binary units) or in bytes")
+    number = int(match[1]) << _UNITS[match[2].upper()]
+    if number < 1:
+        raise UsageError(f"not a size: {text!r}; it must be at least 1 byte")
+    return number
+
+
+def seconds(text: str | float) -> float:
+    """A positive, finite number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise UsageError(f"not a time: {text!r}; write it in seconds, such as 5 or 0.5")
+    return number
+
+
+def imports(text: str) -> Imports:
+    """The policy of `numpy,pandas` (beside the base set), `all`, `none`, or `none,math,json` (exactly these)."""
+    names = [name.strip() for name in text.split(",")]
+    match names:
+        case ["all"]:
+            return ALL
+        case ["none"]:
+            return NONE
+        case ["none", *rest]:
+            return only(*_modules(rest, text))
+        case _:
+            return Imports(_modules(names, text))
+
+
+def _modules(names: list[str], text: str) -> tuple[str, ...]:
+    for name in names:
+        if name in ("all", "none"):
+            raise UsageError(f"not an import list: {text!r}; {name!r} stands {'alone' if name == 'all' else 'first'}")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UsageError(
+                f"not a module name: {name!r} in {text!r}; write numpy,pandas | all | none | none,math,json"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user's configuration file may say."""
+
+    model: str | None = None
+
+
+def settings_path() -> Path | None:
+    """Where the user's configuration lies: `codeact/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if os.path.isabs(base):
+        return Path(base, "codeact", "config.toml")
+    try:
+        return Path.home() / ".config" / "codeact" / "config.toml"
+    except RuntimeError:  # nobody's home
+        return None
+
+
+def settings() -> Settings:
+    """The user's configuration; nothing when there is no file."""
+    path = settings_path()
+    if path is None:
+        return Settings()
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return Settings()
+    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise UsageError(f"{path}: {error}") from None
+    for key, value in table.items():
+        if key not in Settings.__slots__:
+            raise UsageError(f"{path}: no setting {key!r}{nearest(key, Settings.__slots__)}")
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: {key} must be a string, not {value!r}")
+    return Settings(**table)
+
+
+def choose_model(flag: str | None) -> str | None:
+    """The specification to use: the flag, else `CODEACT_MODEL`, else the user's configuration, else None."""
+    return flag or os.environ.get("CODEACT_MODEL") or settings().model

@@ -1,0 +1,117 @@
+"""What is typed after a command: one parser, whose errors say what was meant, and the flags that commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+from codeact import assemble
+from codeact.core.errors import UsageError, nearest
+from codeact.core.execution import Imports, Limits, Policy
+
+from . import exits
+
+T = TypeVar("T")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with flags before, between and after the words, no abbreviations, and the nearest name in its errors."""
+
+    def __init__(
+        self, command: str, does: str, usage: str, words: str = "", words_help: str = argparse.SUPPRESS, epilog: str = ""
+    ) -> None:
+        super().__init__(
+            f"codeact {command}",
+            description=does,
+            usage=usage,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._words = bool(words)
+        self.add_argument("words", metavar=words, nargs="*", help=words_help)
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The options; `words` are what is no flag. A wrong line ends the program with exit code 2."""
+        options, rest = self.parse_known_intermixed_args(argv)
+        if options.words and not self._words:
+            self.error(f"it takes no word such as {options.words[0]!r}")
+        for word in rest:
+            self.error(f"no flag {word.partition('=')[0]!r}{nearest(word.partition('=')[0], self.flags())}")
+        return options
+
+    def flags(self) -> list[str]:
+        """Every flag there is."""
+        return list(self._option_string_actions)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, in one line, and leave with the code of usage errors."""
+        print(f"{self.prog}: {message}\n`{self.prog} --help` shows what can be said.", file=sys.stderr)
+        raise SystemExit(exits.USAGE)
+
+
+def reading(convert: Callable[[str], T]) -> Callable[[str], T]:
+    """The conversion of a flag's value, whose own words of refusal are kept."""
+
+    def read(text: str) -> T:
+        try:
+            return convert(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+@reading
+def positive(text: str) -> int:
+    """A whole number from 1 to a million."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:8]) <= 1_000_000):
+        raise UsageError(f"not a whole number from 1 to 1,000,000: {text!r}")
+    return int(text)
+
+
+def _sandbox_name(text: str) -> str:
+    if text not in assemble.SANDBOXES:
+        raise UsageError(
+            f"no sandbox {text!r}: there are {', '.join(assemble.SANDBOXES)}{nearest(text, assemble.SANDBOXES)}"
+        )
+    return text
+
+
+def add_interpreter_flags(parser: Parser) -> None:
+    """The flags of everything that runs cells."""
+    parser.add_argument(
+        "--tools",
+        metavar="FILE.py[:NAME,...]",
+        action="append",
+        default=[],
+        help="functions of yours that the code may call; they run here, outside the sandbox; repeatable",
+    )
+    parser.add_argument(
+        "--imports",
+        metavar="LIST",
+        type=reading(assemble.imports),
+        help="what may be imported beside the base set: numpy,pandas | all | none | none,math,json",
+    )
+    parser.add_argument(
+        "--python", metavar="PATH", help="the interpreter or environment whose packages the sandbox sees, read-only"
+    )
+    parser.add_argument("--seconds", metavar="S", type=reading(assemble.seconds), help="limit of a cell (default 30)")
+    parser.add_argument(
+        "--memory", metavar="SIZE", type=reading(assemble.size), help="limit of the interpreter (default 1GiB)"
+    )
+    parser.add_argument(
+        "--sandbox",
+        metavar="NAME",
+        type=reading(_sandbox_name),
+        help=f"{' | '.join(assemble.SANDBOXES)} (default linux: the strongest level that this machine gives)",
+    )
+
+
+def policy(options: argparse.Namespace) -> Policy:
+    """What the flags ask of the interpreter."""
+    asked = {"seconds": options.seconds, "memory": options.memory}
+    limits = Limits(**{limit: value for limit, value in asked.items() if value is not None})
+    return Policy(limits, options.python, options.imports or Imports())

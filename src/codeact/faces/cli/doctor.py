@@ -1,0 +1,101 @@
+"""`codeact doctor`: what this machine gives. Everything is tried, nothing is guessed, and no key is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from codeact import assemble
+from codeact.cells import Cells
+from codeact.core.errors import SandboxUnavailable
+from codeact.core.execution import Policy
+from codeact.sandboxes.linux.report import inspect
+
+from . import exits, lines
+from .arguments import Parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Look, and tell; the exit code says whether cells can be confined here."""
+    parser = Parser("doctor", "What this machine gives: the sandbox, models, versions.", "codeact doctor [--json]")
+    parser.add_argument("--json", action="store_true", help="one line of JSON on standard output")
+    options = parser.read(argv)
+    found = _look()
+    if options.json:
+        print(lines.line(found))
+    else:
+        print("\n".join(_told(found)))
+    return exits.DONE if found["cell"]["ok"] else exits.NO_SANDBOX
+
+
+def _look() -> dict[str, Any]:
+    report = inspect()
+    return {
+        "level": report.level,
+        "layers": [
+            {
+                "name": layer.name,
+                "ok": layer.ok,
+                "errno": layer.errno,
+                "reason": layer.reason,
+                "mend": layer.mend,
+                "tried": layer.tried,
+            }
+            for layer in report.layers
+        ],
+        "gaps": list(report.gaps),
+        "cell": asyncio.run(_cell()),
+        "models": [{"where": where, "spec": spec} for where, spec in assemble.models_in_reach()],
+        "versions": {
+            "codeact": version("codeact"),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "executable": sys.executable,
+        },
+    }
+
+
+async def _cell() -> dict[str, Any]:
+    """The proof: a cell is run."""
+    before = time.monotonic()
+    try:
+        async with Cells(assemble.sandbox("linux"), Policy()) as cells:
+            started = time.monotonic()
+            outcome = await cells.run("6 * 7")
+    except SandboxUnavailable as error:
+        return {"ok": False, "level": None, "reason": f"{error.layer}: {error.cause}", "mend": error.mend}
+    return {
+        "ok": outcome.value == "42",
+        "level": cells.level,
+        "start_seconds": round(started - before, 4),
+        "cell_seconds": round(outcome.seconds, 6),
+    }
+
+
+def _told(found: dict[str, Any]) -> list[str]:
+    versions, cell = found["versions"], found["cell"]
+    told = [f"codeact {versions['codeact']}, Python {versions['python']}, {versions['system']}", ""]
+    told.append(f"sandbox linux: level {found['level']}" if found["level"] else "sandbox linux: not available here")
+    width = max(len(layer["name"]) for layer in found["layers"])
+    for layer in found["layers"]:
+        errno = f" [{layer['errno']}]" if layer["errno"] else ""
+        told.append(f"  {'ok' if layer['ok'] else '--'}  {layer['name']:<{width}}  {layer['reason']}{errno}")
+        if layer["mend"] and not layer["ok"]:
+            told.append(f"      {'':<{width}}  mend{'' if layer['tried'] else ' (untried)'}: {layer['mend']}")
+    if cell["ok"]:
+        start, took = cell["start_seconds"] * 1000, cell["cell_seconds"] * 1000
+        told.append(f"  a cell ran at level {cell['level']}: {start:.0f} ms to start, {took:.1f} ms to run")
+    else:
+        told += [f"  no cell could be run: {cell.get('reason', 'it gave a wrong value')}", f"  {cell.get('mend', '')}"]
+    if found["gaps"]:
+        told += ["", f"what level {found['level']} leaves open:", *(f"  - {gap}" for gap in found["gaps"])]
+    told += ["", "models in reach:"]
+    told += [f"  {model['where']}: --model {model['spec']}" for model in found["models"]]
+    if not found["models"]:
+        told.append("  none: no key in the environment, no server on this machine")
+    return told

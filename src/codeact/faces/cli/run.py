@@ -1,0 +1,181 @@
+"""`codeact run`: one task for a model, or for an agent of the user's own."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import select
+import signal
+import stat
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio
+
+from codeact import assemble
+from codeact.agent import Agent, RunResult, check_task
+from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError
+from codeact.ports import Listener
+
+from . import exits, lines
+from .arguments import Parser, add_interpreter_flags, policy, positive
+
+_AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
+_LARGEST = 32 << 20  # bytes of standard input: what surely fits into one message to the interpreter
+_PATIENCE = 1.0  # seconds until we say that we wait for standard input
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the task and say what came of it: drawn for people, or as one line of JSON."""
+    options = _parser().read(argv)
+    task, place = _split(options.words)
+    check_task(task)
+    agent = _own_agent(place, options) if place else _agent(options)
+    variables = _standard_input()
+    with assemble.console(sys.stderr if options.json else sys.stdout) as console:
+        result, error = asyncio.run(work(agent, task, console, variables, options.max_steps))
+    if error is not None and not isinstance(error, CodeactError):  # not foreseen: whoever mends it needs the place
+        traceback.print_exception(error)
+    if options.json:
+        print(lines.line(line_of(result)), flush=True)
+    return status(result, error)
+
+
+async def work(
+    agent: Agent,
+    task: str,
+    console: Listener,
+    variables: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+) -> tuple[RunResult, Exception | None]:
+    """The result, and what was raised, if anything was: the console has told it. Ctrl-C cancels the task."""
+    error: Exception | None = None
+    async with agent.open(listeners=[console]) as session:
+        loop = asyncio.get_running_loop()
+        with anyio.CancelScope() as scope:
+            loop.add_signal_handler(signal.SIGINT, scope.cancel)
+            try:
+                await session.run(task, additional_args=variables, max_steps=max_steps)
+            except Exception as raised:
+                error = raised
+            finally:
+                loop.remove_signal_handler(signal.SIGINT)
+        return session.result, error
+
+
+def status(result: RunResult, error: Exception | None) -> int:
+    """The exit code of a task that ended so, having raised `error`, if anything."""
+    match result.stop_reason:
+        case "final_answer":
+            return exits.DONE
+        case "cancelled":
+            return exits.INTERRUPTED
+        case _:
+            return exits.NO_SANDBOX if isinstance(error, SandboxUnavailable) else exits.NOT_DONE
+
+
+def line_of(result: RunResult) -> dict[str, Any]:
+    """The line of `run --json`; null is what nobody knows."""
+    done, usage = result.stop_reason == "final_answer", result.usage
+    return {
+        "output": lines.by_the_table(result.output) if done else None,
+        "stop_reason": result.stop_reason,
+        "steps": result.steps,
+        "usage": {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "requests": usage.requests,
+        },
+        "run_id": result.run_id,
+        "error": None if done else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
+    }
+
+
+# -- what was typed ----------------------------------------------------------------------------------------------------
+
+
+def _split(words: Sequence[str]) -> tuple[str, str | None]:
+    """The task, and where an agent of the user's own is, if one was named."""
+    match words:
+        case [task]:
+            return task, None
+        case [place, task] | [task, place] if _AGENT.fullmatch(place):
+            return task, place
+        case []:
+            raise UsageError('no task: write codeact run "what is to be done"')
+        case _:
+            raise UsageError(f"{len(words)} words where one task was expected: put it in quotes")
+
+
+def _agent(options: argparse.Namespace) -> Agent:
+    spec = assemble.choose_model(options.model)
+    if spec is None:
+        raise UsageError(_no_model())
+    model = assemble.model(spec)
+    bounds = policy(options)
+    return Agent(model, tuple(assemble.tools(options.tools)), assemble.sandbox(options.sandbox or "linux"), bounds)
+
+
+def _own_agent(place: str, options: argparse.Namespace) -> Agent:
+    """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
+    for name in ("model", "tools", "imports", "python", "sandbox", "seconds", "memory"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} does not go with an agent of yours: set {name} where {place} is made")
+    found = assemble.named_object(place)
+    if not isinstance(found, Agent):
+        raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
+    return found
+
+
+def _no_model() -> str:
+    found = [f"  {where:<32} codeact run --model {spec} ..." for where, spec in assemble.models_in_reach()]
+    here = "\n".join(["Found here:", *found]) if found else "No key and no local server was found here."
+    return (
+        "no model: name one with --model, in CODEACT_MODEL, or as `model` in "
+        f"{assemble.settings_path() or 'the configuration file'}.\n{here}\nWithout any: codeact demo"
+    )
+
+
+def _standard_input() -> dict[str, str | bytes]:
+    """What was piped in, as the variable `stdin`: text where it is UTF-8, else bytes."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:  # closed
+        return {}
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
+        return {}
+    if not select.select([0], [], [], _PATIENCE)[0]:
+        print("codeact run: reading standard input, which becomes the variable `stdin` ...", file=sys.stderr)
+    with open(0, "rb", closefd=False) as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise UsageError(f"standard input is longer than the {_LARGEST >> 20} MiB that a variable may have")
+    try:
+        return {"stdin": data.decode()}
+    except UnicodeDecodeError:
+        return {"stdin": data}
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "run",
+        "Give a model one task. It acts by writing Python, which runs in a sandbox.",
+        "codeact run TASK [--model SPEC] [--json] [flags]\n       codeact run app.py:agent TASK [--json]",
+        "TASK",
+        "what is to be done; with app.py:agent beside it, an agent object of yours does it",
+        "What is piped in becomes the variable `stdin`.\n"
+        "SPEC: openai:NAME, ollama:NAME, hf:NAME, URL#NAME (any OpenAI-compatible server), replay:FILE; "
+        "with parameters:\nopenai:gpt-5?temperature=0. Else CODEACT_MODEL, else the configuration file.",
+    )
+    parser.add_argument("--model", metavar="SPEC", help="who writes the code")
+    parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
+    parser.add_argument(
+        "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"
+    )
+    add_interpreter_flags(parser)
+    return parser

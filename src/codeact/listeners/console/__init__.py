@@ -1,0 +1,269 @@
+"""A run as a person sees it: news in, drawing out. On a terminal it is drawn live; elsewhere it is plain text."""
+
+from __future__ import annotations
+
+import os
+import pprint
+import sys
+import time
+from types import TracebackType
+from typing import Any, TextIO, assert_never
+
+from codeact.core.actions import Piece, Reader
+from codeact.core.events import (
+    CodeRan,
+    CodeStarted,
+    Delta,
+    Discarded,
+    Event,
+    InterpreterLost,
+    ModelAsked,
+    ModelFailed,
+    ModelReplied,
+    Noted,
+    OutputDelta,
+    ReasoningDelta,
+    RunStarted,
+    SandboxReady,
+    TaskEnded,
+    TaskGiven,
+    TextDelta,
+    ToolCalled,
+    ToolReturned,
+    Waiting,
+)
+from codeact.core.execution import Outcome
+from codeact.core.messages import NO_USAGE, Reply, Usage
+
+from .canvas import Canvas
+from .page import Page
+from .screen import Screen
+
+_LINES = 100  # of output that are shown of a cell
+_CALLS = 6  # tool calls that are shown of a cell
+
+_ENDS = {
+    "max_steps": "the steps are used up",
+    "budget": "the budget is used up",
+    "stalled": "the model stopped acting",
+    "cancelled": "cancelled",
+    "refused": "the model refused",
+    "error": "it failed",
+    "paused": "paused",
+}
+
+
+def is_terminal(file: TextIO) -> bool:
+    """Whether drawing on it makes sense."""
+    return file.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+class Console:
+    """A `Listener` that draws. As a context manager it leaves the terminal in order whatever happens."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        target = file or sys.stdout
+        self._canvas: Canvas = Screen(target) if is_terminal(target) else Page(target)
+        self._model = "the model"
+        self._sandbox = ""
+        self._level = ""
+        self._reader: Reader | None = None
+        self._streamed = False
+        self._code = ""
+        self._cell = 0
+        self._lines = 0
+        self._shown = {"stdout": 0, "stderr": 0}
+        self._open: dict[str, str] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._started = time.monotonic()
+        self._steps = 0
+        self._calls = self._calls_of_cell = 0
+        self._usage: Usage = NO_USAGE
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._canvas.close()
+
+    def remark(self, text: str) -> None:
+        """Something to say beside the news."""
+        self._canvas.note(text)
+
+    def __call__(self, news: Event | Delta) -> None:
+        match news:
+            case TextDelta(text):
+                self._streamed = True
+                self._read(text)
+            case ReasoningDelta():
+                self._canvas.wait(f"{self._model} is thinking")
+            case OutputDelta(stream, text):
+                self._output(stream, text)
+            case Waiting(why):
+                self._canvas.wait(why)
+            case Discarded(why):
+                self._canvas.note(f"what {self._model} said so far does not count: {why}")
+                self._listen()
+            case RunStarted(model=model, sandbox=sandbox):
+                self._model, self._sandbox = model or "the model", sandbox
+            case SandboxReady(level, python):
+                if level != self._level:
+                    self._canvas.note(f"sandbox {self._sandbox}, level {level}, Python {python}")
+                self._level = level
+            case TaskGiven(task, variables):
+                self._begin()
+                self._canvas.task(task, [f"{name} = {preview}" for name, preview in variables])
+            case ModelAsked(step):
+                self._steps = step
+                self._canvas.step(step)
+                self._listen()
+            case ModelReplied(reply):
+                self._replied(reply)
+            case ModelFailed():  # the task's end says why
+                self._canvas.end_thought()
+            case CodeStarted(cell, source):
+                self._cell, self._lines, self._calls_of_cell = cell, 0, 0
+                self._shown = {"stdout": 0, "stderr": 0}
+                self._canvas.code(cell, source)
+                self._canvas.wait(f"cell {cell} is running")
+            case CodeRan(_, outcome):
+                self._ran(outcome)
+            case ToolCalled() | ToolReturned():
+                self._tool(news)
+            case InterpreterLost(gone):
+                self._canvas.trouble(gone.why)
+            case Noted(text):
+                self._canvas.note(text)
+            case TaskEnded():
+                self._ended(news)
+            case _:
+                assert_never(news)
+
+    # -- the reply -----------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self._reader, self._streamed, self._code = Reader(), False, ""
+        self._canvas.wait(f"waiting for {self._model}")
+
+    def _read(self, text: str) -> None:
+        if self._reader is not None:
+            self._draw(self._reader.feed(text))
+
+    def _draw(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            match piece.kind:
+                case "prose":
+                    self._canvas.wait(f"{self._model} is writing")
+                    self._canvas.thought(piece.text)
+                case "code":
+                    self._code += piece.text
+                    self._canvas.wait(f"{self._model} is writing code")
+                    self._canvas.draft(self._code)
+                case "thinking":
+                    self._canvas.wait(f"{self._model} is thinking")
+
+    def _replied(self, reply: Reply) -> None:
+        if not self._streamed:
+            self._read(reply.text)
+        if self._reader is not None:
+            self._draw(self._reader.close())
+        self._reader = None
+        self._canvas.end_thought()
+        self._canvas.wait(None)
+        self._usage += reply.usage
+        for note in reply.notes:
+            self._canvas.note(note)
+
+    # -- the cell ------------------------------------------------------------------------------------------------------
+
+    def _output(self, stream: str, text: str) -> None:
+        self._shown[stream] += len(text)
+        room = _LINES - self._lines
+        self._lines += text.count("\n")
+        if room > 0:
+            self._canvas.output(stream, "".join(text.splitlines(keepends=True)[:room]))
+
+    def _ran(self, outcome: Outcome) -> None:
+        for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+            if output and not self._shown[stream]:
+                self._output(stream, output)
+        self._canvas.end_output()
+        if self._lines > _LINES:
+            self._canvas.note(f"{self._lines - _LINES:,} more lines of output")
+        if self._calls_of_cell > _CALLS:
+            self._canvas.note(f"{self._calls_of_cell - _CALLS:,} more tool calls")
+        if outcome.preview is not None:
+            self._canvas.value(outcome.preview)
+        if outcome.error is not None:
+            self._canvas.failure(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
+        self._canvas.wait(None)
+
+    def _tool(self, news: ToolCalled | ToolReturned) -> None:
+        match news:
+            case ToolCalled(key, _, tool, arguments):
+                self._calls += 1
+                self._calls_of_cell += 1
+                self._open[key] = f"{tool}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
+            case ToolReturned(key, returned):
+                call = self._open.pop(key, "a tool")
+                if returned.failure is not None:
+                    self._canvas.call(call, f"{returned.failure.type}: {returned.failure.message}", failed=True)
+                elif self._calls_of_cell <= _CALLS:
+                    self._canvas.call(call, _short(returned.value), failed=False)
+        waiting = list(self._open.values())
+        self._canvas.wait(
+            f"waiting for tool {waiting[0]}" + (f" and {len(waiting) - 1} more" if len(waiting) > 1 else "")
+            if waiting
+            else f"cell {self._cell} is running"
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _ended(self, end: TaskEnded) -> None:
+        self._canvas.wait(None)
+        if end.stop_reason == "final_answer":
+            self._canvas.answer(shown(end.output))
+        else:
+            why = _ENDS.get(end.stop_reason, end.stop_reason)
+            self._canvas.trouble(f"No answer: {why}" + (f". {end.error}" if end.error else ""))
+        self._canvas.closing(self._sum())
+
+    def _sum(self) -> str:
+        seconds = time.monotonic() - self._started
+        parts = [_count(self._steps, "step")]
+        if self._calls:
+            parts.append(_count(self._calls, "tool call"))
+        parts += [self._tokens(), f"{seconds:.1f} s"]
+        if self._level:
+            parts.append(f"sandbox {self._sandbox}, level {self._level}")
+        return " · ".join(parts)
+
+    def _tokens(self) -> str:
+        if self._model.startswith("replay:"):
+            return "no tokens spent (recorded replies)"
+        if self._usage.input_tokens is None or self._usage.output_tokens is None:
+            return "tokens unknown"
+        return f"{self._usage.input_tokens:,} tokens in, {self._usage.output_tokens:,} out"
+
+
+def shown(value: Any) -> str:
+    """An answer as a person reads it: text as it is, other values laid out."""
+    return value if isinstance(value, str) else pprint.pformat(value, width=88, sort_dicts=False)
+
+
+def _short(value: Any) -> str:
+    """A value in at most 40 characters, without writing out a big one."""
+    match value:
+        case str() if len(value) > 40:
+            return repr(value[:30]) + "..."
+        case list() | dict() | tuple() | set() | bytes() if len(value) > 4:
+            return f"{type(value).__name__} of {len(value):,}"
+        case _:
+            text = repr(value)
+            return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
