@@ -105,7 +105,7 @@ class Arguments:
         variable = {one.kind: one.name for one in self.parameters if one.kind in _VARIABLE}
         if len(args) > len(positional):
             if Parameter.VAR_POSITIONAL not in variable:
-                raise TypeError(self._too_many(positional, len(args)))
+                raise TypeError(self._too_many(positional, len(args), kwargs))
             bound[variable[Parameter.VAR_POSITIONAL]] = list(args[len(positional) :])
         rest: dict[str, Any] = {}
         for name, value in kwargs.items():
@@ -125,13 +125,19 @@ class Arguments:
         self._complete(bound)
         return {one.name: self._converted(one, bound[one.name]) for one in self.parameters if one.name in bound}
 
-    def _too_many(self, positional: list[Parameter], given: int) -> str:
+    def _too_many(self, positional: list[Parameter], given: int, kwargs: dict[str, Any]) -> str:
         most = len(positional)
         least = sum(one.default is Parameter.empty for one in positional)
         takes = f"from {least} to {most}" if least < most else str(most)
         plural = "" if most == 1 and least == most else "s"
-        verb = "was" if given == 1 else "were"
-        return f"{self.tool}() takes {takes} positional argument{plural} but {given} {verb} given"
+        named = sum(one.kind is Parameter.KEYWORD_ONLY and one.name in kwargs for one in self.parameters)
+        came = f"{given} was" if given == 1 else f"{given} were"
+        if named:
+            came = (
+                f"{given} positional argument{'' if given == 1 else 's'} "
+                f"(and {named} keyword-only argument{'' if named == 1 else 's'}) were"
+            )
+        return f"{self.tool}() takes {takes} positional argument{plural} but {came} given"
 
     def _unexpected(self, name: str) -> str:
         if any(one.name == name and one.kind is Parameter.POSITIONAL_ONLY for one in self.parameters):
@@ -174,8 +180,10 @@ class Arguments:
         """Bound arguments as the function takes them: by position as far as there is no gap, then by keyword."""
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
+        gap = False
         for one in self.parameters:
-            if one.kind in _POSITIONAL and one.name in bound and not kwargs:
+            gap = gap or (one.kind in _POSITIONAL and one.name not in bound)
+            if one.kind in _POSITIONAL and not gap:
                 args.append(bound[one.name])
             elif one.kind is Parameter.VAR_POSITIONAL:
                 args += bound.get(one.name, [])

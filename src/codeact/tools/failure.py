@@ -54,9 +54,9 @@ def mask(text: str, secrets: Iterable[str], paths: Iterable[str]) -> str:
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     for path in sorted({path.rstrip(os.sep) for path in paths} - {""}, key=len, reverse=True):
-        start = re.escape(path)
+        start = rf"(?<![\w.-]){re.escape(path)}"
         text = re.sub(
-            rf"""(?<=(["'])){start}(/[^"'\n]*)?(?=\1)|{start}(/[^\s"':;,)\]}}>]*)?(?![\w.-])""", _shorten, text
+            rf"""(?<=(["'])){start}(/[^"'\n]*)?(?=\1)|{start}(/[^\s"':;,)\]}}>]*)?(?![\w-]|\.\w)""", _shorten, text
         )
     return text
 

@@ -16,6 +16,7 @@ import typing
 from asyncio import CancelledError, current_task
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, ClassVar, TypeVar, overload
 
 from .. import ports
@@ -74,10 +75,23 @@ def tool(
 
 
 def _mark(options: Options, function: Any) -> Any:
-    if not inspect.isfunction(function) or is_marked(function):
-        function = functools.partial(function)  # takes the mark for what cannot, or has another already
-    setattr(function, _MARK, options)
-    return function
+    """A twin that carries the mark: the function itself may be somebody else's, or a tool of another name already."""
+    twin = _twin(function) if inspect.isfunction(function) else functools.partial(function)
+    setattr(twin, _MARK, options)
+    return twin
+
+
+def _twin(function: FunctionType) -> FunctionType:
+    code, closure = function.__code__, function.__closure__
+    twin = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
+    twin.__kwdefaults__ = function.__kwdefaults__
+    wrapped = getattr(function, "__wrapped__", None)
+    functools.update_wrapper(twin, function)
+    if wrapped is None:
+        del twin.__dict__["__wrapped__"]
+    else:
+        twin.__dict__["__wrapped__"] = wrapped
+    return twin
 
 
 def is_marked(value: Any) -> bool:

@@ -87,6 +87,8 @@ def source_of(value: Any) -> str | None:
     """A default value as source, in plain data; None where it is not plain data."""
     if isinstance(value, enum.Enum):
         return source_of(value.value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return source_of(tuple(value))
     if value is None or isinstance(value, (bool, int, str, bytes, complex)):
         text = repr(value)
     elif isinstance(value, float):

@@ -85,7 +85,8 @@ def _no_number(value: Any) -> Any:
 def _exactly(expected: list[Any], value: Any) -> Any:
     """Equal is not enough: True == 1 == 1.0. Subclasses of str and int (their Enums) equal their plain values."""
     if isinstance(value, (bool, float)) and not any(type(one) is type(value) and one == value for one in expected):
-        raise PydanticCustomError("literal_error", "is none of the allowed values")
+        values = dict.fromkeys(repr(getattr(one, "value", one)) for one in expected)
+        raise PydanticCustomError("literal_error", "{allowed}", {"allowed": " or ".join(values)})
     return value
 
 
