@@ -22,7 +22,7 @@ for folder in (os.path.dirname(executable), os.path.dirname(os.path.dirname(exec
         prefix = os.path.dirname(executable) if folder == os.path.dirname(executable) else folder
         break
 names = {"base": prefix, "platbase": prefix}
-scheme = "venv" if prefix != sys.base_prefix and "venv" in sysconfig.get_scheme_names() else sysconfig.get_default_scheme()
+scheme = "venv" if prefix != sys.base_prefix else sysconfig.get_default_scheme()
 places = sysconfig.get_paths(scheme, vars=names)
 mapped = []
 try:
@@ -76,7 +76,11 @@ def find(python: str | None) -> Environment:
 def _ask(executable: str) -> Environment:
     try:
         answer = subprocess.run(
-            [executable, "-I", "-S", "-c", _QUESTION], capture_output=True, stdin=subprocess.DEVNULL, timeout=60
+            [executable, "-I", "-S", "-c", _QUESTION],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
         )
         facts = json.loads(answer.stdout)
         version = tuple(facts["version"])

@@ -1,4 +1,4 @@
-"""Makes the first process of each session's pid namespace: a tiny one, because it is forked before anything is imported.
+"""Makes the first process of each session's pid namespace: a tiny one, forked before anything is imported.
 
 With another process as number 1, the session's main process is number 2 and no OpenSSL takes it for the zygote; and
 ending number 1 ends, in one stroke of the kernel, all that the session ever started.

@@ -1,4 +1,4 @@
-"""The few calls to the kernel that Python has no name for: namespaces, mounts, capabilities. OSError when it says no."""
+"""The few calls to the kernel that Python has no name for: namespaces, mounts, capabilities. They raise OSError."""
 
 from __future__ import annotations
 

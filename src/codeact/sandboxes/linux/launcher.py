@@ -15,6 +15,7 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import inits, kernel, landlock, namespaces, root, scratch, seccomp
@@ -93,11 +94,8 @@ def _who(visible: tuple[str, ...]) -> namespaces.Identity:
 def _open_to_others(path: str) -> bool:
     links, place = root.follow(path)
     folders = {os.path.dirname(each) for each in (*links, place)}
-    for folder in set(folders):
-        while folder != "/":
-            folder = os.path.dirname(folder)
-            folders.add(folder)
-    return bool(os.stat(place).st_mode & 0o004) and all(os.stat(folder).st_mode & 0o001 for folder in folders)
+    doors = folders | {str(above) for folder in folders for above in Path(folder).parents}
+    return bool(os.stat(place).st_mode & 0o004) and all(os.stat(door).st_mode & 0o001 for door in doors)
 
 
 def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from ...core.errors import SandboxUnavailable
 from .environment import Environment
 from .layers import Refused
-from .mends import mend
+from .report import explain
 
 _PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
 _FAREWELL = 5.0
@@ -87,9 +87,9 @@ class Launcher:
             if self.shortfall is not None and required == "plain":
                 missing = self._start("plain")
                 if missing is not None:
-                    raise _unavailable(missing)
+                    raise unavailable(missing)
         if required == "full" and self.shortfall is not None:
-            raise _unavailable(self.shortfall)
+            raise unavailable(self.shortfall)
 
     def _start(self, level: str) -> Refused | None:
         """Start the process for this level; the answer is what it lacks."""
@@ -151,8 +151,11 @@ def _execute(executable: str, entry: Path, control: socket.socket, trouble: int)
     )
 
 
-def _unavailable(refused: Refused) -> SandboxUnavailable:
-    return SandboxUnavailable(refused.layer, refused.cause, mend(refused.layer, refused.code))
+def unavailable(refused: Refused) -> SandboxUnavailable:
+    """The error that says what this machine does not give, why, and what to do."""
+    why, mend = explain(refused.layer, refused.code)
+    cause = f"{refused.cause}: {why}" if why else refused.cause
+    return SandboxUnavailable(refused.layer, cause, f"To mend it: {mend}" if mend else "`codeact doctor` tells more.")
 
 
 _launchers: dict[tuple[Environment, Parts], Launcher] = {}

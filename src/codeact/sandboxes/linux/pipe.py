@@ -14,10 +14,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ...core.errors import SandboxUnavailable
 from ...core.execution import Death, Stream
 from ...ports import Resources, Sink
-from .mends import mend
+from .layers import Refused
 
 _MOST = 1 << 20  # bytes of one receive
 _CHUNK = 1 << 16
@@ -67,13 +66,13 @@ class LinuxPipe:
         self._writers = []
 
     async def settle(self) -> bool:
-        """Wait until the session is locked and ready. False: the launcher died before it was. Raises SandboxUnavailable."""
+        """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""
         word = await self._hear()
         if word is None:
             return False
         if "ready" not in word:
             failed = word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
-            raise SandboxUnavailable(failed["layer"], failed["cause"], mend(failed["layer"], failed["code"]))
+            raise Refused(**failed)
         ready = word["ready"]
         self.level = ready["level"]
         self._hold(ready["pid"], ready["began"])

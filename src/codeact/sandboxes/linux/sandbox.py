@@ -10,12 +10,11 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 
-from ...core.errors import SandboxUnavailable
 from ...core.execution import Limits, Policy
 from ...ports import Pipe, Sink
 from .environment import find
-from .launchers import SHIPPED, Launcher, Parts, launcher
-from .mends import mend
+from .launchers import SHIPPED, Launcher, Parts, launcher, unavailable
+from .layers import Refused
 from .pipe import LinuxPipe
 
 
@@ -66,8 +65,11 @@ class LinuxSandbox:
                 pipe.release_guest_descriptors()
                 if await pipe.settle():
                     return pipe
+            except Refused as refused:
+                pipe.close()
+                raise unavailable(refused) from None
             except BaseException:
                 pipe.close()
                 raise
             pipe.close()
-        raise SandboxUnavailable("launcher", "it died while a session was made", mend("launcher", "?"))
+        raise unavailable(Refused("launcher", "?", "it died while a session was made"))

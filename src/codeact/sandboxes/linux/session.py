@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import kernel, landlock, namespaces, root, seccomp
+from . import kernel, landlock, namespaces, probes, root, seccomp
 from .layers import Refused, layer
 
 _CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed before the guest begins
@@ -108,7 +108,23 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
     if "seccomp" not in without:
         with layer("seccomp"):
             seccomp.install(filters)
+    if not without:
+        _try_the_doors(wall, folder, parent)
     return told
+
+
+def _try_the_doors(wall: Wall, folder: str, parent: int) -> None:
+    """The self-test. A layer that was put up and does not hold is a layer that is missing."""
+    targets = probes.Targets(
+        wall.level,
+        folder,
+        frozenset((_CHANNEL, _LIFE)),
+        others=(parent,) if wall.level == "plain" else (),
+        unwritable=tuple(filter(os.path.isdir, wall.visible)),
+    )
+    for probe in probes.canaries(targets):
+        if not probe.held and not (probe.name == "user" and wall.identity.is_root):
+            raise Refused(probe.layer, "?", f"the self-test {probe.name!r} failed: {probe.detail}")
 
 
 def _separate(wall: Wall, order: Order) -> None:
@@ -171,5 +187,5 @@ def _limit(wall: Wall, order: Order) -> None:
         (resource.RLIMIT_MEMLOCK, 0),
     ):
         _, highest = resource.getrlimit(kind)
-        bound = bound if highest == resource.RLIM_INFINITY else min(bound, highest)
-        resource.setrlimit(kind, (bound, bound))
+        set_to = bound if highest == resource.RLIM_INFINITY else min(bound, highest)
+        resource.setrlimit(kind, (set_to, set_to))
