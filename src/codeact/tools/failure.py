@@ -42,9 +42,10 @@ def failure_of(error: BaseException, secrets: Iterable[str] = (), paths: Iterabl
     if not isinstance(error, Exception):
         error = ToolStopped(error)
     kind = "RuntimeError" if isinstance(error, ToolStopped) else type(error).__name__
-    message = mask(_text(error), secrets, host_paths() if paths is None else paths)
+    text = _text(error)
+    message = mask(text[: 16 * MAX_MESSAGE], secrets, host_paths() if paths is None else paths)
     if len(message) > MAX_MESSAGE:
-        message = f"{message[:MAX_MESSAGE]} ... ({len(message) - MAX_MESSAGE:,} more characters)"
+        message = f"{message[:MAX_MESSAGE]} ... ({len(text) - MAX_MESSAGE:,} more characters)"
     return Failure(kind, message)
 
 
