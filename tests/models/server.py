@@ -41,12 +41,16 @@ class Asked:
 
 @dataclass
 class Server:
-    """Where it listens, and what it was asked so far; `models` is what /models tells, None for 404."""
+    """Where it listens, and what it was asked so far.
+
+    `models` is what /models tells, None for 404; one that is `silent` never answers.
+    """
 
     port: int = 0
     script: list[Sequence[Step]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     models: Sequence[str] | None = None
+    silent: bool = False
     left: threading.Event = field(default_factory=threading.Event)  # a client went away while it was held
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -95,10 +99,10 @@ def error(message: str, **more: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def serving(*script: Sequence[Step], models: Sequence[str] | None = None) -> Iterator[Server]:
+def serving(*script: Sequence[Step], models: Sequence[str] | None = None, silent: bool = False) -> Iterator[Server]:
     """A server with this script; leaving ends it and all its threads."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(listener.getsockname()[1], list(script), models=models)
+    server = Server(listener.getsockname()[1], list(script), models=models, silent=silent)
     threads: list[threading.Thread] = []
 
     def accept() -> None:
@@ -131,7 +135,9 @@ def _serve(connection: socket.socket, server: Server) -> None:
             if asked is None:
                 return
             server.asked.append(asked)
-            if asked.path == "/v1/models":
+            if server.silent:
+                _play(connection, [Hold()], server)
+            elif asked.path == "/v1/models":
                 listed = {"data": [{"id": name} for name in server.models or ()]}
                 _play(connection, status(404) if server.models is None else status(200, listed), server)
             else:

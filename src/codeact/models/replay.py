@@ -88,8 +88,10 @@ def _read(path: Path) -> tuple[Reply | _Failure, ...]:
         if line.strip():
             try:
                 replies.append(_reply(json.loads(line)))
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise UsageError(f"{path}, line {number}: {error}") from None
+            except RecursionError:
+                raise UsageError(f"{path}, line {number}: nested too deeply") from None
     return tuple(replies)
 
 

@@ -105,8 +105,8 @@ def parse(spec: str) -> Spec:
                 raise UsageError(f"{spec!r} names no model: a model is written {_list()}")
             return Spec(provider, name, None, _parameters(query, provider), spec)
         case _ if colon:
-            near = nearest(provider, _HOMES.keys() | {"replay"})
-            raise UsageError(f"unknown provider {provider!r} in {spec!r}{near}. A model is written {_list()}")
+            near = nearest(provider, _HOMES.keys() | {"replay"}) or "."
+            raise UsageError(f"unknown provider {provider!r} in {spec!r}{near} A model is written {_list()}")
         case _:
             raise UsageError(
                 f"{spec!r} names no provider: a model is written {_list()}, such as openai:{name or 'gpt-5'}"
@@ -130,6 +130,11 @@ def endpoint(spec: Spec, environ: Mapping[str, str]) -> Endpoint:
     if home.key_needed and key is None:
         raise UsageError(f"{spec.provider}:{spec.name} needs a key: export {home.key}=...")
     return Endpoint(url, home.key, key)
+
+
+def key_variable(provider: Provider) -> str | None:
+    """The environment variable of this provider's key."""
+    return URL_KEY if provider == "url" else _HOMES[provider].key if provider in _HOMES else None
 
 
 def _key(variable: str, environ: Mapping[str, str]) -> str | None:
@@ -200,7 +205,7 @@ def _parameters(query: str, provider: Provider) -> dict[str, Any]:
         name = unquote(name)
         if name not in known:
             rest = "" if provider == "replay" else '; others go as extra={"NAME": VALUE}'
-            raise UsageError(f"unknown parameter {name!r}{nearest(name, known)}; there are {', '.join(known)}{rest}")
+            raise UsageError(f"unknown parameter {name!r}{nearest(name, known)}; known are {', '.join(known)}{rest}")
         if name in parameters:
             raise UsageError(f"the parameter {name!r} is given twice")
         parameters[name] = _value(name, unquote(value) if equals else "true")

@@ -47,7 +47,8 @@ class Events:
 
     def rest(self) -> str:
         """What stands unfinished at the end of the stream: a last event whose blank line is missing, or a half one."""
-        self._take(self._whole_line())
+        if self._line:
+            self._take(self._whole_line())
         return "\n".join(self._data)
 
     def _extend(self, piece: bytes) -> None:
