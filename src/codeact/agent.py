@@ -146,7 +146,9 @@ class Session:
             self._busy = False
         return self._result(first)
 
-    async def stream(self, task: str, *, additional_args: Mapping[str, Any] | None = None) -> AsyncGenerator[Event | Delta, None]:
+    async def stream(
+        self, task: str, *, additional_args: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Event | Delta, None]:
         """The same, event by event, with what passes meanwhile. Leaving the loop does not stop the task."""
         cursor = _Cursor()
         self._listeners.append(cursor.push)

@@ -13,17 +13,17 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 
+from . import verdict
 from .capture import Capture
 from .core.events import OutputDelta
-from .core.execution import Answer, CellError, Death, Ended, Failure, Gone, Imports, Limits, Outcome, ToolSpec
+from .core.execution import Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
 from .guest import values, wire
 from .ports import Emit, Pipe
-
-Reason: TypeAlias = Literal["timeout", "memory", "interrupt"]
+from .verdict import Lost, Reason
 
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.01  # between two looks at the clock, the memory and the output
@@ -42,15 +42,6 @@ class Asked:
 
 
 Door: TypeAlias = Callable[[Asked], Awaitable[values.Packed | Failure]]
-
-
-class Lost(Exception):
-    """The guest is gone, or had to be ended."""
-
-    def __init__(self, ended: Ended, why: str) -> None:
-        super().__init__(why)
-        self.ended = ended
-        self.why = why
 
 
 @dataclass
@@ -168,7 +159,10 @@ class Conversation:
         if job.broken is not None:
             raise job.broken
         assert heard is not None
-        outcome = self._epitaph(job, heard) if isinstance(heard, Lost) else self._told(job, heard)
+        if isinstance(heard, Lost):
+            outcome = verdict.lost(heard, job.reason if job.killed else None, self._limits)
+        else:
+            outcome = verdict.heard(heard, job.reason, self._limits)
         spent = time.monotonic() - started
         return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent)
 
@@ -208,7 +202,7 @@ class Conversation:
                 if not isinstance(word, wire.Call | wire.Done) or word.nonce != job.nonce:
                     raise wire.ProtocolError(f"{type(word).__name__} out of its place")
                 if isinstance(word, wire.Done):
-                    _check(word)
+                    verdict.check(word)
                     return word
                 if word.id <= self._last_call:
                     raise wire.ProtocolError("a call's id twice")
@@ -296,45 +290,6 @@ class Conversation:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
 
-    # -- what came of it ---------------------------------------------------------------------------------------------
-
-    def _told(self, job: _Job, done: wire.Done) -> Outcome:
-        error = CellError(*map(str, done.error)) if done.error else None
-        answer = None if done.answer is None or error is not None else Answer(values.decode(done.answer))
-        ended: Ended = "done" if answer is None else "final_answer"
-        if answer is None and (done.ended == "interrupted" or job.reason is not None):
-            ended, kind, message = self._stopped(job, "was interrupted")
-            error = CellError(kind, message, _retold(error, kind, message))
-        return Outcome(
-            ended,
-            value=None if done.value is None else str(values.decode(done.value)),
-            preview=None if done.preview is None else str(values.decode(done.preview)),
-            error=error,
-            answer=answer,
-            complete=done.complete,
-            notes=tuple(map(str, done.notes)),
-        )
-
-    def _epitaph(self, job: _Job, lost: Lost) -> Outcome:
-        ended, kind, message = lost.ended, "SandboxDied", lost.why
-        if job.killed:
-            ended, kind, message = self._stopped(job, "did not stop when interrupted, and was killed")
-            ended = "signal" if ended == "done" else ended
-        elif ended == "memory":
-            kind = "CellMemory"
-        return Outcome(ended, error=CellError(kind, message, f"{kind}: {message}"), gone=Gone(message))
-
-    def _stopped(self, job: _Job, how: str) -> tuple[Ended, str, str]:
-        match job.reason:
-            case "timeout":
-                return "timeout", "CellTimeout", f"the cell ran longer than its {self._limits.seconds:g} s and {how}"
-            case "memory":
-                how = "was killed" if job.killed else how
-                limit = f"{self._limits.memory / (1 << 20):,.0f} MiB"
-                return "memory", "CellMemory", f"the cell used more than its {limit} of memory and {how}"
-            case "interrupt" | None:
-                return "done", "KeyboardInterrupt", f"the cell {how}"
-
     # -- the pipe ----------------------------------------------------------------------------------------------------
 
     async def _send(self, word: wire.Word) -> None:
@@ -362,7 +317,7 @@ class Conversation:
             if death is None:  # it closed its channel and lives on
                 self._pipe.kill()
                 death = Death("exit", "it closed its channel")
-            self.lost = Lost(*_obituary(death))
+            self.lost = verdict.obituary(death)
         return self.lost
 
     def _end(self, ended: Ended, why: str) -> Lost:
@@ -403,42 +358,6 @@ def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:
     if isinstance(answer, Failure):
         return wire.Returned(number, None, [answer.type, answer.message])
     return wire.Returned(number, answer, None)
-
-
-def _check(done: wire.Done) -> None:
-    """What the types of the fields do not say; raises ProtocolError."""
-    if done.ended not in ("done", "final_answer", "interrupted"):
-        raise wire.ProtocolError("Done.ended is none of its words")
-    if done.error is not None and (len(done.error) != 3 or not all(type(part) is str for part in done.error)):
-        raise wire.ProtocolError("Done.error is not three strings")
-    if not all(type(note) is str for note in done.notes) or len(done.notes) > 100:
-        raise wire.ProtocolError("Done.notes are not a few strings")
-    try:
-        texts = [values.decode(packed) for packed in (done.value, done.preview) if packed is not None]
-        if done.answer is not None:
-            values.decode(done.answer)
-    except values.Refused as error:
-        raise wire.ProtocolError(str(error)) from None
-    if not all(type(text) is str for text in texts):
-        raise wire.ProtocolError("Done.value or Done.preview is not a string")
-
-
-def _retold(error: CellError | None, kind: str, message: str) -> str:
-    """The guest's traceback, its last line put in our words: only the host knows why it interrupted."""
-    lines = error.traceback.rstrip("\n").split("\n") if error is not None else [""]
-    return "\n".join([*lines[:-1], f"{kind}: {message}"])
-
-
-def _obituary(death: Death) -> tuple[Ended, str]:
-    match death.kind:
-        case "exit":
-            return "exit", f"the interpreter left by itself ({death.detail})"
-        case "signal":
-            return "signal", f"the interpreter was ended by {death.detail}"
-        case "memory":
-            return "memory", f"the interpreter ran out of memory ({death.detail})"
-        case "killed":
-            return "signal", "the interpreter was killed"
 
 
 def _first(group: BaseExceptionGroup[Lost]) -> Lost:

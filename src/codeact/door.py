@@ -57,7 +57,9 @@ class Door:
         try:
             args, kwargs = _arguments(asked.arguments)
             arguments = tool.bind(args, kwargs)
-            shown = named(tool.spec, *_arguments(asked.arguments))  # its own copy: the tool may change what it was given
+            shown = named(
+                tool.spec, *_arguments(asked.arguments)
+            )  # its own copy: the tool may change what it was given
         except values.Refused as error:
             return Failure("TypeError", f"{asked.tool}(): {error}")
         except (TypeError, ValueError) as error:
@@ -90,7 +92,9 @@ class Door:
         except Exception as error:
             return failure_of(error, self._secrets)
         if late.cancelled_caught:
-            return Failure("TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect")
+            return Failure(
+                "TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect"
+            )
         try:
             return values.encode(value)
         except values.Refused as error:

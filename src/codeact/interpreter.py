@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 
 from .capture import Capture
-from .conversation import Conversation, Door, Lost
+from .conversation import Conversation, Door
 from .core.errors import SandboxUnavailable
 from .core.execution import Outcome, Policy, ToolSpec
 from .ports import Emit, Sandbox
+from .verdict import Lost
 
 Started = Callable[[str, str], Awaitable[None]]
 
@@ -91,5 +92,3 @@ class Interpreter:
                 await guest.bind(self._bindings)
             self._stack = stack.pop_all()
         return guest
-
-

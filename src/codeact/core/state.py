@@ -161,5 +161,3 @@ def repeats(recent: tuple[Fingerprint, ...]) -> int:
             count += 1
         best = max(best, count)
     return best
-
-

@@ -1,0 +1,194 @@
+"""The house stands: arrows point down, adapters do not know each other, the front door is light, rooms are small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import codeact
+
+SOURCE = Path(codeact.__file__).parent
+
+# A file imports only from lower floors (core and guest: only themselves), or from its own folder.
+FLOORS = {
+    "core": 1,
+    "guest": 1,
+    "ports": 2,
+    "capture": 3,
+    "conversation": 3,
+    "verdict": 3,
+    "interpreter": 3,
+    "portal": 3,
+    "models": 3,
+    "sandboxes": 3,
+    "tools": 3,
+    "journals": 3,
+    "listeners": 3,
+    "door": 4,
+    "cells": 4,
+    "agent": 4,
+    "testing": 4,
+    "blocking": 4,
+    "assemble": 5,
+    "api": 6,
+    "faces": 7,
+    "__init__": 8,
+}
+WITHIN = {  # on one floor, who may know whom: the rest may not
+    ("conversation", "capture"),
+    ("conversation", "verdict"),
+    ("interpreter", "capture"),
+    ("interpreter", "conversation"),
+    ("interpreter", "verdict"),
+    ("cells", "door"),
+    ("agent", "door"),
+    ("blocking", "agent"),
+    ("blocking", "cells"),
+    ("testing", "cells"),
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    found = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+        found[name] = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    return found
+
+
+def imports_of(name: str, tree: ast.Module, known: set[str]) -> set[str]:
+    """The modules of ours that this one imports, early or late, as names below `codeact`."""
+    package = ["codeact", *name.split(".")[:-1]]
+    found = set()
+    for node in ast.walk(tree):
+        targets = []
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            targets = [".".join([*module, alias.name]) for alias in node.names] + [".".join(module)]
+        elif isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        for target in targets:
+            if target.startswith("codeact."):
+                inner = target.removeprefix("codeact.")
+                found |= {one for one in (inner, f"{inner}.__init__") if one in known}
+    return found - {name, f"{name.rpartition('.')[0]}.__init__"}
+
+
+def graph() -> dict[str, set[str]]:
+    trees = modules()
+    return {name: imports_of(name, tree, set(trees)) for name, tree in trees.items()}
+
+
+def room(name: str) -> str:
+    return name.split(".")[0]
+
+
+def test_every_arrow_points_down() -> None:
+    wrong = []
+    for name, targets in graph().items():
+        for target in targets:
+            one, other = room(name), room(target)
+            if name == "__init__" or target == "__init__" or one == other:
+                continue
+            if FLOORS[other] > FLOORS[one] or (FLOORS[other] == FLOORS[one] and (one, other) not in WITHIN):
+                wrong.append(f"{name} -> {target}")
+    assert not wrong
+
+
+def test_adapters_of_one_folder_do_not_import_each_other() -> None:
+    def adapter(name: str) -> str:
+        return name.split(".")[1]
+
+    sandboxes = {name: targets for name, targets in graph().items() if name.startswith("sandboxes.")}
+    wrong = [
+        f"{name} -> {target}"
+        for name, targets in sandboxes.items()
+        for target in targets
+        if target.startswith("sandboxes.") and adapter(name) != adapter(target)
+    ]
+    assert not wrong
+
+
+def test_no_circle_of_imports_early_or_late() -> None:
+    edges = graph()
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            for target in sorted(edges[name]):
+                walk(target, (*path, name))
+            done.add(name)
+
+    for name in edges:
+        walk(name, ())
+
+
+def test_the_guest_and_the_core_import_the_standard_library_alone() -> None:
+    for name, tree in modules().items():
+        if room(name) not in ("core", "guest"):
+            continue
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            for one in names:
+                assert one.partition(".")[0] in sys.stdlib_module_names, f"{name} imports {one}"
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1, f"{name} leaves its room"
+
+
+def test_the_core_does_not_wait_and_does_not_look_at_the_clock() -> None:
+    for name, tree in modules().items():
+        if room(name) != "core":
+            continue
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith), name
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"time", "random", "os", "socket", "asyncio", "secrets"}, name
+
+
+def test_nothing_that_reads_the_guest_can_run_what_it_says() -> None:
+    banned = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "cloudpickle"}
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not {alias.name.partition(".")[0] for alias in node.names} & banned, name
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] not in banned, name
+            if room(name) not in ("guest", "tools") and isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec"), name
+
+
+def test_the_front_door_is_small_and_light() -> None:
+    assert len(codeact.__all__) <= 30
+    program = (
+        "import sys; before = set(sys.modules); import codeact; dir(codeact)\n"
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"codeact", "importlib", "warnings", "typing", "collections", "contextlib"} | {
+        name for name in sys.stdlib_module_names if name.startswith("_")
+    } | {"functools", "keyword", "operator", "reprlib", "types", "re", "enum", "copyreg", "sre_compile", "abc"}
+
+
+def test_every_name_of_the_front_door_is_there() -> None:
+    for name in codeact.__all__:
+        assert getattr(codeact, name).__doc__ or name in ("ALL", "NONE")
+
+
+def test_no_room_grows_into_a_hall() -> None:
+    halls = {
+        str(file.relative_to(SOURCE)): lines
+        for file in SOURCE.rglob("*.py")
+        if (lines := len(file.read_text(encoding="utf-8").splitlines())) > 420
+    }
+    assert not halls
+    names = {file.stem for file in SOURCE.rglob("*.py")}
+    assert not names & {"utils", "util", "helpers", "common", "base", "types", "misc"}
