@@ -142,7 +142,7 @@ class Beyond(BaseException):
 
 RAISED = [
     (ValueError("too cold"), Failure("ValueError", "too cold")),
-    (KeyError("Oslo"), Failure("KeyError", "Oslo")),
+    (KeyError("Oslo"), Failure("KeyError", "'Oslo'")),
     (Own(1, threading.Lock()), Failure("Own", "own 1")),
     (Mute(), Failure("Mute", "(its message cannot be shown)")),
     (StopIteration(5), Failure("RuntimeError", "the tool raised StopIteration: 5")),
@@ -155,7 +155,7 @@ RAISED = [
         ExceptionGroup("two", [ValueError("a"), ExceptionGroup("one", [KeyError("b")])]),
         Failure(
             "ExceptionGroup",
-            "two (2 sub-exceptions); ValueError: a; ExceptionGroup: one (1 sub-exception); KeyError: b",
+            "two (2 sub-exceptions); ValueError: a; ExceptionGroup: one (1 sub-exception); KeyError: 'b'",
         ),
     ),
     (

@@ -75,7 +75,7 @@ def _shorten(match: re.Match[str]) -> str:
 def _text(error: BaseException) -> str:
     """Its message; the exception's class is the tool's own code and may fail at telling it."""
     try:
-        text = str(error.args[0]) if type(error) is KeyError and len(error.args) == 1 else str(error)
+        text = str(error)
         if isinstance(error, BaseExceptionGroup):
             inner = [f"{type(one).__name__}: {_text(one)}" for one in error.exceptions[:10]]
             text = "; ".join([text, *inner])
