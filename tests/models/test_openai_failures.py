@@ -294,6 +294,19 @@ async def test_a_listener_that_fails_is_heard_and_the_connection_is_closed() -> 
         assert server.left.wait(5)
 
 
+async def test_a_parameter_refused_after_text_had_come_is_not_quietly_asked_again() -> None:
+    late = s.event(s.error("stop is not supported", code=400))
+    with s.serving([s.OPEN, s.chunk("Os"), late], s.says("x")) as server:
+        came = await ask(model_at(server))
+    assert type(came.error) is ModelRejected and len(server.questions) == 1
+
+
+@pytest.mark.parametrize("url", ["models.example", "ftp://x/v1", "http://", "http://[x/v1", "http://x:99999/v1"])
+def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="the URL of the model"):
+        OpenAIModel("m", base_url=url)
+
+
 @pytest.mark.parametrize("key", ["", "a b", "a\nb", "schlüssel", "a\x00"])
 def test_what_cannot_be_a_key_is_refused_and_not_printed(key: str) -> None:
     with pytest.raises(UsageError, match="CITY_KEY") as caught:

@@ -84,6 +84,7 @@ def test_a_specification_names_provider_model_url_and_parameters(text: str, expe
         ("openai:m?first_token=-1", "not '-1'"),
         ("openai:m?reasoning_effort=3", "reasoning_effort is a word"),
         ("openai:m?extra=3", "extra is a JSON object"),
+        (r'openai:m?extra={"a": "\ud800"}', "extra is a JSON object"),
         ('openai:m?extra={"model": "x"}', "extra is a JSON object of further parameters"),
     ],
 )

@@ -223,7 +223,7 @@ def _value(name: str, text: str) -> Any:
             raise UsageError(f"{name} is a word, not {text!r}")
         return value
     if name == "extra":
-        if not isinstance(value, dict) or {"model", "messages", "stream"} & value.keys():
+        if not isinstance(value, dict) or {"model", "messages", "stream"} & value.keys() or "\\ud" in text.lower():
             raise UsageError(f'extra is a JSON object of further parameters, such as {{"min_p": 0.1}}, not {text!r}')
         return value
     low, high = {**_NUMBERS, **_COUNTS, "rate": (0.001, math.inf)}[name]

@@ -10,6 +10,7 @@ from codeact.core.errors import ModelProtocolError
 from codeact.core.events import ReasoningDelta, TextDelta
 from codeact.core.messages import Finish, NativeCall, Reply, Usage
 
+from .question import mended
 from .refusal import Refused
 
 LIMIT = 8 << 20  # characters of a whole reply: text, reasoning and arguments together
@@ -21,13 +22,6 @@ _FINISH: dict[str, Finish] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-
-
-def mended(text: str) -> str:
-    """The text without lone surrogates, which no encoding can carry: pairs are joined, single ones become U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class _Call:

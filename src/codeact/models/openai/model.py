@@ -7,7 +7,6 @@ Each question has a client of its own, 0.4 ms: so the object belongs to no event
 
 from __future__ import annotations
 
-import base64
 import errno
 import json
 import math
@@ -19,16 +18,18 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 import openai
 
 from codeact.core.errors import ModelError, ModelProtocolError, ModelUnavailable, UsageError
-from codeact.core.messages import Image, Message, Prompt, Reply, Text
+from codeact.core.messages import Prompt, Reply
 from codeact.ports import Emit
 
-from .answer import LIMIT, Answer, mended
+from .answer import LIMIT, Answer
+from .question import as_messages, mended
 from .refusal import Refused, Server, advised_instead, error_for, rejected_parameter
 from .sse import Events
 
@@ -69,7 +70,7 @@ class OpenAIModel:
         parameters: Mapping[str, Any] | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        url = httpx2.URL(base_url)
+        url = _sound_url(base_url)
         if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
             raise UsageError(f"the key {f'in {key_variable} ' if key_variable else ''}has characters no key has")
         self._name = name or f"{base_url}#{model}"
@@ -94,13 +95,13 @@ class OpenAIModel:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The whole reply; text and reasoning go to `emit` as they come. Raises only ModelError."""
-        messages = [_as_json(message) for message in prompt.messages]
+        messages = as_messages(prompt)
         while True:
             body = {"model": self._server.model, "messages": messages, "stream": True, **self._options(prompt.stop)}
             try:
                 reply = await self._once(body, prompt.stop, emit)
             except Refused as refused:
-                if not self._do_without(refused, body):
+                if refused.in_stream or not self._do_without(refused, body):
                     raise await self._error(refused) from None
             else:
                 return replace(reply, notes=(*reply.notes, *self._own_notes()))
@@ -108,7 +109,7 @@ class OpenAIModel:
     def _options(self, stop: tuple[str, ...]) -> dict[str, Any]:
         wanted: dict[str, Any] = {"stream_options": {"include_usage": True}, **self._parameters}
         if stop:
-            wanted["stop"] = list(stop[:4])  # the protocol's maximum; the rest is cut off here
+            wanted["stop"] = [mended(text) for text in stop[:4]]  # the protocol's maximum; the rest is cut off here
         taken: dict[str, Any] = {}
         for name, value in wanted.items():
             place: str | None = name
@@ -282,17 +283,15 @@ class OpenAIModel:
         return f"{host} sent no token within {wait.first_token:g} s; ?first_token=1800 in the model's name waits longer"
 
 
-def _as_json(message: Message) -> dict[str, Any]:
-    if not any(isinstance(part, Image) for part in message.parts):
-        return {"role": message.role, "content": mended(message.text)}  # a string: what every server understands
-    return {"role": message.role, "content": [_part(part) for part in message.parts]}
-
-
-def _part(part: Text | Image) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": mended(part.text)}
-    data = base64.b64encode(part.data).decode("ascii")
-    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
+def _sound_url(base_url: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(base_url)
+        urlsplit(base_url).port  # noqa: B018: raises for a port or an address that httpx2 would let pass
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise UsageError(f"the URL of the model cannot be used: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UsageError(f"the URL of the model is written as http://HOST:PORT/v1, not {base_url!r}")
+    return url
 
 
 async def _stop_at_refusal(response: httpx2.Response) -> None:

@@ -37,18 +37,21 @@ class Server:
 class Refused(Exception):
     """A status that is not success, or an error in the middle of a stream (`status` 0 where it gave no number)."""
 
-    def __init__(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, body: str, headers: Mapping[str, str] | None = None, in_stream: bool = False
+    ) -> None:
         super().__init__(f"status {status}")
         self.status = status
         self.body = body
         self.headers = headers or {}
+        self.in_stream = in_stream
 
     @classmethod
     def within(cls, chunk: Mapping[str, Any]) -> Refused:
         """From an error event of a stream."""
         error = chunk.get("error")
         code = str((error if isinstance(error, dict) else chunk).get("code"))
-        return cls(int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0, json.dumps(chunk))
+        return cls(int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0, json.dumps(chunk), in_stream=True)
 
 
 def error_for(refused: Refused, server: Server, models: Sequence[str] | None, now: float) -> ModelError:

@@ -1,0 +1,37 @@
+"""A prompt in the protocol's words."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, assert_never
+
+from codeact.core.messages import Image, Message, Prompt, Text
+
+
+def as_messages(prompt: Prompt) -> list[dict[str, Any]]:
+    """The messages of a request; pictures go as data URLs."""
+    return [_message(message) for message in prompt.messages]
+
+
+def mended(text: str) -> str:
+    """The text without lone surrogates, which no encoding can carry: pairs are joined, single ones become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if not any(isinstance(part, Image) for part in message.parts):
+        return {"role": message.role, "content": mended(message.text)}  # a string: what every server understands
+    return {"role": message.role, "content": [_part(part) for part in message.parts]}
+
+
+def _part(part: Text | Image) -> dict[str, Any]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": mended(text)}
+        case Image(data, media_type):
+            url = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        case _:
+            assert_never(part)
