@@ -239,8 +239,8 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (float, float.__float__),
     (complex, lambda v: complex(v.real, v.imag)),
     (bytes, lambda v: bytes.__getitem__(v, slice(None))),
-    (bytearray, lambda v: bytes(v)),
-    (memoryview, lambda v: bytes(v)),
+    (bytearray, bytes),
+    (memoryview, bytes),
     (datetime.datetime, lambda v: datetime.datetime.combine(v.date(), v.timetz())),
     (datetime.date, lambda v: datetime.date(v.year, v.month, v.day)),
     (datetime.time, lambda v: datetime.time(v.hour, v.minute, v.second, v.microsecond, v.tzinfo, fold=v.fold)),
@@ -248,7 +248,7 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (decimal.Decimal, lambda v: decimal.Decimal(v.as_tuple())),
     (tuple, lambda v: tuple.__getitem__(v, slice(None))),
     (list, lambda v: list.__getitem__(v, slice(None))),
-    (set, lambda v: set(v)),
+    (set, set),
     (frozenset, lambda v: frozenset(set(v))),
     (dict, lambda v: dict(v.items())),
 )
@@ -321,9 +321,7 @@ class _Decoder:
         for i, pair in enumerate(body):
             if type(pair) is not list or len(pair) != 2:
                 raise Refused(f"{path}: $dict holds what is not a pair at {i}")
-            result[self.decode(pair[0], f"{path} key {i}", depth + 2)] = self.decode(
-                pair[1], f"{path}[{i}]", depth + 2
-            )
+            result[self.decode(pair[0], f"{path} key {i}", depth + 2)] = self.decode(pair[1], f"{path}[{i}]", depth + 2)
         return result
 
 

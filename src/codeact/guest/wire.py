@@ -41,7 +41,8 @@ class TooLarge(ValueError):
 # fmt: off
 @dataclass(frozen=True)
 class Open:
-    """What the session is made of: `imports` {names, base, everything}, `tools` [{name, signature, doc, parameters}], `limits` {name: number}."""
+    """What the session is made of: `imports` {names, base, everything}, `limits` {name: number}, and
+    `tools` [{name, signature, doc, parameters}]."""
     imports: dict[str, Any]
     tools: list[Any]
     limits: dict[str, Any]
@@ -80,7 +81,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Call:
-    """Code calls a tool: `arguments` is the packed list [positional list, keyword dict]. Ids count up from 1 in a session."""
+    """Code calls a tool: `arguments` is the packed [positional list, keyword dict]. Ids count up from 1 in a session."""
     nonce: str
     id: int
     tool: str
@@ -132,7 +133,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list[Any] | None": (list, type(None)),
 }
 _FIELDS: dict[type, list[tuple[str, str]]] = {
-    word: [(field.name, str(field.type)) for field in fields(word)] for word in (*HOST_WORDS.values(), *GUEST_WORDS.values())
+    word: [(field.name, str(field.type)) for field in fields(word)]
+    for word in (*HOST_WORDS.values(), *GUEST_WORDS.values())
 }
 _dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
@@ -141,7 +143,7 @@ def encode(word: Word) -> bytes:
     """The frame of a word; raises TooLarge, with nothing sent, when it does not fit."""
     header: dict[str, Any] = {"w": type(word).__name__, "b": []}
     blobs: list[bytes] = []
-    for name, kind in _FIELDS[type(word)]:
+    for name, _ in _FIELDS[type(word)]:
         value = getattr(word, name)
         if isinstance(value, Packed):
             header[name] = [value.tree, len(blobs), len(value.blobs)]
@@ -154,7 +156,8 @@ def encode(word: Word) -> bytes:
     if len(text) > MAX_HEADER:
         raise TooLarge(f"{len(text):,} bytes beside its long strings; at most {MAX_HEADER:,} fit into one message")
     if size > MAX_FRAME or len(blobs) > MAX_BLOBS:
-        raise TooLarge(f"{size:,} bytes in {len(blobs):,} long strings; at most {MAX_FRAME:,} in {MAX_BLOBS:,} fit into one message")
+        most = f"at most {MAX_FRAME:,} in {MAX_BLOBS:,} fit into one message"
+        raise TooLarge(f"{size:,} bytes in {len(blobs):,} long strings; {most}")
     return b"".join((_LENGTHS.pack(size, len(text)), text, *blobs))
 
 

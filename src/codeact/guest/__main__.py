@@ -1,0 +1,209 @@
+"""The process around the cells: start, the words of the host one by one, and the end.
+
+The main thread reads the host's words between cells and runs the cells. Another thread waits for nothing but the end of
+the channel, so that a cell that never ends does not outlive its host.
+"""
+
+from __future__ import annotations
+
+import _thread
+import builtins
+import os
+import platform
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+if __package__:
+    from . import keyboard, stubs, values
+    from .calls import Calls
+    from .cell import Cells, Ran
+    from .channel import Channel, Ended
+    from .failures import Failures, ToolError
+    from .imports import ImportPolicyError, Imports
+    from .interrupts import Interrupts
+    from .output import Output
+    from .recursion import Depth
+    from .seeds import Seeds
+    from .wire import Bind, Bound, Done, Fetch, Fetched, Open, Ready, Run
+
+
+def prepare(path: Sequence[str]) -> None:
+    """Once, before any session: make these site directories importable, and put back what `-S` left out.
+
+    Of their .pth files the path lines count, never the import lines, which are code.
+    """
+    for directory in path:
+        for place in (directory, *_path_lines(directory)):
+            if place not in sys.path and os.path.exists(place):
+                sys.path.append(place)
+    keyboard.install()
+
+
+def _path_lines(directory: str) -> list[str]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".pth") and not name.startswith("."))
+    except OSError:
+        return []
+    places = []
+    for name in names:
+        try:
+            with open(os.path.join(directory, name), encoding="utf-8-sig") as file:
+                lines = file.read().splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in lines:
+            if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                places.append(os.path.abspath(os.path.join(directory, line.rstrip())))
+    return places
+
+
+def serve(channel: int) -> None:
+    """Talk with the host on this descriptor until it hangs up."""
+    os.set_inheritable(channel, False)
+    os.set_blocking(channel, True)
+    _thread.start_new_thread(_end_with, (channel,))
+    words = Channel(channel)
+    try:
+        opening = words.next()
+        if type(opening) is not Open:
+            return
+        session = Session(words, opening)
+        words.send(Ready(platform.python_version()))
+        while True:
+            session.answer(words.next())
+    except Ended:
+        return
+
+
+def _end_with(channel: int) -> None:
+    """Wait until the host has hung up, and end the process, whatever it is doing."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+    waiting = select.poll()
+    waiting.register(channel, 0)
+    while not waiting.poll():
+        pass
+    os._exit(0)
+
+
+class Session:
+    """One namespace, its tools, and the answer to each word of the host."""
+
+    def __init__(self, channel: Channel, opening: Open) -> None:
+        self._channel = channel
+        self._interrupts = Interrupts(channel.arriving)
+        self._interrupts.install()
+        channel.check = self._interrupts.check
+        self._output = Output()
+        self._seeds = Seeds()
+        self._depth = Depth()
+        keyboard.silence_input(lambda: self._output.stdin)
+        self._calls = Calls(channel, self._interrupts, Failures())
+        self._cells = Cells(Imports(**opening.imports), self._interrupts)
+        self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
+        self._tools["final_answer"] = stubs.final_answer(self._calls)
+        vars(builtins).update(self._tools, ToolError=ToolError, ImportPolicyError=ImportPolicyError)
+        self._builtins = dict(vars(builtins))
+        self._pid = os.getpid()
+        sys.argv = [""]
+        self._set_up()
+
+    def answer(self, word: Any) -> None:
+        """Do what the host asks, and answer."""
+        if type(word) is Run:
+            self._channel.send(self._run(word))
+            return
+        self._interrupts.forget()
+        if type(word) is Bind:
+            self._channel.send(Bound(word.id, self._bind(word)))
+        elif type(word) is Fetch:
+            self._channel.send(self._fetch(word))
+
+    def _run(self, word: Run) -> Done:
+        self._interrupts.begin()
+        self._calls.open(word.nonce)
+        self._seeds.begin(word.seed)
+        try:
+            ran = self._cells.run(word.cell, values.decode(word.source))
+        finally:
+            self._set_up()
+        self._output.flush()
+        self._output.put_back()
+        self._calls.shut()
+        done = self._done(word.nonce, ran)
+        self._interrupts.end()
+        return done
+
+    def _done(self, nonce: str, ran: Ran) -> Done:
+        answer = self._calls.answer
+        if answer is not None:
+            return Done(nonce, "final_answer", ran.complete, None, None, None, answer, [])
+        if self._interrupts.fired:
+            error = ran.error or ["", "", ""]
+            text = error[2] or "Interrupted: the cell was interrupted, and went on\n"
+            return Done(
+                nonce,
+                "interrupted",
+                ran.complete,
+                None,
+                None,
+                ["Interrupted", "the cell was interrupted", text],
+                None,
+                [],
+            )
+        shown, whole = (None if text is None else values.encode(text) for text in (ran.value, ran.repr))
+        return Done(nonce, "done", ran.complete, whole, shown, ran.error, None, [])
+
+    def _set_up(self) -> None:
+        """Put back what a cell may have broken that the next one, or the runtime, stands on."""
+        vars(builtins).update(self._builtins)
+        self._depth.put_back()
+        self._interrupts.install()
+        self._cells.put_back()
+
+    def _bind(self, word: Bind) -> str | None:
+        try:
+            named = values.decode(word.values)
+        except values.Refused as error:
+            return str(error)
+        for name in named:
+            if not isinstance(name, str) or not name.isidentifier() or name in self._tools:
+                return f"not a name for a variable: {name!r}"
+        self._cells.namespace.update(named)
+        return None
+
+    def _fetch(self, word: Fetch) -> Fetched:
+        try:
+            value = self._cells.namespace[word.name]
+        except KeyError:
+            return Fetched(word.id, None, ["NameError", f"name {word.name!r} is not defined"])
+        try:
+            return Fetched(word.id, values.encode(value), None)
+        except values.Refused as error:
+            return Fetched(word.id, None, ["Refused", str(error)])
+
+
+def _script() -> None:
+    """This folder as a package, alone: `python -s -P -S FOLDER CHANNEL [JSON list of site directories]`."""
+    import importlib.util
+    import json
+
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [place for place in sys.path if os.path.abspath(place) != folder]
+    spec = importlib.util.spec_from_file_location(
+        "codeact_guest", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["codeact_guest"] = package
+    spec.loader.exec_module(package)
+    guest = importlib.import_module("codeact_guest.__main__")
+    guest.prepare(json.loads(sys.argv[2]) if len(sys.argv) > 2 else [])
+    guest.serve(int(sys.argv[1]))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _script()

@@ -1,0 +1,173 @@
+"""One descriptor, many threads that wait: words out, and each answer to the thread that waits for it.
+
+No thread stands by to read. Whoever waits reads: the first to find nobody reading takes the descriptor, delivers what
+comes for others, and when it has its own answer leaves the reading to the next who waits. So a tool call of a single
+thread costs no switch between threads. Between cells the main thread waits for the host's next word in the same way.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .interrupts import open_to_interrupts, shut_to_interrupts
+from .wire import HOST_WORDS, Decoder, ProtocolError, Returned, Word, encode
+
+SMALL, LARGE = 64 << 10, 1 << 20  # bytes asked for at once: below malloc's threshold for a mapping, and for long frames
+
+
+class Ended(Exception):
+    """The host has hung up."""
+
+
+class Waiter:
+    """Something that waits for one word; `ring` wakes the thread that listens."""
+
+    def __init__(self) -> None:
+        self.id = 0
+        self.word: Any = None
+        self.listening = False
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+
+    def answer(self, word: Any) -> None:
+        """Called by whichever thread read the word."""
+        self.word = word
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the listener; a ring before it listens is remembered."""
+        with suppress(RuntimeError):  # it is ringing already
+            self._bell.release()
+
+    @open_to_interrupts
+    def listen(self, check: Callable[[], None]) -> None:
+        """Sleep until the bell rings."""
+        check()
+        self._bell.acquire()
+
+
+class Channel:
+    """The guest's end of the stream to the host."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._fd = descriptor
+        self._main = _thread.get_ident()
+        self._writing = _thread.allocate_lock()
+        self._reading = _thread.allocate_lock()
+        self._decoder = Decoder(HOST_WORDS)
+        self._asked = 0
+        self._waiters: dict[int, Waiter] = {}
+        self._inbox: deque[Word] = deque()
+        self._owner = Waiter()
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._size = SMALL
+        self._taking = False
+        self.check: Callable[[], None] = lambda: None  # raises a waiting interrupt
+
+    def arriving(self) -> bool:
+        """Whether a word of the host has come that is not answered yet."""
+        return self._taking or bool(self._inbox) or bool(select.select([self._fd], [], [], 0)[0])
+
+    @shut_to_interrupts
+    def send(self, word: Word) -> None:
+        """Send a word whole; raises TooLarge with nothing sent, Ended when the host is gone."""
+        frame = encode(word)
+        self._taking = False
+        with self._writing:
+            self._write(frame)
+
+    @shut_to_interrupts
+    def ask(self, waiter: Waiter, question: Callable[[int], Word]) -> None:
+        """Send the question of the next number; the waiter gets its answer."""
+        with self._writing:
+            number = self._asked + 1
+            frame = encode(question(number))
+            self._asked = waiter.id = number
+            self._waiters[number] = waiter
+            self._write(frame)
+
+    @shut_to_interrupts
+    def next(self) -> Word:
+        """The next word of the host that is not an answer, for the main thread."""
+        while not self._inbox:
+            self._owner.word = None
+            if not self._inbox:
+                self.wait(self._owner)
+        return self._inbox.popleft()
+
+    @shut_to_interrupts
+    def wait(self, waiter: Waiter) -> None:
+        """Return when the waiter has its word."""
+        waiter.listening = True
+        try:
+            while waiter.word is None:
+                if self._reading.acquire(False):
+                    try:
+                        while waiter.word is None:
+                            self._ready()
+                            self._take()
+                    finally:
+                        self._reading.release()
+                else:
+                    waiter.listen(self.check)
+        finally:
+            waiter.listening = False
+            self._waiters.pop(waiter.id, None)
+            self._pass_on()
+
+    @shut_to_interrupts
+    def dismiss(self, failure: list[Any]) -> None:
+        """Answer every open question by this failure; what the host says to it later is nobody's."""
+        for number in list(self._waiters):
+            waiter = self._waiters.pop(number, None)
+            if waiter is not None:
+                waiter.answer(Returned(number, None, failure))
+
+    @open_to_interrupts
+    def _ready(self) -> None:
+        """In the main thread, wait for bytes: this wait may be broken off, the reading that follows not."""
+        if _thread.get_ident() == self._main:
+            self.check()
+            self._poll.poll()
+            self._taking = True
+
+    def _take(self) -> None:
+        data = os.read(self._fd, self._size)
+        if not data:
+            raise Ended
+        self._size = LARGE if len(data) == self._size else SMALL
+        try:
+            words = self._decoder.feed(data)
+        except ProtocolError:
+            os._exit(1)  # the host is not the one we know: there is nobody to tell
+        for word in words:
+            if type(word) is Returned:
+                waiter = self._waiters.pop(word.id, None)
+                if waiter is not None:
+                    waiter.answer(word)
+            else:
+                self._inbox.append(word)
+                self._owner.answer(word)
+
+    def _pass_on(self) -> None:
+        if self._reading.locked():
+            return
+        for waiter in (*self._waiters.values(), self._owner):
+            if waiter.listening:
+                waiter.ring()
+                return
+
+    def _write(self, frame: bytes) -> None:
+        rest = memoryview(frame)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            raise Ended from None

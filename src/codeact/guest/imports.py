@@ -1,0 +1,191 @@
+"""The import policy: a cell is checked before a line of it runs, and its own imports are guarded while it runs.
+
+This is for clear errors and less noise, not a wall: the sandbox is the wall. Only imports by the cell's own code are
+looked at; what is allowed may import whatever it needs.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
+
+from .advice import ADVICE, OUTSIDE, WELL_KNOWN
+
+_CATCHING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+class ImportPolicyError(ModuleNotFoundError):
+    """A module that cells may not import here; the message says what to do in its place."""
+
+
+ImportPolicyError.__module__ = "builtins"
+
+
+class Imports:
+    """What cells may import: the base set or not, these names beside it with their submodules, or everything.
+
+    A module that the session wrote itself, in its scratch, is always allowed.
+    """
+
+    def __init__(self, names: list[str], base: bool, everything: bool) -> None:
+        self.names = frozenset(names)
+        self.base = base
+        self.everything = everything
+        self._scratch = _real({os.getcwd(), os.environ.get("TMPDIR") or "/tmp"})
+        self._installed = _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)}) - self._scratch
+
+    def allows(self, module: str) -> bool:
+        """Whether the policy names this module, or a package that it is in."""
+        if self.everything or module in ("__future__", "__main__"):
+            return True
+        steps = _steps(module)
+        if any(step in self.names for step in steps):
+            return True
+        return self.base and steps[0] in sys.stdlib_module_names and not any(step in OUTSIDE for step in steps)
+
+    def refusal(self, module: str, names: tuple[str, ...] = ()) -> str | None:
+        """Why `import module`, or `from module import names`, is refused, in words for the code's author, or None."""
+        if self.allows(module):
+            wanted = next((f"{module}.{name}" for name in names if f"{module}.{name}" in OUTSIDE), None)
+            return self._words(wanted) if wanted and not self.allows(wanted) else None
+        if names and all(self.allows(f"{module}.{name}") for name in names):
+            return None
+        top = module.partition(".")[0]
+        if not _is_known(top) and self._is_own(_find(top)):
+            return None
+        return self._words(module)
+
+    def check(self, tree: ast.AST) -> list[str]:
+        """The refusals of a cell. An import that its code is ready to see fail is left to run time, as is one of a
+        module that is not there yet: the cell may be about to write it."""
+        refusals = []
+        for module, names in _imports(tree):
+            words = self.refusal(module, names)
+            top = module.partition(".")[0]
+            if words and (_is_known(top) or _find(top) is not None) and words not in refusals:
+                refusals.append(words)
+        return refusals
+
+    def guard(self, namespace: dict[str, Any]) -> None:
+        """Stand before `__import__` and `importlib.import_module`, for the frames of this namespace."""
+        builtins.__import__ = self._guarded(builtins.__import__, namespace)
+        importlib.import_module = self._guarded_call(importlib.import_module, namespace)
+
+    def _guarded(self, real: Callable[..., Any], namespace: dict[str, Any]) -> Callable[..., Any]:
+        frame = sys._getframe
+
+        def __import__(
+            name: str,
+            globals: dict[str, Any] | None = None,
+            locals: dict[str, Any] | None = None,
+            fromlist: Any = (),
+            level: int = 0,
+        ) -> Any:
+            # C code such as strptime or pickle imports in the name of the frame that called it, with a list.
+            if level == 0 and type(fromlist) is not list:
+                asking = frame(1).f_globals if globals is None else globals
+                if asking is namespace or asking.get("__name__", "__main__") == "__main__":
+                    words = self.refusal(name, tuple(fromlist or ()))
+                    if words:
+                        raise ImportPolicyError(words, name=name)
+            return real(name, globals, locals, fromlist, level)
+
+        return __import__
+
+    def _guarded_call(self, real: Callable[..., Any], namespace: dict[str, Any]) -> Callable[..., Any]:
+        frame = sys._getframe
+
+        def import_module(name: str, package: str | None = None) -> Any:
+            """Import a module by its name."""
+            if not name.startswith(".") and frame(1).f_globals is namespace:
+                words = self.refusal(name)
+                if words:
+                    raise ImportPolicyError(words, name=name)
+            return real(name, package)
+
+        return import_module
+
+    def _words(self, module: str) -> str:
+        advice = next((ADVICE[step] for step in reversed(_steps(module)) if step in ADVICE), None)
+        return f"{module} cannot be imported here{': ' + advice if advice else self._alternatives(module)}"
+
+    def _alternatives(self, module: str) -> str:
+        beside = ", ".join(sorted(self.names))
+        allowed = " and ".join(filter(None, ("the standard library" if self.base else "", beside))) or "nothing"
+        known = sorted(self.names) + (sorted(sys.stdlib_module_names - OUTSIDE) if self.base else [])
+        near = difflib.get_close_matches(module, [name for name in known if name[:1] != "_"], n=1, cutoff=0.75)
+        return f": allowed is {allowed}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+    def _is_own(self, spec: ModuleSpec | None) -> bool:
+        if spec is None:
+            return False
+        places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
+        real = [os.path.realpath(place) for place in places]
+        return any(_under(place, self._scratch) and not _under(place, self._installed) for place in real)
+
+
+def _steps(module: str) -> list[str]:
+    """`a.b.c` -> a, a.b, a.b.c"""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _is_known(top: str) -> bool:
+    return top in sys.stdlib_module_names or top in WELL_KNOWN
+
+
+def _find(top: str) -> ModuleSpec | None:
+    try:
+        return PathFinder.find_spec(top)
+    except Exception:  # a finder that a cell put there
+        return None
+
+
+def _real(places: set[str]) -> frozenset[str]:
+    return frozenset(os.path.realpath(place) for place in places)
+
+
+def _under(place: str, roots: frozenset[str]) -> bool:
+    return any(place.startswith(root + os.sep) for root in roots)
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every import of the source, as module and names, but those that its own code is ready to see fail."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.module and not node.level:
+                yield node.module, tuple(alias.name for alias in node.names)
+        elif isinstance(node, (ast.Try, ast.TryStar)) and any(_catches(handler.type) for handler in node.handlers):
+            todo += [*node.handlers, *node.orelse, *node.finalbody]
+        elif isinstance(node, (ast.With, ast.AsyncWith)) and any(_suppresses(item.context_expr) for item in node.items):
+            continue
+        elif isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
+            todo += node.orelse
+        else:
+            todo += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _catches(kind: ast.expr | None) -> bool:
+    if kind is None:
+        return True
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(_name(one) in _CATCHING for one in kinds)
+
+
+def _suppresses(context: ast.expr) -> bool:
+    return isinstance(context, ast.Call) and _name(context.func) == "suppress" and any(map(_catches, context.args))
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

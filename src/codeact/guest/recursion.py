@@ -1,0 +1,35 @@
+"""A cell has CPython's depth of recursion to itself: the runtime's own frames below it are not counted."""
+
+from __future__ import annotations
+
+import sys
+
+DEPTH = 1000  # CPython's default
+LEAST = 200  # what the runtime needs between cells
+
+
+class Depth:
+    """`sys.getrecursionlimit` and `sys.setrecursionlimit` as a cell at the bottom of the stack would see them."""
+
+    def __init__(self) -> None:
+        self._below = 0
+        self._get, self._set = sys.getrecursionlimit, sys.setrecursionlimit
+        sys.getrecursionlimit, sys.setrecursionlimit = self.get, self.set
+
+    def begin(self, below: int) -> None:
+        """Set the limit for cells that have so many frames below them."""
+        self._below = below
+        self._set(DEPTH + below)
+
+    def put_back(self) -> None:
+        """After a cell that left less than the runtime needs."""
+        if self._get() < LEAST + self._below:
+            self._set(DEPTH + self._below)
+
+    def get(self) -> int:
+        """Return the maximum depth of the Python interpreter stack."""
+        return self._get() - self._below
+
+    def set(self, limit: int, /) -> None:
+        """Set the maximum depth of the Python interpreter stack."""
+        self._set(limit + self._below if type(limit) is int and 0 < limit < 1 << 30 else limit)
