@@ -1,7 +1,6 @@
-"""Each frame is four bytes of length and Python source; the answer is a frame with the repr of the variable `result`."""
+"""Four bytes of length and Python source come in; the JSON of the variable `result` goes out in the same way."""
 
 import json
-import os
 import socket
 import struct
 import sys
@@ -15,16 +14,14 @@ def prepare(path):
 
 def serve(channel):
     line = socket.socket(fileno=channel)
-    scope = {"result": None}
-    while True:
-        head = line.recv(4, socket.MSG_WAITALL)
-        if len(head) < 4:
-            return
+    scope = {}
+    while len(head := line.recv(4, socket.MSG_WAITALL)) == 4:
         source = line.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL)
         try:
+            scope["result"] = None
             exec(source, scope)
-            answer = scope.get("result")
+            answer = scope["result"]
         except BaseException as error:
-            answer = [type(error).__name__, str(error)]
+            answer = {"raised": type(error).__name__, "message": str(error)}
         text = json.dumps(answer).encode()
         line.sendall(LENGTH.pack(len(text)) + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -51,6 +52,7 @@ class Environment:
     prefix: str
     site: tuple[str, ...]
     visible: tuple[str, ...]
+    stamp: tuple[int, ...]  # another one where the environment was made anew at the same path
 
 
 def find(python: str | None) -> Environment:
@@ -59,21 +61,36 @@ def find(python: str | None) -> Environment:
     Raises UsageError. The answer is kept: packages installed later are seen, new `.pth` lines are not.
     """
     if python is None:
-        return _ask(sys.executable)
+        return _known(sys.executable)
     path = Path(python).expanduser().absolute()
     if path.is_dir():
         candidates = [path / "bin" / "python", path / "bin" / "python3"]
         found = next((candidate for candidate in candidates if candidate.exists()), None)
         if found is None:
             raise UsageError(f"python={python!r}: this folder is no virtual environment: it has no bin/python")
-        return _ask(str(found))
+        return _known(str(found))
     if not path.is_file():
         raise UsageError(f"python={python!r}: there is no interpreter and no virtual environment at {path}")
-    return _ask(str(path))
+    return _known(str(path))
+
+
+def _known(executable: str) -> Environment:
+    return _ask(executable, _stamp(executable))
+
+
+def _stamp(executable: str) -> tuple[int, ...]:
+    """What changes when an interpreter is replaced, or a virtual environment is made anew."""
+    beside = os.path.dirname(executable)
+    stamp: tuple[int, ...] = ()
+    for path in (executable, f"{beside}/pyvenv.cfg", f"{beside}/../pyvenv.cfg"):
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            stamp += (found.st_ino, found.st_mtime_ns)
+    return stamp
 
 
 @lru_cache(maxsize=32)
-def _ask(executable: str) -> Environment:
+def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
     try:
         answer = subprocess.run(
             [executable, "-I", "-S", "-c", _QUESTION],
@@ -90,7 +107,7 @@ def _ask(executable: str) -> Environment:
         found = f"{facts['implementation']} {'.'.join(map(str, version))}"
         raise UsageError(f"{executable} is {found}; CPython 3.11 or newer is needed")
     site = _site(facts)
-    return Environment(facts["executable"], version, facts["prefix"], site, _visible(facts, site))
+    return Environment(facts["executable"], version, facts["prefix"], site, _visible(facts, site), stamp)
 
 
 def _site(facts: dict[str, list[str] | str]) -> tuple[str, ...]:

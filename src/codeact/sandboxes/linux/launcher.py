@@ -13,8 +13,9 @@ import json
 import os
 import resource
 import socket
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from .layers import Refused, layer
 from .session import Wall
 from .zygote import Zygote
 
-_NOBODY = 65534
+_NOBODY = namespaces.Identity(65534, 65534, changes=True)
 
 
 def run(control: int, without: frozenset[str] = frozenset()) -> None:
@@ -44,10 +45,11 @@ def run(control: int, without: frozenset[str] = frozenset()) -> None:
 
 def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
     abi = _filters()
-    visible = tuple(plan["visible"])
+    visible = tuple(filter(os.path.exists, plan["visible"]))
     hidden = tuple(root.below_scratch(visible))
-    proc = namespaces.open_proc()
-    identity = namespaces.enter(proc)
+    with layer("proc"):
+        proc = namespaces.open_proc()
+    nobody = namespaces.enter(proc)
     child = os.fork()
     if child:
         host.close()
@@ -55,17 +57,22 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     kernel.die_with_parent()
     maker = inits.start()
     root.build(visible)
-    wall = Wall("full", visible, hidden, identity, abi, proc, without)
+    filters = seccomp.program(level="full", landlock_abi=abi, pid=2)
+    wall = Wall("full", visible, hidden, _who(visible, nobody), abi, proc, filters, without)
     _serve(Zygote(host, wall, _guest(plan), maker, None), host, plan)
     os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
 
 
 def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
     abi = _filters()
-    visible = tuple(plan["visible"])
+    visible = tuple(filter(os.path.exists, plan["visible"]))
+    places = {folder for path in visible for folder in _folders_to(path)}
+    identity = _who((*visible, *places), _NOBODY)
     with layer("scratch"):
-        ground = scratch.open_ground(plan["scratch"])
-    wall = Wall("plain", visible, (), _who(visible), abi, namespaces.open_proc(), without)
+        ground = scratch.open_ground(plan["scratch"] if _open_to_others(plan["scratch"]) else "/tmp")
+    with layer("proc"):
+        proc = namespaces.open_proc()
+    wall = Wall("plain", visible, (), identity, abi, proc, None, without)
     try:
         _serve(Zygote(host, wall, _guest(plan), None, ground), host, plan)
     except BaseException:
@@ -83,19 +90,23 @@ def _filters() -> int:
     return abi
 
 
-def _who(visible: tuple[str, ...]) -> namespaces.Identity:
-    """At plain: oneself; for root nobody, unless what must be visible lies behind a door that is closed to others."""
-    uid, gid = os.geteuid(), os.getegid()
-    if uid == 0 and all(map(_open_to_others, visible)):
-        return namespaces.Identity(_NOBODY, _NOBODY, changes=True)
-    return namespaces.Identity(uid, gid, changes=False)
+def _who(paths: Iterable[str], nobody: namespaces.Identity) -> namespaces.Identity:
+    """Nobody where we are root and what must be visible is open to others; else oneself, without capabilities."""
+    if os.geteuid() == 0 and all(map(_open_to_others, paths)):
+        return nobody
+    return namespaces.Identity(os.geteuid(), os.getegid(), changes=False)
+
+
+def _folders_to(path: str) -> set[str]:
+    """Every folder that is walked through on the way to what a path names."""
+    links, place = root.follow(path)
+    return {str(folder) for each in (*links, place) for folder in Path(each).parents}
 
 
 def _open_to_others(path: str) -> bool:
-    links, place = root.follow(path)
-    folders = {os.path.dirname(each) for each in (*links, place)}
-    doors = folders | {str(above) for folder in folders for above in Path(folder).parents}
-    return bool(os.stat(place).st_mode & 0o004) and all(os.stat(door).st_mode & 0o001 for door in doors)
+    found = os.stat(path)
+    wanted = 0o001 if stat.S_ISDIR(found.st_mode) else 0o004
+    return found.st_mode & wanted == wanted
 
 
 def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any]) -> None:

@@ -94,25 +94,22 @@ class Launcher:
     def _start(self, level: str) -> Refused | None:
         """Start the process for this level; the answer is what it lacks."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        trouble = tempfile.TemporaryFile()
-        try:
-            with theirs:
-                self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
-            ours.settimeout(_PATIENCE)
-            ours.send(json.dumps(self._plan(level)).encode())
-            word = json.loads(ours.recv(1 << 16) or b"{}")
-        except (OSError, ValueError) as error:
-            word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
-        if word.get("stands") == level:
-            ours.settimeout(None)
-            self.control, self.level = ours, level
-            return None
-        ours.close()
-        self._end()
-        trouble.seek(0)
-        said = trouble.read().decode("utf-8", "replace").strip()[-2000:]
-        failed = word.get("failed") or {"layer": "launcher", "code": "?", "cause": f"it ended at once: {said}"}
-        return Refused(**failed)
+        ours.settimeout(_PATIENCE)
+        with open(os.memfd_create("trouble"), "rb", buffering=0) as trouble:
+            try:
+                with theirs:
+                    self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
+                ours.send(json.dumps(self._plan(level)).encode())
+                word = json.loads(ours.recv(1 << 16) or b"{}")
+            except (OSError, ValueError) as error:
+                word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
+            if word.get("stands") == level:
+                self.control, self.level = ours, level
+                return None
+            ours.close()
+            self._end()
+            said = os.pread(trouble.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()[-2000:]
+        return Refused(**(word.get("failed") or {"layer": "launcher", "code": "?", "cause": f"it ended: {said}"}))
 
     def _plan(self, level: str) -> dict[str, Any]:
         found = self.environment
@@ -158,14 +155,12 @@ def unavailable(refused: Refused) -> SandboxUnavailable:
     return SandboxUnavailable(refused.layer, cause, f"To mend it: {mend}" if mend else "`codeact doctor` tells more.")
 
 
-_launchers: dict[tuple[Environment, Parts], Launcher] = {}
-_lock = threading.Lock()
+_launchers: dict[tuple[Environment, Parts], Launcher] = {}  # setdefault is atomic: no lock that a fork could break
 
 
 def launcher(environment: Environment, parts: Parts) -> Launcher:
     """The one for this Python; not started yet, perhaps."""
-    with _lock:
-        return _launchers.setdefault((environment, parts), Launcher(environment, parts))
+    return _launchers.setdefault((environment, parts), Launcher(environment, parts))
 
 
 def _end_all() -> None:
@@ -174,8 +169,6 @@ def _end_all() -> None:
 
 
 def _forget_all() -> None:
-    global _lock
-    _lock = threading.Lock()
     for each in _launchers.values():
         each.forget()
 

@@ -23,7 +23,7 @@ class Identity:
 
     @property
     def is_root(self) -> bool:
-        """At plain, where the Python lies behind a door that is closed to others: root without any capability."""
+        """Where the Python is closed to others: root without any capability."""
         return self.uid == 0
 
 
@@ -51,7 +51,7 @@ def read_proc(proc: int, name: str) -> str:
 
 
 def enter(proc: int) -> Identity:
-    """Enter them all; the processes' one begins with the next child. Raises Refused.
+    """Enter them all and say who sessions can be; the processes' one begins with the next child. Raises Refused.
 
     root maps itself, so that a Python below a closed home can be shown, and nobody, who the sessions will be. Anybody
     else maps itself alone.

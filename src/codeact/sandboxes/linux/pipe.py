@@ -20,6 +20,7 @@ from .layers import Refused
 
 _MOST = 1 << 20  # bytes of one receive
 _CHUNK = 1 << 16
+_FAREWELL = 10.0  # seconds for the kernel to take a killed session away
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _buffer = memoryview(bytearray(_MOST))  # one for all: it is filled and copied from without a pause
@@ -144,7 +145,7 @@ class LinuxPipe:
         """End the session, wait until it is gone, and keep no descriptor."""
         if self._death is not None and not self._death.done():
             self.kill()
-            await self.ended()
+            await asyncio.wait([self._death], timeout=_FAREWELL)
         self.close()
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def build(visible: Iterable[str]) -> None:
             os.makedirs(_ROOT + name)
         for place in _outermost(real):
             _show(place, _ROOT + place, _READ_ONLY)
-        for device in DEVICES:
+        for device in filter(os.path.exists, DEVICES):
             _show(device, _ROOT + device, kernel.ATTR_NOSUID | kernel.ATTR_NOEXEC)
         for link, target in links.items():
             _link(_ROOT + link, target)

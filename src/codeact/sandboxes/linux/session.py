@@ -34,6 +34,7 @@ class Wall:
     identity: namespaces.Identity
     landlock_abi: int
     proc: int
+    filters: bytes | None  # the program of seccomp; None where it has to know the session's pid
     without: frozenset[str] = frozenset()
 
 
@@ -96,7 +97,7 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
         with layer("rlimits"):
             _limit(wall, order)
     os.close(_PROC)
-    filters = seccomp.program(level=wall.level, landlock_abi=wall.landlock_abi, pid=os.getpid())
+    filters = wall.filters or seccomp.program(level=wall.level, landlock_abi=wall.landlock_abi, pid=os.getpid())
     if "caps" not in without:
         with layer("capabilities"):
             kernel.drop_capabilities()
