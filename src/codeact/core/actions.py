@@ -78,7 +78,8 @@ def parse(text: str, *, finish: Finish = "stop") -> Action:
     reader = Reader()
     reader.feed(text)
     reader.close()
-    return replace(_decide(reader.found, finish), said=_said(reader.found))
+    action = _decide(reader.found, finish)
+    return replace(action, said=_said(reader.found, whole=isinstance(action, Code)))
 
 
 def _decide(found: Found, finish: Finish) -> Action:
@@ -104,18 +105,21 @@ def _decide(found: Found, finish: Finish) -> Action:
     return Code(source, tuple(_notes(found, blocks, chosen)))
 
 
-def _said(found: Found) -> str:
-    """The reply with its Python in proper fences, so that what the model reads of itself is what it should write."""
-    said = ""
+def _said(found: Found, whole: bool) -> str:
+    """The reply with its Python in proper fences, so that what the model reads of itself is what it should write.
+
+    A block that was never closed gets its end only where the reply is `whole`, that is, where it is run.
+    """
+    said: list[str] = []
     for part in found.said:
         if isinstance(part, str):
-            said += part
+            said.append(part)
             continue
         fence = "`" * (1 + max(map(len, _TICKS.findall(part.source)), default=2))
-        gap = "\n" if said and not said.endswith("\n") else ""
-        end = "" if part.source.endswith("\n") else "\n"
-        said += f"{gap}{fence}python\n{part.source}{end}{fence}\n"
-    return said.strip("\n")
+        gap = "\n" if said and not said[-1].endswith("\n") else ""
+        end = "" if part.source.endswith("\n") or not part.source else "\n"
+        said.append(f"{gap}{fence}python\n{part.source}{end}" + (f"{fence}\n" if part.closed or whole else ""))
+    return "".join(said).strip("\n")
 
 
 def _join(blocks: list[Block]) -> str:

@@ -26,6 +26,7 @@ from .marks import (
     TAG,
     THINK,
     THOUGHT,
+    THOUGHT_LINE,
     TURN,
     TURN_AFTER_CODE,
     columns,
@@ -252,7 +253,7 @@ class Reader:
         elif opened.tagged and not opened.begun and FENCE.match(line, at):
             self._open = None  # a fence inside the tag: the fence counts
             self._again(line, at, end)
-        elif not opened.strings.open and THOUGHT.fullmatch(line.strip()):
+        elif not opened.strings.open and THOUGHT_LINE.match(line, at):
             self._open = None
             self._held = []
             self._recall()

@@ -21,8 +21,10 @@ REOPENS = re.compile(r"[ \t]*+(?:[\w{}.+#-]++[ \t]*$|(?:python3?|py)\b)", re.IGN
 ITEM = re.compile(r"[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++")
 TAG = re.compile(r"[ \t]*+<(?P<tag>code|execute)>", re.IGNORECASE)
 
+_THOUGHT = r"(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷)"
 THINK = re.compile(r"[ \t]*+(?:<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷)", re.IGNORECASE)
-THOUGHT = re.compile(r"(?<!(?<!`)`)(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷)", re.IGNORECASE)
+THOUGHT = re.compile(rf"(?<!(?<!`)`){_THOUGHT}", re.IGNORECASE)  # but not where it is quoted as inline code
+THOUGHT_LINE = re.compile(rf"[ \t]*+{_THOUGHT}[ \t]*$", re.IGNORECASE)
 
 TURN = re.compile(
     r"[#*_ \t]*+(?:observations?|user|human|system|environment"
@@ -31,7 +33,9 @@ TURN = re.compile(
     r"|<\|(?:user|system|observation)\|>|<\|(?:im_end|eot_id|endoftext|end)\|>|<end_of_turn>|</s>)",
     re.IGNORECASE,
 )
-TURN_AFTER_CODE = re.compile(r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:", re.IGNORECASE)
+TURN_AFTER_CODE = re.compile(  # before the code these would be the model's own words, or speak of what it was told
+    r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:|cell \d+ ran\b|<(?:stdout|stderr|value|error) [0-9a-f]+>", re.IGNORECASE
+)
 
 TOOL_CALL = re.compile(
     r"[ \t]*+(?P<form><tool_calls?>|<function_calls?>|<function=[^>]*>|<invoke\b|<tool_use>|<\|python_tag\|>"
