@@ -11,7 +11,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,7 @@ from .core.execution import ALL, NONE, Imports, only
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
+    from .models.reach import Reach
     from .ports import Model, Sandbox, Tool
 
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -66,6 +67,12 @@ def model(text: str) -> Model:
     return retrying
 
 
+def models_in_reach() -> Sequence[Reach]:
+    """What could be asked from here: keys that are set, servers on this machine."""
+    found: Sequence[Reach] = import_module("codeact.models.reach").providers_in_reach(os.environ)
+    return found
+
+
 def tools(specs: Iterable[str]) -> list[Tool]:
     """The tools that specifications such as `tools.py:weather` name, in order."""
     load: Callable[[str], list[Tool]] = import_module("codeact.tools.loading").load
@@ -81,7 +88,7 @@ def console(file: TextIO | None = None) -> Console:
 def named_object(place: str) -> Any:
     """What `FILE.py:NAME` names: the file runs here, as a module of its own."""
     path, _, name = place.rpartition(":")
-    module = import_module("codeact.tools.loading").module(Path(path))
+    module = import_module("codeact.tools.loading").from_file(Path(path))
     if name not in vars(module):
         raise UsageError(f"{path}: there is no {name!r} in it{nearest(name, vars(module))}")
     return vars(module)[name]
@@ -145,21 +152,18 @@ class Settings:
     model: str | None = None
 
 
-def settings_path() -> Path | None:
+def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the user's configuration lies: `codeact/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if os.path.isabs(base):
-        return Path(base, "codeact", "config.toml")
-    try:
-        return Path.home() / ".config" / "codeact" / "config.toml"
-    except RuntimeError:  # nobody's home
-        return None
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):  # a relative one would be the working directory's
+        base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".config")
+    return Path(base, "codeact", "config.toml")
 
 
-def settings() -> Settings:
+def settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The user's configuration; nothing when there is no file."""
-    path = settings_path()
-    if path is None:
+    path = settings_path(environ)
+    if not path.is_absolute():
         return Settings()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -175,6 +179,6 @@ def settings() -> Settings:
     return Settings(**table)
 
 
-def choose_model(flag: str | None) -> str | None:
+def choose_model(flag: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """The specification to use: the flag, else `CODEACT_MODEL`, else the user's configuration, else None."""
-    return flag or os.environ.get("CODEACT_MODEL") or settings().model
+    return flag or environ.get("CODEACT_MODEL") or settings(environ).model

@@ -31,12 +31,13 @@ def load(spec: str) -> list[Tool]:
     names = None if match["names"] is None else [name.strip() for name in match["names"].split(",")]
     if names is not None and not all(names):
         raise UsageError(f"--tools {spec}: a name is missing; give FILE.py, or FILE.py:NAME,NAME")
-    module = _module(path)
+    module = from_file(path)
     values = _offered(path, module) if names is None else [_named(path, module, name) for name in dict.fromkeys(names)]
     return [_tool(path, value) for value in values]
 
 
-def _module(path: Path) -> ModuleType:
+def from_file(path: Path) -> ModuleType:
+    """The file, run here as a module of its own, once; whatever is wrong with it is a UsageError."""
     try:
         source = path.read_bytes()
         where = path.resolve()

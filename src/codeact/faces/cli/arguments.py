@@ -20,7 +20,13 @@ class Parser(argparse.ArgumentParser):
     """argparse with flags before, between and after the words, no abbreviations, and the nearest name in its errors."""
 
     def __init__(
-        self, command: str, does: str, usage: str, words: str = "", words_help: str = argparse.SUPPRESS, epilog: str = ""
+        self,
+        command: str,
+        does: str,
+        usage: str,
+        words: str = "",
+        words_help: str = argparse.SUPPRESS,
+        epilog: str = "",
     ) -> None:
         super().__init__(
             f"codeact {command}",

@@ -14,6 +14,7 @@ from codeact import assemble
 from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Policy
+from codeact.listeners.visible import visible
 from codeact.sandboxes.linux.report import inspect
 
 from . import exits, lines
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(lines.line(found))
     else:
-        print("\n".join(_told(found)))
+        print("\n".join(map(visible, _told(found))))
     return exits.DONE if found["cell"]["ok"] else exits.NO_SANDBOX
 
 
@@ -50,7 +51,10 @@ def _look() -> dict[str, Any]:
         ],
         "gaps": list(report.gaps),
         "cell": asyncio.run(_cell()),
-        "models": [{"where": where, "spec": spec} for where, spec in assemble.models_in_reach()],
+        "models": [
+            {"provider": reach.provider, "found": reach.found, "spec": reach.spec}
+            for reach in assemble.models_in_reach()
+        ],
         "versions": {
             "codeact": version("codeact"),
             "python": platform.python_version(),
@@ -95,7 +99,8 @@ def _told(found: dict[str, Any]) -> list[str]:
     if found["gaps"]:
         told += ["", f"what level {found['level']} leaves open:", *(f"  - {gap}" for gap in found["gaps"])]
     told += ["", "models in reach:"]
-    told += [f"  {model['where']}: --model {model['spec']}" for model in found["models"]]
+    for model in found["models"]:
+        told.append(f"  {model['found']}" + (f": --model {model['spec']}" if model["spec"] else ""))
     if not found["models"]:
         told.append("  none: no key in the environment, no server on this machine")
     return told

@@ -133,11 +133,14 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
 
 
 def _no_model() -> str:
-    found = [f"  {where:<32} codeact run --model {spec} ..." for where, spec in assemble.models_in_reach()]
-    here = "\n".join(["Found here:", *found]) if found else "No key and no local server was found here."
+    lines_to_type = [
+        f"  {reach.found}" + (f": codeact run --model {reach.spec} ..." if reach.spec else "")
+        for reach in assemble.models_in_reach()
+    ]
+    here = "\n".join(["Found here:", *lines_to_type]) if lines_to_type else "No key and no local server was found here."
     return (
         "no model: name one with --model, in CODEACT_MODEL, or as `model` in "
-        f"{assemble.settings_path() or 'the configuration file'}.\n{here}\nWithout any: codeact demo"
+        f"{assemble.settings_path()}.\n{here}\nWithout any: codeact demo"
     )
 
 

@@ -1,0 +1,188 @@
+"""`codeact exec`, to the letter of its contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .command import CODEACT, codeact, environment
+
+KEYS = ["cell", "source", "ok", "value", "stdout", "stderr", "error", "ended", "final_answer", "kept", "seconds"]
+
+# source -> what its line says, beside what every ok cell says
+CELLS: list[tuple[str, dict[str, Any]]] = [
+    ("x = 20", {}),
+    ("x + 1", {"value": "21"}),
+    ("None", {}),
+    ("'it''s'", {"value": "'its'"}),
+    ("print('a'); import sys; print('b', file=sys.stderr)", {"stdout": "a\n", "stderr": "b\n"}),
+    ("1/0", {"error": "ZeroDivisionError"}),
+    ("x ===", {"error": "SyntaxError"}),
+    ("raise SystemExit(0)", {"error": "SystemExit"}),
+    ("import sys; sys.exit('no')", {"error": "SystemExit"}),
+    ("class R:\n    def __repr__(self): raise ValueError('no repr')\nR()", {"error": "ValueError"}),
+    ("'a' * 100_000", {"value": ("'" + "a" * 100_000)[: 64 << 10]}),
+    ("import subprocess", {"error": "ImportPolicyError"}),
+    ("await __import__('asyncio').sleep(0, 7)", {"value": "7"}),
+    ("print('\\x1b[31m\\u2028é')", {"stdout": "\x1b[31m\u2028é\n"}),
+    ("x", {"value": "20"}),
+]
+
+
+def test_each_cell_has_a_line_with_exactly_what_came_of_it(tmp_path: Path) -> None:
+    words = [word for source, _ in CELLS for word in ("-c", source)]
+    done = codeact("exec", "--json", *words, home=tmp_path)
+    assert done.out.isascii()
+    assert len(done.lines) == len(CELLS)
+    for number, (line, (source, expected)) in enumerate(zip(done.lines, CELLS, strict=True), 1):
+        assert list(line)[: len(KEYS)] == KEYS
+        assert type(line["seconds"]) is float
+        error = line["error"]
+        if error is not None:
+            assert list(error) == ["type", "message", "traceback"]
+            assert all(type(text) is str for text in error.values())
+            assert error["type"] in error["traceback"]
+        said = {key: line[key] for key in KEYS[:-1]} | {"error": error and error["type"]}
+        plain = {"value": None, "stdout": "", "stderr": "", "ended": "done", "final_answer": None, "kept": True}
+        if source.startswith("'a' *"):
+            assert said.pop("value").startswith(expected["value"])
+            expected = {}
+            plain.pop("value")
+        assert said == {"cell": number, "source": source, "ok": error is None, "error": None} | plain | expected
+    assert done.code == 1
+    assert done.err == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("None", None),
+        ("'Bergen'", "Bergen"),
+        ("[1, 2.5, True, {'a': None}]", [1, 2.5, True, {"a": None}]),
+        ("(float('nan'), 2**70, b'\\xff', {1})", {"$tuple": [{"$float": "nan"}, {"$int": hex(2**70)}, {"$bytes": "/w=="}, {"$set": [1]}]}),
+        ("'a' * 100_000", "a" * 100_000),
+        ("{'$str': 0}", {"$dict": [["$str", 0]]}),
+        ("b'a' * 90_000", {"$bytes": "YWFh" * 30_000}),
+    ],
+)  # fmt: skip
+def test_a_final_answer_is_told_by_the_values_table(value: str, told: Any, tmp_path: Path) -> None:
+    done = codeact("exec", "--json", "-c", f"final_answer({value})\nprint('never')", home=tmp_path)
+    (line,) = done.lines
+    assert (line["ended"], line["ok"], line["final_answer"], line["stdout"]) == ("final_answer", True, told, "")
+    assert done.code == 0
+
+
+def test_limits_stop_a_cell_and_the_next_one_runs(tmp_path: Path) -> None:
+    cells = [
+        "x = 1",
+        "while True: pass",
+        "x",
+        "try:\n    while True: pass\nexcept BaseException: pass",
+        "data = []\nwhile True: data.append(bytearray(1 << 20))",
+        "import os; os._exit(3)",
+        "x",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "2 + 2",
+    ]
+    words = [word for source in cells for word in ("-c", source)]
+    done = codeact("exec", "--json", "--seconds", "0.5", "--memory", "256MiB", *words, home=tmp_path)
+    told = [(line["ended"], line["error"] and line["error"]["type"], line["kept"]) for line in done.lines]
+    assert told[0:4] == [
+        ("done", None, True),
+        ("timeout", "CellTimeout", True),
+        ("done", None, True),
+        ("timeout", "CellTimeout", True),
+    ]
+    assert told[4][:2] in (("memory", "CellMemory"), ("done", "MemoryError"))
+    assert told[5] == ("exit", "SandboxDied", False)
+    assert told[6] == ("done", "NameError", True)
+    assert told[7] == ("signal", "SandboxDied", False) or told[7][1] == "PermissionError"
+    assert done.lines[8]["value"] == "4"
+    assert done.lines[2]["value"] == "1"
+    assert done.code == 1
+
+
+def test_output_is_whole_up_to_a_mebibyte_and_counted_beyond(tmp_path: Path) -> None:
+    done = codeact("exec", "--json", "-c", "print('a' * ((1 << 20) - 1))", "-c", "print('b' * (3 << 20))", home=tmp_path)
+    whole, cut = (line["stdout"] for line in done.lines)
+    assert whole == "a" * ((1 << 20) - 1) + "\n"
+    head, counted, tail = cut.strip("\n").split("\n")
+    assert (head, tail) == ("b" * (512 << 10), "b" * ((512 << 10) - 1))
+    assert f"{(2 << 20) + 1:,}" in counted
+    assert done.code == 0
+
+
+def test_cells_come_from_files_and_standard_input_and_share_one_interpreter(tmp_path: Path) -> None:
+    (tmp_path / "first.py").write_text("# -*- coding: latin-1 -*-\nname = 'J\xf8rgen'\n", encoding="latin-1")
+    (tmp_path / "last.py").write_text("print(name, number)\n")
+    done = codeact("exec", "first.py", "-", "last.py", home=tmp_path, stdin=b"number = 5\nnumber")
+    assert (done.code, done.out, done.err) == (0, "5\nJørgen 5\n", "")
+    assert codeact("exec", home=tmp_path, stdin=b"print(6 * 7)").out == "42\n"
+
+
+def test_people_see_output_values_and_tracebacks(tmp_path: Path) -> None:
+    done = codeact("exec", "-c", "print('out'); 'a' + 'b'", "-c", "1/0", "-c", "final_answer([1])", home=tmp_path)
+    assert done.code == 1
+    assert done.out == "out\n'ab'\n[1]\n"
+    assert done.err.startswith("Traceback (most recent call last):\n") and done.err.endswith("division by zero\n")
+
+
+def test_output_comes_while_the_cell_runs(tmp_path: Path) -> None:
+    source = "import time\nprint('soon', flush=True)\ntime.sleep(30)"
+    with subprocess.Popen([CODEACT, "exec", "-c", source], stdout=subprocess.PIPE, env=environment(tmp_path)) as process:
+        assert process.stdout is not None
+        before = time.monotonic()
+        assert process.stdout.readline() == b"soon\n"
+        assert time.monotonic() - before < 20
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
+    """Also the line of a cell that was over is there, and no process of ours is left."""
+    command = [CODEACT, "exec", "--json", "-c", "1", "-c", "print('x', flush=True)\nwhile True: pass"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path), start_new_session=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert json.loads(process.stdout.readline())["value"] == "1"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
+        assert process.wait(10) == 130
+        assert process.stdout.read() == b""
+        assert b"Traceback" not in process.stderr.read()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_tools_of_a_file_answer_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\n\ndef weather(city: str, unit: str = 'C') -> dict:\n"
+        '    """Current weather."""\n    return {"city": city, "unit": unit, "pid": os.getpid()}\n'
+    )
+    cells = ["weather('Oslo')['unit']", "weather(city=3)", "import os; weather('Oslo')['pid'] != os.getpid()"]
+    words = [word for source in cells for word in ("-c", source)]
+    done = codeact("exec", "--json", "--tools", "mine.py:weather", *words, home=tmp_path)
+    first, second, third = done.lines
+    assert first["value"] == "'C'"
+    assert second["error"]["type"] == "TypeError" and "city" in second["error"]["message"]
+    assert third["value"] == "True"
+
+
+def test_the_import_policy_is_the_one_that_was_typed(tmp_path: Path) -> None:
+    assert codeact("exec", "-c", "import math; math.pi", "--imports", "none", home=tmp_path).code == 1
+    done = codeact("exec", "-c", "import math, json; math.tau > json.loads('6')", "--imports", "none,math,json", home=tmp_path)
+    assert (done.code, done.out) == (0, "True\n")
+
+
+def test_a_reader_that_leaves_does_not_hurt(tmp_path: Path) -> None:
+    command = f"{CODEACT} exec -c \"for _ in range(100_000): print('y')\" | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, env=environment(tmp_path), timeout=30, check=False)
+    assert done.stdout == b"y\n"
+    assert b"Traceback" not in done.stderr
