@@ -24,7 +24,7 @@ SEED = "00112233445566778899aabbccddeeff"
 
 
 def tool(name: str, signature: str = "()", *parameters: Sequence[Any], doc: str = "") -> dict[str, Any]:
-    return {"name": name, "signature": signature, "doc": doc, "parameters": [list(p) for p in parameters]}
+    return {"name": name, "signature": signature, "doc": doc, "parameters": [list(each) for each in parameters]}
 
 
 def word(name: str = "value") -> Sequence[Any]:

@@ -42,7 +42,7 @@ class TooLarge(ValueError):
 @dataclass(frozen=True)
 class Open:
     """What the session is made of: `imports` {names, base, everything}, `limits` {name: number}, and
-    `tools` [{name, signature, doc, parameters}]."""
+    `tools` [{name, signature, doc, parameters [[name, kind, default]]}], as in `core.execution`."""
     imports: dict[str, Any]
     tools: list[Any]
     limits: dict[str, Any]
@@ -81,7 +81,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Call:
-    """Code calls a tool: `arguments` is the packed [positional list, keyword dict]. Ids count up from 1 in a session."""
+    """Code calls a tool: `arguments` is the packed [positional list, keyword dict]; ids count up from 1."""
     nonce: str
     id: int
     tool: str
