@@ -1,7 +1,8 @@
 """A real HTTP server on loopback that says what a test tells it to, byte for byte and at its own pace.
 
 A script is a list of answers, one a request to /chat/completions; an answer is a list of steps: bytes to send, a `Hold`
-(say nothing until the test is over), or `Cut` (reset or close the connection). The requests are kept to look at.
+(say nothing until the test is over), a `Drip` (the same for ever), or a `Cut` (reset the connection). What was asked is
+kept.
 """
 
 from __future__ import annotations
@@ -20,11 +21,18 @@ class Hold:
     """Nothing more is sent, and the connection stays open, until the client leaves or the test ends."""
 
 
+@dataclass
+class Drip:
+    """This again and again, every few milliseconds, until the client leaves or the test ends."""
+
+    data: bytes
+
+
 class Cut:
     """The connection is reset."""
 
 
-Step = bytes | Hold | Cut
+Step = bytes | Hold | Drip | Cut
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 
@@ -160,6 +168,9 @@ def _play(connection: socket.socket, steps: Iterable[Step], server: Server) -> N
                             return
                     except TimeoutError:
                         continue
+            case Drip(data):
+                while not server.over.wait(0.005):
+                    connection.sendall(data)
             case Cut():
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return

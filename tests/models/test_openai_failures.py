@@ -103,11 +103,25 @@ async def test_an_answer_that_is_not_of_the_protocol_is_said_to_be_that(steps: l
         ([s.OPEN, s.Hold()], Deadlines(first_token=0.05), "no token within 0.05 s"),
         ([s.OPEN, s.chunk(role="assistant", text=""), s.Hold()], Deadlines(first_token=0.05), "no token within"),
         ([s.OPEN, b": still loading\n\n", s.Hold()], Deadlines(first_token=0.05), "no token within"),
+        ([s.OPEN, s.Drip(b": still loading\n\n")], Deadlines(first_token=0.05), "no token within"),
+        ([s.OPEN, s.chunk("Os"), s.Drip(b"data: ")], Deadlines(between_tokens=0.05), "silent in the middle"),
+        ([s.OPEN, s.Drip(s.chunk("Os"))], Deadlines(total=0.05), "did not finish its reply within 0.05 s"),
         ([s.OPEN, s.chunk("Os"), s.Hold()], Deadlines(between_tokens=0.05), "silent in the middle"),
         ([s.OPEN, s.chunk(reasoning="hm"), s.Hold()], Deadlines(between_tokens=0.05), "silent in the middle"),
         ([s.OPEN, s.chunk("Os"), s.Hold()], Deadlines(total=0.05), "did not finish its reply within 0.05 s"),
     ],
-    ids=["no headers", "no token", "only a role", "only comments", "stall", "stall in thought", "total"],
+    ids=[
+        "no headers",
+        "no token",
+        "only a role",
+        "only comments",
+        "comments for ever",
+        "half a line for ever",
+        "tokens for ever",
+        "stall",
+        "stall in thought",
+        "total",
+    ],
 )
 async def test_a_server_that_falls_silent_is_given_up(steps: list[s.Step], deadlines: Deadlines, words: str) -> None:
     with s.serving(steps) as server:
@@ -116,10 +130,12 @@ async def test_a_server_that_falls_silent_is_given_up(steps: list[s.Step], deadl
     assert type(came.error) is ModelUnavailable and words in str(came.error)
 
 
-async def test_a_server_that_forgets_to_close_after_a_whole_reply_does_not_hold_us_up() -> None:
-    with s.serving([s.OPEN, s.chunk("Oslo"), s.chunk(finish="stop"), s.Hold()]) as server:
+@pytest.mark.parametrize("more", [s.Hold(), s.Drip(b": comment\n\n"), s.Drip(s.chunk("."))])
+async def test_a_server_that_does_not_close_after_a_whole_reply_does_not_hold_us_up(more: s.Step) -> None:
+    with s.serving([s.OPEN, s.chunk("Oslo"), s.chunk(finish="stop"), more]) as server:
         came = await ask(model_at(server, deadlines=Deadlines(between_tokens=0.05)))
-    assert came.reply is not None and (came.reply.text, came.reply.usage.input_tokens) == ("Oslo", None)
+    assert came.reply is not None and came.reply.usage.input_tokens is None
+    assert came.reply.text.rstrip(".") == "Oslo"
 
 
 async def test_a_server_that_is_not_running_is_named_with_what_to_look_at() -> None:
@@ -180,6 +196,14 @@ async def test_a_refusal_says_who_refused_and_what_to_do(
     assert words in str(came.error) and f"127.0.0.1:{server.port}" in str(came.error)
     assert len(str(came.error)) < 500 and "\n" not in str(came.error) and "<" not in str(came.error)
     assert len(server.questions) == 1, "asked again"
+
+
+async def test_a_refusal_whose_body_is_cut_off_is_still_that_refusal() -> None:
+    head = b"HTTP/1.1 401 X\r\nContent-Length: 99\r\n\r\n"
+    with s.serving([head, b"half"], [head, s.Cut()]) as server:
+        model = model_at(server)
+        for _ in range(2):
+            assert type((await ask(model)).error) is ModelRejected
 
 
 async def test_a_missing_key_is_asked_for_by_its_variable() -> None:
@@ -301,7 +325,9 @@ async def test_a_parameter_refused_after_text_had_come_is_not_quietly_asked_agai
     assert type(came.error) is ModelRejected and len(server.questions) == 1
 
 
-@pytest.mark.parametrize("url", ["models.example", "ftp://x/v1", "http://", "http://[x/v1", "http://x:99999/v1"])
+@pytest.mark.parametrize(
+    "url", ["models.example", "ftp://x/v1", "http://", "http://[x/v1", "http://x:99999/v1", "http://me:pw@x/v1"]
+)
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="the URL of the model"):
         OpenAIModel("m", base_url=url)

@@ -14,7 +14,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
@@ -33,7 +33,7 @@ from .question import as_messages, mended
 from .refusal import Refused, Server, advised_instead, error_for, rejected_parameter
 from .sse import Events
 
-_REFUSAL_BYTES = 64 << 10  # read of what comes with a refusal
+_REFUSAL_BYTES, _REFUSAL_SECONDS = 64 << 10, 5.0  # of what comes with a refusal; the status says the most
 _NAMES_BYTES = 4 << 20
 _AFTER_THE_END = 10.0  # seconds for the usage, once the reply is whole
 _HEADERS = frozenset(
@@ -141,14 +141,14 @@ class OpenAIModel:
         with anyio.CancelScope(deadline=start + min(self._deadlines.first_token, self._deadlines.total)) as scope:
             try:
                 async with self._client() as client:
-                    response = await client.post(
+                    response: Any = await client.post(
                         "/chat/completions",
                         cast_to=httpx2.Response,
                         body=body,
                         stream=True,
                         stream_cls=openai.AsyncStream[Any],
                     )
-                    await self._read(response, answer, emit, scope, start)  # type: ignore[arg-type]
+                    await self._read(response, answer, emit, scope, start)
             except _TROUBLE as error:
                 if not answer.ended:
                     raise self._trouble(error, answer.size > 0) from error
@@ -167,7 +167,7 @@ class OpenAIModel:
                 emit(delta)
             answer.done = True
             return
-        events, size = Events(LIMIT), 0
+        events, size, ended = Events(LIMIT), 0, False
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
                 for payload in events.feed(chunk):
@@ -178,10 +178,9 @@ class OpenAIModel:
                         emit(delta)
                     if answer.stopped:
                         return
-                if answer.size > size or answer.ended:
-                    size = answer.size
-                    wait = min(_AFTER_THE_END, self._deadlines.between_tokens)
-                    wait = wait if answer.ended else self._deadlines.between_tokens
+                if not ended and (answer.ended or answer.size > size):
+                    size, ended = answer.size, answer.ended
+                    wait = min(self._deadlines.between_tokens, _AFTER_THE_END if ended else math.inf)
                     scope.deadline = min(anyio.current_time() + wait, start + self._deadlines.total)
         self._read_rest(events, answer, emit)
 
@@ -232,7 +231,7 @@ class OpenAIModel:
 
     @property
     def _of_openai(self) -> bool:
-        return self._server.host == "api.openai.com"
+        return f".{self._server.host}".endswith(".api.openai.com")
 
     async def _error(self, refused: Refused) -> ModelError:
         missing = refused.status == 404 or "model_not_found" in refused.body
@@ -284,20 +283,24 @@ class OpenAIModel:
 
 
 def _sound_url(base_url: str) -> httpx2.URL:
+    """The URL, when requests can go there. httpx2 alone would let a broken address or port pass until then."""
     try:
-        url = httpx2.URL(base_url)
-        urlsplit(base_url).port  # noqa: B018: raises for a port or an address that httpx2 would let pass
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise UsageError(f"the URL of the model cannot be used: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UsageError(f"the URL of the model is written as http://HOST:PORT/v1, not {base_url!r}")
+        url, parts = httpx2.URL(base_url), urlsplit(base_url)
+        sound = parts.scheme in ("http", "https") and url.host and parts.port != 0 and "@" not in parts.netloc
+    except (httpx2.InvalidURL, ValueError):
+        sound = False
+    if not sound:
+        raise UsageError("the URL of the model is written as http://HOST:PORT/v1, and holds no password")
     return url
 
 
 async def _stop_at_refusal(response: httpx2.Response) -> None:
     """Raise Refused for any status but success, before the SDK would read a body of any length."""
     if not response.is_success:
-        raise Refused(response.status_code, await _text(response, _REFUSAL_BYTES, cut=True), response.headers)
+        body = ""
+        with anyio.move_on_after(_REFUSAL_SECONDS), suppress(*_TROUBLE):
+            body = await _text(response, _REFUSAL_BYTES, cut=True)
+        raise Refused(response.status_code, body, response.headers)
 
 
 async def _text(response: httpx2.Response, limit: int, cut: bool = False) -> str:
