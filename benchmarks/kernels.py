@@ -169,20 +169,20 @@ def arrays(n):
 
 # How often each runs at scale 1: some 50 ms on a machine of 2024.
 TIMES = {
-    "calls": 90,
-    "floats": 1500,
-    "integers": 20,
-    "big_integers": 80,
-    "dicts": 90,
-    "strings": 60,
+    "calls": 250,
+    "floats": 4200,
+    "integers": 23,
+    "big_integers": 175,
+    "dicts": 50,
+    "strings": 38,
     "lists": 45,
-    "objects": 120,
-    "generators": 130,
-    "exceptions": 130,
-    "graphs": 25,
-    "library": 60,
-    "chance": 70,
-    "arrays": 6,
+    "objects": 80,
+    "generators": 110,
+    "exceptions": 50,
+    "graphs": 26,
+    "library": 90,
+    "chance": 48,
+    "arrays": 4,
 }
 
 

@@ -71,20 +71,25 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-class Plain:
-    """Plain CPython, the same executable, that answers over pipes: runs a line of Python and says one line back."""
-
-    _LOOP = """
+_LINES = """
 import sys
+scope = {}
 for line in sys.stdin:
     scope['answer'] = 'done'
     exec(compile(line, 'cell', 'exec'), scope)
     print(scope['answer'], flush=True)
 """
 
-    def __init__(self, prepare: str = "", environment: dict[str, str] | None = None) -> None:
+
+class Plain:
+    """Plain CPython, the same executable, behind pipes: hears a line and says a line.
+
+    By itself it runs each line and says what the line bound to `answer`; `program` is another that does otherwise.
+    """
+
+    def __init__(self, program: str = _LINES, environment: dict[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"scope = {{'__name__': '__main__'}}\nexec({prepare!r}, scope)\n{self._LOOP}"],
+            [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,7 +97,7 @@ for line in sys.stdin:
         )
 
     def run(self, line: str) -> str:
-        """Run one line; gives the str of what it bound to `answer`."""
+        """One line in, one line out."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()

@@ -1,18 +1,19 @@
 """What a tool call costs from inside a cell, against a bare round trip between two plain CPython processes.
 
-The bare round trip sends the same bytes through pipes and back, with no thread, no check and no record: the least that
-a call out of a process can cost.
+The bare round trip sends the same text through pipes and back as JSON, with no thread, no check and no record: the
+least that a call out of a process can cost.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pairs
 
 from codeact import Interpreter
 
-ECHO = "import sys\necho = lambda text: text"
+ECHO = "import json, sys\nfor line in sys.stdin: print(json.dumps(json.loads(line)), flush=True)"
 
 
 async def at_once(text: str) -> str:
@@ -43,11 +44,11 @@ def main() -> None:
             return take
 
         def theirs(size: int, calls: int) -> Callable[[], float]:
-            line = f"answer = echo({'x' * size!r})"
+            text = "x" * size
 
             def trip() -> None:
                 for _ in range(calls):
-                    plain.run(line)
+                    assert json.loads(plain.run(json.dumps(["echo", text])))[1] == text
 
             return lambda: pairs.timed(trip)() / calls
 
