@@ -1,4 +1,4 @@
-"""What a hostile or broken guest may say, and what the host makes of it: an outcome, never an exception, never a hang."""
+"""What a hostile or broken guest may say, and what the host makes of it: an outcome, never an error or a hang."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ everything and decides nothing.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections import deque
@@ -38,6 +39,7 @@ from .core.loop import Ask, Run, Stop, next_step
 from .core.messages import Usage
 from .core.prompt import prompt
 from .core.state import State, after
+from .core.untrusted import inline
 from .door import Door
 from .guest import display
 from .interpreter import Interpreter
@@ -110,6 +112,7 @@ class Session:
         self._recording = anyio.Lock()
         self._busy = False
         self._stack = AsyncExitStack()
+        self._streams: set[asyncio.Task[None]] = set()
         door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
         self._door = door
         self._interpreter = Interpreter(agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands)
@@ -118,13 +121,15 @@ class Session:
         async with AsyncExitStack() as stack:
             await self.record(self._started())
             await stack.enter_async_context(self._interpreter)
-            self._group = await stack.enter_async_context(anyio.create_task_group())
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *exc: Any) -> bool | None:
-        self._group.cancel_scope.cancel()  # a stream that was left in the middle runs on until here
-        return await self._stack.__aexit__(*exc)
+    async def __aexit__(self, *exc: object) -> None:
+        with anyio.CancelScope(shield=True):
+            for task in self._streams:  # one whose reader left in the middle runs on until here
+                task.cancel()
+            await asyncio.gather(*self._streams, return_exceptions=True)
+            await self._stack.aclose()
 
     # -- what a user does --------------------------------------------------------------------------------------------
 
@@ -163,7 +168,9 @@ class Session:
                 self._listeners.remove(cursor.push)
                 cursor.close()
 
-        self._group.start_soon(work)
+        task_of_ours = asyncio.create_task(work())
+        self._streams.add(task_of_ours)
+        task_of_ours.add_done_callback(self._streams.discard)
         async with aclosing(cursor.read()) as items:
             async for item in items:
                 yield item
@@ -219,7 +226,7 @@ class Session:
         try:
             if variables:
                 await self._interpreter.bind(variables)
-            shown = tuple((name, display.preview(value, limit=300)) for name, value in variables.items())
+            shown = tuple((name, inline(display.preview(value), 300)) for name, value in variables.items())
             await self.record(TaskGiven(task, shown))
             while True:
                 match next_step(self._state, limits):

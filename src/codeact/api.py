@@ -75,7 +75,8 @@ class CodeAgent(Agent):
     instructions: said to the model at the end of the system prompt.
     sandbox: the name of a wall, or a Sandbox. python: whose packages the code sees; by default those of this process.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
-    limits: the other bounds. listeners: called with every event and delta. secrets: strings that no error shows to code.
+    limits: the other bounds. listeners: called with every event and delta.
+    secrets: strings that no error of a tool shows to code.
     """
 
     @_refusing_unknown
@@ -171,8 +172,8 @@ class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[Block
     async def __aenter__(self) -> Session:
         return await self._session.__aenter__()
 
-    async def __aexit__(self, *exc: Any) -> bool | None:
-        return await self._session.__aexit__(*exc)
+    async def __aexit__(self, *exc: object) -> None:
+        await self._session.__aexit__(*exc)
 
     def __enter__(self) -> BlockingSession:
         self._blocking = portal.entered(self._session)

@@ -87,10 +87,12 @@ class Conversation:
     async def open(self, tools: Sequence[ToolSpec], imports: Imports) -> None:
         """Tell the guest what the session is made of; raises Lost when it does not come up."""
         self._tools = frozenset(spec.name for spec in tools)
-        specs = [_plain(spec) for spec in tools]
+        specs = [_spec(spec) for spec in tools]
+        settings = dataclasses.asdict(imports), specs, dataclasses.asdict(self._limits)
+        self._capture.begin()
         try:
             with anyio.fail_after(_START_SECONDS):
-                await self._send(wire.Open(_plain(imports), specs, _plain(self._limits)))
+                await self._send(wire.Open(*settings))
                 ready = await self._next()
                 if not isinstance(ready, wire.Ready):
                     raise wire.ProtocolError(f"{type(ready).__name__} in place of Ready")
@@ -98,6 +100,10 @@ class Conversation:
             raise self._end("timeout", f"it did not start within {_START_SECONDS:.0f} s") from None
         except wire.ProtocolError as error:
             raise self._end("signal", f"it broke the protocol: {error}") from None
+        except Lost as lost:
+            _, last_words, _ = self._capture.end()
+            raise Lost(lost.ended, "; ".join([lost.why, *last_words.strip().splitlines()[-1:]])) from None
+        self._capture.end()
         self.python = ready.python[:40]
 
     async def bind(self, bindings: dict[str, Any]) -> None:
@@ -350,8 +356,9 @@ class Conversation:
         return answer
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    return dataclasses.asdict(value)
+def _spec(spec: ToolSpec) -> dict[str, Any]:
+    parameters = [[one.name, one.kind, one.default] for one in spec.parameters]
+    return {"name": spec.name, "signature": spec.signature, "doc": spec.doc, "parameters": parameters}
 
 
 def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:

@@ -17,23 +17,40 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_portal: BlockingPortal | None = None
-_context: AbstractContextManager[BlockingPortal] | None = None
-_thread: int | None = None
+
+class _Place:
+    """Where the loop is, if it was started."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: the thread has stayed behind."""
+        self._lock = threading.Lock()
+        self._portal: BlockingPortal | None = None
+        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._thread: int | None = None
+
+    def portal(self) -> BlockingPortal:
+        with self._lock:
+            if self._portal is None:
+                self._context = start_blocking_portal("asyncio", name="codeact-portal")
+                self._portal = self._context.__enter__()
+                self._thread = self._portal.call(threading.get_ident)
+            portal = self._portal
+        if threading.get_ident() == self._thread:
+            raise RuntimeError("this is the event loop of the blocking calls: use the async form with await here")
+        return portal
+
+    def stop(self) -> None:
+        with self._lock:
+            context, self._context, self._portal = self._context, None, None
+        if context is not None:
+            leaving = SystemExit()  # as an exception, so that what still runs there is cancelled, not waited for
+            context.__exit__(SystemExit, leaving, None)
 
 
-def _get() -> BlockingPortal:
-    global _portal, _context, _thread
-    with _lock:
-        if _portal is None:
-            _context = start_blocking_portal("asyncio", name="codeact-portal")
-            _portal = _context.__enter__()
-            _thread = _portal.call(threading.get_ident)
-        portal = _portal
-    if threading.get_ident() == _thread:
-        raise RuntimeError("this is the event loop of the blocking calls: use the async form with await here")
-    return portal
+_place = _Place()
 
 
 def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -46,7 +63,7 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
         finally:
             out.set()
 
-    future = _get().start_task_soon(run)
+    future = _place.portal().start_task_soon(run)
     try:
         return future.result()
     except BaseException:
@@ -57,23 +74,8 @@ def call(function: Callable[..., Awaitable[T]], *args: Any) -> T:
 
 def entered(context: AbstractAsyncContextManager[T]) -> AbstractContextManager[T]:
     """The same context for a `with`; its entry and its exit run in one task."""
-    return _get().wrap_async_context_manager(context)
+    return _place.portal().wrap_async_context_manager(context)
 
 
-def _stop() -> None:
-    global _portal, _context
-    with _lock:
-        context, _context, _portal = _context, None, None
-    if context is not None:
-        leaving = SystemExit()  # as an exception, so that what still runs there is cancelled, not waited for
-        context.__exit__(SystemExit, leaving, None)
-
-
-def _forget() -> None:
-    global _portal, _context, _thread, _lock
-    _lock = threading.Lock()
-    _portal = _context = _thread = None
-
-
-atexit.register(_stop)
-os.register_at_fork(after_in_child=_forget)
+atexit.register(_place.stop)
+os.register_at_fork(after_in_child=_place.forget)

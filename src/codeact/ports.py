@@ -96,7 +96,7 @@ class Tool(Protocol):
         """How many of its calls may run at once in a session; None is bounded by the session alone."""
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by parameter name, validated and converted; raises TypeError or ValueError, naming the parameter."""
+        """The arguments by parameter name, validated and converted; TypeError or ValueError names the parameter."""
 
     async def call(self, arguments: dict[str, Any]) -> Any:
         """The value for these bound arguments. Whatever it raises becomes an exception in the cell."""

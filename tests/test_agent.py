@@ -1,0 +1,296 @@
+"""An agent at work: the model is scripted, all else is real."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from codeact import ALL, CodeAgent, ModelError, NoAnswer, UsageError, only, tool
+from codeact.agent import Session
+from codeact.core.errors import ModelUnavailable
+from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
+from codeact.core.messages import Reply, Usage
+from codeact.testing import ScriptedModel
+
+
+def code(source: str) -> str:
+    return f"Let me see.\n```python\n{source}\n```"
+
+
+@tool
+def weather(city: str, unit: str = "C") -> dict[str, Any]:
+    """Current weather in a city."""
+    if city == "Atlantis":
+        raise LookupError("no such city: Atlantis")
+    return {"city": city, "degrees": 7 if city == "Oslo" else 9, "unit": unit}
+
+
+def agent(*replies: Any, **arguments: Any) -> CodeAgent:
+    return CodeAgent(model=ScriptedModel(*replies), tools=[weather], **arguments)
+
+
+def observations(events: tuple[Event, ...]) -> list[str]:
+    """What the model was shown, turn by turn."""
+    from functools import reduce
+
+    from codeact.core.state import State, after
+
+    state = reduce(after, events, State())
+    return [message.text for message in state.messages if message.role == "user"]
+
+
+COMPARE = code("colder = min(['Oslo', 'Bergen'], key=lambda c: weather(c)['degrees'])\ncolder")
+
+
+def test_a_task_from_question_to_answer() -> None:
+    result = agent(COMPARE, code("final_answer(colder)")).run("Is it colder in Oslo or in Bergen?")
+    assert (result.output, str(result), result.stop_reason, result.steps) == ("Oslo", "Oslo", "final_answer", 2)
+    kinds = [type(event).__name__ for event in result.events]
+    assert kinds == [
+        "TaskGiven",
+        *["ModelAsked", "ModelReplied", "CodeStarted", *["ToolCalled", "ToolReturned"] * 2, "CodeRan"],
+        *["ModelAsked", "ModelReplied", "CodeStarted", "CodeRan", "TaskEnded"],
+    ]
+
+
+def test_the_bare_answer_and_the_absence_of_one() -> None:
+    assert agent(code("final_answer(None)"))("Say nothing.") is None
+    with pytest.raises(NoAnswer, match="max_steps"):
+        agent(code("1"), max_steps=1)("Count.")
+
+
+async def test_one_agent_runs_a_hundred_tasks_at_once() -> None:
+    class Echo:
+        name = "echo"
+
+        async def ask(self, prompt: Any, emit: Any) -> Reply:
+            number = prompt.messages[1].text.rpartition(" ")[2]
+            step = sum(message.role == "assistant" for message in prompt.messages)
+            source = f"mine = weather('{number}')['city']" if step == 0 else "final_answer(mine)"
+            return Reply(code(source), usage=Usage(1, 1, 0))
+
+    one = CodeAgent(model=Echo(), tools=[weather])
+    results = await asyncio.gather(*(one.arun(f"Task {number}") for number in range(100)))
+    assert [result.output for result in results] == [str(number) for number in range(100)]
+    assert len({result.run_id for result in results}) == 100
+
+
+async def test_a_blocking_run_works_inside_a_running_loop() -> None:
+    assert agent(code("final_answer(1)")).run("One.").output == 1
+
+
+def test_a_session_keeps_its_variables_from_task_to_task() -> None:
+    script = agent(code("x = 20\nfinal_answer(x)"), code("final_answer(x + 1)"))
+    with script.session() as session:
+        assert session.run("Set.").output == 20
+        assert session.run("Add.").output == 21
+        assert session.fetch("x") == 20
+
+
+async def test_a_session_async_and_what_passes_meanwhile() -> None:
+    async with agent(code("print('hi')\nfinal_answer(3)")).session() as session:
+        seen = [item async for item in session.stream("Go.")]
+    assert any(isinstance(item, TextDelta) for item in seen)
+    assert isinstance(seen[-1], TaskEnded) and seen[-1].output == 3
+
+
+async def test_leaving_the_stream_does_not_stop_the_task_but_leaving_the_session_does() -> None:
+    async with agent(code("import time; time.sleep(0.2)\nx = 1"), code("final_answer(x)")).session() as session:
+        async for _ in session.stream("Go."):
+            break
+        async with asyncio.timeout(10):
+            while session.result.stop_reason != "final_answer":
+                await asyncio.sleep(0.01)
+    async with agent(code("while True: pass")).session() as session:
+        async for _ in session.stream("Go."):
+            break
+    assert session.result.stop_reason == "cancelled"
+
+
+def test_data_is_given_as_variables_and_shown_only_in_part() -> None:
+    script = agent(code("final_answer(sum(row['n'] for row in rows))"))
+    rows = [{"n": number} for number in range(10_000)]
+    result = script.run("Add them up.", additional_args={"rows": rows})
+    assert result.output == sum(range(10_000))
+    assert len(observations(result.events)[0]) < 1_000
+
+
+def test_a_tools_exception_is_the_codes_to_handle() -> None:
+    source = "try:\n    weather('Atlantis')\nexcept LookupError as error:\n    final_answer(str(error))"
+    assert agent(code(source)).run("Atlantis?").output == "no such city: Atlantis"
+
+
+def test_a_wrong_argument_is_told_to_the_model_with_the_parameter() -> None:
+    result = agent(code("weather('Oslo', unit=3)"), code("final_answer(0)")).run("Go.")
+    assert "unit" in observations(result.events)[1]
+
+
+def test_a_dead_interpreter_is_replaced_and_the_model_is_told() -> None:
+    script = agent(code("x = 1"), code("import os; os._exit(1)"), code("x"), code("final_answer('ok')"))
+    result = script.run("Die.")
+    told = observations(result.events)
+    assert result.output == "ok"
+    assert any(isinstance(event, InterpreterLost) for event in result.events)
+    assert "variables" in told[2] and "gone" in told[2]
+    assert "NameError" in told[3]
+
+
+def test_a_cell_over_its_time_keeps_what_it_had() -> None:
+    script = agent(code("x = 41"), code("while True: pass"), code("final_answer(x + 1)"), seconds=0.3)
+    result = script.run("Wait.")
+    assert result.output == 42
+    ran = [event.outcome for event in result.events if isinstance(event, CodeRan)]
+    assert (ran[1].ended, ran[1].kept) == ("timeout", True)
+
+
+def test_a_model_that_fails_raises_and_the_session_goes_on() -> None:
+    model = ScriptedModel(code("x = 1"), ModelUnavailable("the server is down"))
+    with CodeAgent(model=model).session() as session:
+        with pytest.raises(ModelError, match="server is down"):
+            session.run("Go.")
+        assert (session.result.stop_reason, session.result.error_type) == ("error", "ModelUnavailable")
+        assert session.fetch("x") == 1
+
+
+async def test_cancelling_a_run_says_so_and_leaves_nothing() -> None:
+    seen: list[Event] = []
+    script = agent(code("while True: pass"), listeners=[lambda item: seen.append(item)])  # type: ignore[arg-type]
+    task = asyncio.ensure_future(script.arun("Loop."))
+    async with asyncio.timeout(10):
+        while not any(type(item).__name__ == "CodeStarted" for item in seen):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert isinstance(seen[-1], TaskEnded) and seen[-1].stop_reason == "cancelled"
+
+
+def test_a_listener_that_raises_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(item: object) -> None:
+        raise RuntimeError("my screen is broken")
+
+    assert agent(code("final_answer(1)"), listeners=[broken]).run("Go.").output == 1
+    assert "my screen is broken" in caplog.text
+
+
+def test_a_refusal_is_no_answer() -> None:
+    result = agent(Reply("I cannot help with that.", finish="content_filter")).run("Do harm.")
+    assert (result.stop_reason, result.error) == ("refused", "I cannot help with that.")
+
+
+def test_code_in_a_cut_reply_is_not_run() -> None:
+    called = threading.Event()
+
+    @tool
+    def launch() -> None:
+        """Launch."""
+        called.set()
+
+    model = ScriptedModel(Reply(code("launch()"), finish="length"), code("final_answer(0)"))
+    assert CodeAgent(model=model, tools=[launch]).run("Wait.").output == 0
+    assert not called.is_set()
+
+
+def test_an_agent_does_not_change_but_makes_another() -> None:
+    first = agent(code("1"), code("final_answer(2)"))
+    short = first.replace(max_steps=1)
+    assert first.run("Go.").output == 2
+    assert short.run("Go.").stop_reason == "max_steps"
+    with pytest.raises(AttributeError, match=r"agent\.replace\(max_steps=\.\.\.\)"):
+        first.max_steps = 3  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"agent\.replace\(tools="):
+        first.tools["x"] = weather  # type: ignore[index]
+    assert first.tools["weather"].spec.name == "weather"
+
+
+MODEL = ScriptedModel()
+MISTAKES = [
+    (dict(model=MODEL, max_step=3), TypeError, "did you mean 'max_steps'"),
+    (dict(model=MODEL, max_steps=0), UsageError, "max_steps=0: from 1"),
+    (dict(model=MODEL, max_steps=-1), UsageError, "from 1"),
+    (dict(model=MODEL, max_steps=True), TypeError, "max_steps must be a whole number"),
+    (dict(model=MODEL, max_steps="5"), TypeError, "not '5'"),
+    (dict(model=MODEL, seconds=0), UsageError, "seconds=0: from 0.01"),
+    (dict(model=MODEL, seconds=float("inf")), UsageError, "seconds"),
+    (dict(model=MODEL, seconds=float("nan")), UsageError, "seconds"),
+    (dict(model=MODEL, memory=-1), UsageError, "size"),
+    (dict(model=MODEL, memory="2 flops"), UsageError, "512MiB"),
+    (dict(model=MODEL, imports="numpy"), TypeError, r"imports=\['numpy'\]"),
+    (dict(model=MODEL, imports=["*"]), UsageError, "imports=ALL"),
+    (dict(model=MODEL, imports=["not a module"]), UsageError, "not a module"),
+    (dict(model=MODEL, tools=weather), TypeError, r"tools=\[\.\.\.\]"),
+    (dict(model=MODEL, tools=[weather, weather]), TypeError, "weather"),
+    (dict(model=MODEL, sandbox="docker"), UsageError, "linux"),
+    (dict(model=MODEL, share=True), TypeError, "nothing is served"),
+    (dict(model=None), UsageError, "openai:gpt-5"),
+    (dict(model="opanai:gpt-5"), UsageError, "openai"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "says"), MISTAKES, ids=[mistake[2] for mistake in MISTAKES])
+def test_a_mistake_in_the_making_is_told_at_once(arguments: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        CodeAgent(**arguments)
+
+
+@pytest.mark.parametrize("task", ["", "   ", "\n", None, 7, b"bytes", ["a"], "x" * 1_000_001])
+def test_what_is_no_task_is_refused_before_it_costs_anything(task: Any) -> None:
+    model = ScriptedModel(code("final_answer(1)"))
+    with pytest.raises((TypeError, UsageError)):
+        CodeAgent(model=model).run(task)
+    assert not model.prompts
+
+
+@pytest.mark.parametrize("task", ["{x} {{7*7}} %s", "\0", "\ud800", "🎈", "```python\n1\n```"])
+def test_a_task_reaches_the_model_word_for_word(task: str) -> None:
+    model = ScriptedModel(code("final_answer(1)"))
+    CodeAgent(model=model).run(task)
+    assert model.prompts[0].messages[-1].text == task
+
+
+def test_run_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="session"):
+        agent().run("Go.", reset=False)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("imports", "source", "fine"),
+    [
+        ([], "import json, math, collections", True),
+        ([], "import numpy", False),
+        (["numpy"], "import numpy.linalg", True),
+        (ALL, "import subprocess", True),
+        (only("math"), "import math", True),
+        (only("math"), "import json", False),
+    ],
+)
+def test_imports_follow_the_policy(imports: Any, source: str, fine: bool) -> None:
+    result = agent(code(source), code("final_answer(0)"), imports=imports).run("Import.")
+    ran = next(event.outcome for event in result.events if isinstance(event, CodeRan))
+    assert (ran.error is None) == fine
+    if ran.error is not None:
+        assert ran.error.type == "ImportPolicyError"
+
+
+async def test_one_task_at_a_time_in_a_session() -> None:
+    async with agent(code("import time; time.sleep(0.3)"), code("final_answer(1)")).session() as session:
+        first = asyncio.ensure_future(session.run("One."))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another session"):
+            await session.run("Two.")
+        assert (await first).output == 1
+
+
+@pytest.fixture
+def closed_session() -> Iterator[Session]:
+    with agent(code("final_answer(1)")).session() as session:
+        session.run("Go.")
+    yield session._session
+
+
+def test_a_result_outlives_its_session(closed_session: Session) -> None:
+    assert closed_session.result.output == 1
