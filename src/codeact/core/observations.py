@@ -20,6 +20,10 @@ SHOWN = 6_000  # characters of each stream and of the value
 TRACEBACK = 4_000
 LAST_STEPS = 3
 
+_ALL_KEPT = "All variables are kept"
+_ALL_GONE = "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
+_AGAIN = "Do that again where you need it."
+_LESS_MEMORY = "Work in smaller parts, and `del` what you do not need."
 FORM = "Write one block and end your reply after it:\n```python\n# your code\n```"
 
 
@@ -64,48 +68,38 @@ def after_cell(
         lines.append(_data("notes", "\n".join(inline(note) for note in outcome.notes[:10]), delimiter))
     lines.extend(_advice(outcome, limits, known, source))
     lines.extend(notes)
-    if repeated > 1:
+    if repeated > 2:
         lines.append(same_again(repeated))
     return "\n".join(line for line in lines if line)
 
 
 def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
-    gone = "" if outcome.gone is None else _all_gone()
+    """The first line: how the cell ended; and the second, where the interpreter did not outlive it."""
+    gone, seconds, memory = outcome.gone, _seconds(limits.seconds), _size(limits.memory)
     match outcome.ended:
-        case "done" | "final_answer" if outcome.gone is not None:
-            return f"Cell {cell} ran{_after(outcome)}, but then the interpreter was lost: {_why(outcome.gone)}. {gone}"
         case "done":
-            return _done(cell, outcome)
+            first = (
+                _done(cell, outcome) if gone is None else f"Cell {cell} ran, but the interpreter did not outlive it."
+            )
         case "final_answer":
-            return f"Cell {cell} gave the final answer."
-        case "timeout" if outcome.gone is None:
-            return (
-                f"Cell {cell} was stopped at the limit of {_seconds(limits.seconds)}. All variables are kept, with "
-                "what it had assigned by then. Do less at once: smaller parts, a faster way, results kept in variables."
+            first = f"Cell {cell} gave the final answer."
+        case "timeout" if gone is None:
+            first = (
+                f"Cell {cell} was stopped at the limit of {seconds}. {_ALL_KEPT}, with what it had assigned by then."
             )
         case "timeout":
-            return (
-                f"Cell {cell} did not stop at the limit of {_seconds(limits.seconds)}, so the interpreter was ended. "
-                f"{gone} Do less at once, or find a faster way."
-            )
-        case "memory" if outcome.gone is None:
-            return (
-                f"Cell {cell} was stopped at the memory limit of {_size(limits.memory)}. All variables are kept, the "
-                "large ones too: `del` what you do not need, then work in smaller parts."
-            )
+            first = f"Cell {cell} did not stop at the limit of {seconds}, so the interpreter was ended."
+        case "memory" if gone is None:
+            first = f"Cell {cell} was stopped at the memory limit of {memory}. {_ALL_KEPT}, the large ones too."
         case "memory":
-            return (
-                f"Cell {cell} went over the memory limit of {_size(limits.memory)}, so the interpreter was ended. "
-                f"{gone} Work in smaller parts."
-            )
+            first = f"Cell {cell} went over the memory limit of {memory}, so the interpreter was ended."
         case "exit":
-            why = f": {_why(outcome.gone)}" if outcome.gone else ""
-            return f"Cell {cell} ended the interpreter's process{why}. {_all_gone()} Do not exit from a cell."
+            first = f"Cell {cell} ended the interpreter" + (f": {_why(gone)}." if gone else ".")
         case "signal":
-            why = f": {_why(outcome.gone)}" if outcome.gone else ""
-            return f"Cell {cell} crashed the interpreter{why}. {_all_gone()} Do not repeat what crashed it."
+            first = f"Cell {cell} crashed" + (f": {_why(gone)}." if gone else ".")
         case _:
             assert_never(outcome.ended)
+    return f"{first}\n{_ALL_GONE}" if gone else first
 
 
 def _done(cell: int, outcome: Outcome) -> str:
@@ -123,11 +117,7 @@ def _done(cell: int, outcome: Outcome) -> str:
 def _never_ran(outcome: Outcome, error: CellError) -> bool:
     """A cell that does not compile has no frame of its own in its traceback."""
     broken = error.type in ("SyntaxError", "IndentationError", "TabError")
-    return broken and outcome.complete == 0 and ", in " not in error.traceback
-
-
-def _all_gone() -> str:
-    return "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
+    return broken and outcome.complete == 0 and "Traceback (" not in error.traceback
 
 
 def _why(gone: Gone) -> str:
@@ -136,21 +126,31 @@ def _why(gone: Gone) -> str:
 
 def _advice(outcome: Outcome, limits: Limits, known: Iterable[str], source: str) -> list[str]:
     error = outcome.error
-    if error is None or outcome.ended != "done":
-        return []
+    match outcome.ended:
+        case "timeout":
+            return ["Do less at once: smaller parts, a faster way, results kept in variables."]
+        case "memory":
+            return [_LESS_MEMORY]
+        case "exit":
+            return ["A cell must not end its process: let it run to its end."]
+        case "signal":
+            return ["Do not repeat what crashed it."]
+        case "done" if error is not None:
+            return _advice_on(error, limits, known, source)
+        case _:
+            return []
+
+
+def _advice_on(error: CellError, limits: Limits, known: Iterable[str], source: str) -> list[str]:
     match error.type.rpartition(".")[2]:
         case "NameError" | "UnboundLocalError":
             found = re.search(r"name '(\w+)' is not defined", error.message)
             near = nearest(found[1], known) if found and "Did you mean" not in error.traceback else ""
-            return [f"There is no `{found[1]}`{near}".rstrip("?") + "?"] if found and near else []
-        case "ImportPolicyError":
-            return ["This import is refused here. Do what the message says, or do without; nothing can be installed."]
+            return [f"There is no {found[1]!r}{near}"] if found and near else []
         case "ModuleNotFoundError":
             return ["It is not installed, and nothing can be installed here: do without it."]
         case "MemoryError":
-            return [
-                f"The memory limit is {_size(limits.memory)}: work in smaller parts, and `del` what you do not need."
-            ]
+            return [f"The memory limit is {_size(limits.memory)}. {_LESS_MEMORY}"]
         case "SyntaxError":
             return _odd_character(error, source)
         case _:
@@ -167,7 +167,7 @@ def _odd_character(error: CellError, source: str) -> list[str]:
     column = source.find(char) - source.rfind("\n", 0, max(source.find(char), 0))
     where = f" at line {line}, column {column}" if char in source else ""
     name = unicodedata.name(char, "no name").lower()
-    return [f"The character {char!a} ({name}){where} is not Python's: type a plain space, quote or sign instead."]
+    return [f"The character {char!a} ({name}){where} is not Python's: type a plain one in its place."]
 
 
 def _data(name: str, text: str, delimiter: str) -> str:
@@ -199,7 +199,7 @@ def _why_nothing(nothing: Nothing) -> str:
         case "untagged":
             why = "Nothing ran: your block has no tag, and it is not Python."
         case "unclosed":
-            why = "Nothing ran: your last block was never closed, and it is not whole."
+            why = "Nothing ran: your last block is not whole, and was never closed."
         case "incomplete":
             why = "Your reply was cut off before its end, so nothing ran. Be brief, and do less in one block."
         case "refused":
@@ -219,12 +219,10 @@ def _why_nothing(nothing: Nothing) -> str:
 
 def interpreter_lost(gone: Gone, restored: int | None = None) -> str:
     """The interpreter was lost between cells; `restored` is the cell after which it was set up again."""
-    if restored is None:
-        return f"The interpreter was lost: {_why(gone)}. {_all_gone()}"
-    return (
-        f"The interpreter was lost: {_why(gone)}. It was set back to where it stood after cell {restored}; what later "
-        "cells did is gone. Do that again where you need it."
-    )
+    after = _ALL_GONE
+    if restored is not None:
+        after = f"It was set back to where it stood after cell {restored}: what later cells did is gone. {_AGAIN}"
+    return f"The interpreter was lost: {_why(gone)}.\n{after}"
 
 
 def same_again(times: int) -> str:
