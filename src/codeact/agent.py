@@ -287,12 +287,13 @@ class Session:
 
     def _result(self, first: int) -> RunResult:
         state, ended = self._state, self._state.ended
+        events = tuple(self._events[first:])
         return RunResult(
             run_id=self.run_id,
             stop_reason=ended.stop_reason if ended else "cancelled",
-            steps=state.step,
+            steps=sum(isinstance(event, ModelReplied) for event in events),
             usage=state.usage,
-            events=tuple(self._events[first:]),
+            events=events,
             error=ended.error if ended else None,
             error_type=ended.error_type if ended else None,
             answer=ended.output if ended else None,

@@ -28,7 +28,6 @@ CELLS: list[tuple[str, dict[str, Any]]] = [
     ("raise SystemExit(0)", {"error": "SystemExit"}),
     ("import sys; sys.exit('no')", {"error": "SystemExit"}),
     ("class R:\n    def __repr__(self): raise ValueError('no repr')\nR()", {"error": "ValueError"}),
-    ("'a' * 100_000", {"value": ("'" + "a" * 100_000)[: 64 << 10]}),
     ("import subprocess", {"error": "ImportPolicyError"}),
     ("await __import__('asyncio').sleep(0, 7)", {"value": "7"}),
     ("print('\\x1b[31m\\u2028é')", {"stdout": "\x1b[31m\u2028é\n"}),
@@ -44,20 +43,25 @@ def test_each_cell_has_a_line_with_exactly_what_came_of_it(tmp_path: Path) -> No
     for number, (line, (source, expected)) in enumerate(zip(done.lines, CELLS, strict=True), 1):
         assert list(line)[: len(KEYS)] == KEYS
         assert type(line["seconds"]) is float
-        error = line["error"]
-        if error is not None:
-            assert list(error) == ["type", "message", "traceback"]
-            assert all(type(text) is str for text in error.values())
-            assert error["type"] in error["traceback"]
-        said = {key: line[key] for key in KEYS[:-1]} | {"error": error and error["type"]}
         plain = {"value": None, "stdout": "", "stderr": "", "ended": "done", "final_answer": None, "kept": True}
-        if source.startswith("'a' *"):
-            assert said.pop("value").startswith(expected["value"])
-            expected = {}
-            plain.pop("value")
-        assert said == {"cell": number, "source": source, "ok": error is None, "error": None} | plain | expected
-    assert done.code == 1
-    assert done.err == ""
+        ok = {"cell": number, "source": source, "ok": "error" not in expected, "error": None}
+        said = {key: line[key] for key in KEYS[:-1]} | {"error": line["error"] and line["error"]["type"]}
+        assert said == ok | plain | expected
+    assert (done.code, done.err) == (1, "")
+
+
+def test_an_error_is_told_with_its_message_and_traceback(tmp_path: Path) -> None:
+    done = codeact("exec", "--json", "-c", "def f():\n    return 1 / 0\nf()", home=tmp_path)
+    (line,) = done.lines
+    assert list(line["error"]) == ["type", "message", "traceback"]
+    assert (line["error"]["type"], line["error"]["message"]) == ("ZeroDivisionError", "division by zero")
+    assert 'File "<cell 1>", line 2, in f' in line["error"]["traceback"]
+
+
+def test_a_long_value_is_cut_at_64_kib(tmp_path: Path) -> None:
+    (line,) = codeact("exec", "--json", "-c", "'a' * 100_000", home=tmp_path).lines
+    assert line["value"].startswith("'" + "a" * 60_000)
+    assert len(line["value"]) <= 66_000
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_each_cell_has_a_line_with_exactly_what_came_of_it(tmp_path: Path) -> No
         ("None", None),
         ("'Bergen'", "Bergen"),
         ("[1, 2.5, True, {'a': None}]", [1, 2.5, True, {"a": None}]),
-        ("(float('nan'), 2**70, b'\\xff', {1})", {"$tuple": [{"$float": "nan"}, {"$int": hex(2**70)}, {"$bytes": "/w=="}, {"$set": [1]}]}),
+        ("(float('nan'), 2**70, {1})", {"$tuple": [{"$float": "nan"}, {"$int": hex(2**70)}, {"$set": [1]}]}),
         ("'a' * 100_000", "a" * 100_000),
         ("{'$str': 0}", {"$dict": [["$str", 0]]}),
         ("b'a' * 90_000", {"$bytes": "YWFh" * 30_000}),
@@ -110,7 +114,9 @@ def test_limits_stop_a_cell_and_the_next_one_runs(tmp_path: Path) -> None:
 
 
 def test_output_is_whole_up_to_a_mebibyte_and_counted_beyond(tmp_path: Path) -> None:
-    done = codeact("exec", "--json", "-c", "print('a' * ((1 << 20) - 1))", "-c", "print('b' * (3 << 20))", home=tmp_path)
+    done = codeact(
+        "exec", "--json", "-c", "print('a' * ((1 << 20) - 1))", "-c", "print('b' * (3 << 20))", home=tmp_path
+    )
     whole, cut = (line["stdout"] for line in done.lines)
     assert whole == "a" * ((1 << 20) - 1) + "\n"
     head, counted, tail = cut.strip("\n").split("\n")
@@ -136,7 +142,9 @@ def test_people_see_output_values_and_tracebacks(tmp_path: Path) -> None:
 
 def test_output_comes_while_the_cell_runs(tmp_path: Path) -> None:
     source = "import time\nprint('soon', flush=True)\ntime.sleep(30)"
-    with subprocess.Popen([CODEACT, "exec", "-c", source], stdout=subprocess.PIPE, env=environment(tmp_path)) as process:
+    with subprocess.Popen(
+        [CODEACT, "exec", "-c", source], stdout=subprocess.PIPE, env=environment(tmp_path)
+    ) as process:
         assert process.stdout is not None
         before = time.monotonic()
         assert process.stdout.readline() == b"soon\n"
@@ -177,7 +185,9 @@ def test_tools_of_a_file_answer_from_outside(tmp_path: Path) -> None:
 
 def test_the_import_policy_is_the_one_that_was_typed(tmp_path: Path) -> None:
     assert codeact("exec", "-c", "import math; math.pi", "--imports", "none", home=tmp_path).code == 1
-    done = codeact("exec", "-c", "import math, json; math.tau > json.loads('6')", "--imports", "none,math,json", home=tmp_path)
+    done = codeact(
+        "exec", "-c", "import math, json; math.tau > json.loads('6')", "--imports", "none,math,json", home=tmp_path
+    )
     assert (done.code, done.out) == (0, "True\n")
 
 

@@ -78,7 +78,9 @@ def test_every_command_tells_its_flags(command: str, tmp_path: Path) -> None:
 
 def test_help_and_version_are_one_word_away_and_load_nothing_heavy(tmp_path: Path) -> None:
     assert "codeact run" not in codeact("--version", home=tmp_path).out
-    probe = "import sys; from codeact.faces.cli import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    probe = (
+        "import sys; from codeact.faces.cli import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     for command in ("demo", "run", "exec", "doctor"):
         assert f"\n  {command} " in done.stdout

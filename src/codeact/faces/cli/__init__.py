@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from importlib import import_module
 
 from codeact.core.errors import CodeactError, SandboxUnavailable, ToolDefinitionError, UsageError, nearest
 
-from . import exits
+from . import exits, streams
 
 COMMANDS = {
     "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
@@ -36,13 +35,14 @@ exit codes: 0 done with an answer, every cell ok; 1 not; 2 usage; 3 sandbox not 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed and say how it ended, as an exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    streams.prepare()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # one line, without a place
     try:
         return _main(words)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output left: nothing more can be said to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        streams.silence()
         return exits.NOT_DONE
     except SandboxUnavailable as error:
         _say("codeact: the sandbox is not available here, so nothing was run")

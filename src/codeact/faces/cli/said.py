@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TextIO
 
@@ -9,11 +10,17 @@ from codeact.core.events import Delta, OutputDelta
 from codeact.core.execution import Outcome
 from codeact.listeners.visible import visible
 
+from . import streams
+
 
 def tell(delta: Delta) -> None:
     """Let what a cell prints through as it comes: as it is to a file, escaped to a terminal."""
     if isinstance(delta, OutputDelta):
-        _write(sys.stdout if delta.stream == "stdout" else sys.stderr, delta.text)
+        try:
+            _write(sys.stdout if delta.stream == "stdout" else sys.stderr, delta.text)
+        except BrokenPipeError:  # nothing that the cell still says is wanted
+            streams.silence()
+            signal.raise_signal(signal.SIGINT)
 
 
 def say(outcome: Outcome) -> None:

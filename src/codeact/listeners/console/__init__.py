@@ -65,6 +65,7 @@ class Console:
         target = file or sys.stdout
         self._canvas: Canvas = Screen(target) if is_terminal(target) else Page(target)
         self._model = "the model"
+        self._recorded = False
         self._sandbox = ""
         self._level = ""
         self._reader: Reader | None = None
@@ -107,7 +108,9 @@ class Console:
                 self._canvas.note(f"what {self._model} said so far does not count: {why}")
                 self._listen()
             case RunStarted(model=model, sandbox=sandbox):
-                self._model, self._sandbox = model or "the model", sandbox
+                self._recorded = model.startswith("replay:")
+                self._model = "the recorded model" if self._recorded else model
+                self._sandbox = sandbox
             case SandboxReady(level, python):
                 if level != self._level:
                     self._canvas.note(f"sandbox {self._sandbox}, level {level}, Python {python}")
@@ -116,7 +119,6 @@ class Console:
                 self._begin()
                 self._canvas.task(task, [f"{name} = {preview}" for name, preview in variables])
             case ModelAsked(step):
-                self._steps = step
                 self._canvas.step(step)
                 self._listen()
             case ModelReplied(reply):
@@ -165,6 +167,7 @@ class Console:
                     self._canvas.wait(f"{self._model} is thinking")
 
     def _replied(self, reply: Reply) -> None:
+        self._steps += 1
         if not self._streamed:
             self._read(reply.text)
         if self._reader is not None:
@@ -235,14 +238,14 @@ class Console:
         parts = [_count(self._steps, "step")]
         if self._calls:
             parts.append(_count(self._calls, "tool call"))
-        parts += [self._tokens(), f"{seconds:.1f} s"]
+        parts += [f"{seconds:.1f} s", self._tokens()]
         if self._level:
-            parts.append(f"sandbox {self._sandbox}, level {self._level}")
+            parts.append(f"sandbox {self._sandbox}, {self._level}")
         return " · ".join(parts)
 
     def _tokens(self) -> str:
-        if self._model.startswith("replay:"):
-            return "no tokens spent (recorded replies)"
+        if self._recorded:
+            return "recorded, no tokens"
         if self._usage.input_tokens is None or self._usage.output_tokens is None:
             return "tokens unknown"
         return f"{self._usage.input_tokens:,} tokens in, {self._usage.output_tokens:,} out"

@@ -99,7 +99,7 @@ class Screen:
             self._outputs[stream] = ""
 
     def call(self, call: str, result: str, *, failed: bool) -> None:
-        line = Text.assemble(_INDENT, ("ƒ ", "blue"), visible(call), (" → ", "dim"))
+        line = Text.assemble(_INDENT, ("ƒ ", "blue"), visible(call), (" → ", "dim"), no_wrap=True, overflow="ellipsis")
         line.append(visible(result), style="red" if failed else "dim")
         self._print(line)
 
