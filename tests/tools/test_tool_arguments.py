@@ -267,3 +267,16 @@ async def test_none_passes_where_it_is_the_default() -> None:
 
     tool = as_tool(look)
     assert await tool.call(tool.bind([None], {})) == "None"
+
+
+@dataclasses.dataclass
+class Node:
+    value: int
+    children: list[Node] = dataclasses.field(default_factory=list)
+
+
+def test_a_type_that_holds_itself_is_read_to_its_end() -> None:
+    tree = {"value": 1, "children": [{"value": 2}, {"value": 3, "children": [{"value": 4}]}]}
+    assert bind(Node, tree) == Node(1, [Node(2), Node(3, [Node(4)])])
+    with pytest.raises(TypeError, match=r"'x.children\[0\].children\[0\].value' must be int, got '4'"):
+        bind(Node, {"value": 1, "children": [{"value": 2, "children": [{"value": "4"}]}]})

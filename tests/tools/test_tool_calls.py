@@ -251,6 +251,13 @@ class Report(BaseModel):
     where: pathlib.PurePosixPath
 
 
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 LOOP: list[Any] = [1]
 LOOP.append(LOOP)
 
@@ -283,6 +290,7 @@ async def test_what_has_fields_comes_back_as_plain_data(value: Any, given: Any) 
     [
         (LOOP, r"\$\[1\]\[1\]: the value contains itself"),
         ({"rows": [1, {"fn": print}]}, r"\$\.rows\[1\]\.fn: builtin_function_or_method does not cross"),
+        (deep(100_000), r"\$(\[0\])+: nested deeper than 64 levels"),
         ((x for x in "ab"), r"\$: generator does not cross; give list"),
         (threading.Lock(), r"\$: lock does not cross"),
     ],

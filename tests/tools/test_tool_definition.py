@@ -202,7 +202,17 @@ class Search(Tool):
         return [query] * limit
 
 
-class Callable_:
+class Nameless(Tool):
+    description = "It has no name."
+
+    def forward(self) -> None: ...
+
+
+class Empty(Tool):
+    name = "empty"
+
+
+class Counter:
     """Count calls."""
 
     def __call__(self, by: int) -> int:
@@ -234,7 +244,7 @@ READ = "Read a table.\n\ntable: which"
         ),
         (functools.partial(connect, "db"), "connect", "(table: str, limit: int = 5) -> str", READ),
         (functools.partial(connect, host="db"), "connect", "(*, table: str, limit: int = 5) -> str", READ),
-        (tool(name="count")(Callable_()), "count", "(by: int) -> int", "Count calls."),
+        (tool(name="count")(Counter()), "count", "(by: int) -> int", "Count calls."),
         (tool(name="bigger")(weather), "bigger", "(city: str, unit: Literal['C', 'F'] = 'C') -> dict[str, Any]", None),
     ],
 )
@@ -289,6 +299,10 @@ def needs_class(kind: type[int]) -> int: ...  # type: ignore[empty-body]
         (needs_object, r"Event of parameter 'stop': take plain data instead, or bind it with functools.partial"),
         (needs_class, r"parameter 'kind': take plain data"),
         (Shop, r"Shop is a class: give an object of it"),
+        (functools.partial(Order, "tea"), r"Order is a class"),
+        (tool(Shop), r"Shop is a class"),
+        (Nameless(), r"Nameless has no name: write name = '...' in the class"),
+        (Empty(), r"Empty has no method `forward`: define one"),
         (5, r"a tool is a function .* not 5"),
         (None, r"not None"),
         (lambda x: x, r"'<lambda>' cannot be the name of a tool .*: give another with @tool\(name=...\)"),

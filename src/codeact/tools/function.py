@@ -26,7 +26,7 @@ from .documentation import compact
 from .failure import ToolStopped
 from .names import check_name
 from .results import plain
-from .signature import arguments_of, docstring_of, hints_of_function
+from .signature import arguments_of, docstring_of, hints_of_function, innermost
 from .spelling import describe, is_named, parts_of, spell
 from .threads import in_thread
 
@@ -102,12 +102,15 @@ def is_marked(value: Any) -> bool:
 class Tool:
     """A tool as a class: give it `name`, `description` and a method `forward` with annotated parameters.
 
-    `inputs` may describe the parameters, as `{"city": {"type": "string", "description": "..."}}`.
+    `inputs` may describe the parameters, as `{"city": {"type": "string", "description": "..."}}`; `seconds` and
+    `concurrency` are those of `@tool`.
     """
 
     name: str = ""
     description: str = ""
     inputs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    seconds: float | None = None
+    concurrency: int | None = None
     forward: Callable[..., Any]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -128,6 +131,7 @@ class FunctionTool:
         _check_options(name, options)
         self._function = function
         self._options = options
+        self._is_async = _is_async(function)
         inputs = inputs or {}
         given = {key: _JSON_TYPES.get(str(one.get("type")), Any) for key, one in inputs.items()}
         self._arguments = arguments_of(function, name, given)
@@ -181,9 +185,10 @@ class FunctionTool:
         args, kwargs = self._arguments.place(arguments)
         target = functools.partial(self._function, *args, **kwargs)
         try:
-            value = target() if _is_async(self._function) else await in_thread(target)
+            value = target() if self._is_async else await in_thread(lambda: plain(target()))
             if inspect.isawaitable(value):
-                value = await value
+                value = plain(await value)
+            return value
         except Exception:
             raise
         except CancelledError as error:
@@ -193,32 +198,39 @@ class FunctionTool:
             raise ToolStopped(error) from None  # its own, not ours
         except BaseException as error:  # a tool must not end its host
             raise ToolStopped(error) from None
-        return plain(value)
 
 
 def as_tool(value: Any) -> ports.Tool:
     """The tool that a value is, or can be made into; a ToolDefinitionError says what is wrong and how to mend it."""
-    if inspect.isclass(value):
-        raise ToolDefinitionError(f"{value.__name__} is a class: give an object of it, {value.__name__}(...)")
+    if inspect.isclass(innermost(value)):
+        name = innermost(value).__name__
+        raise ToolDefinitionError(f"{name} is a class: give an object of it, {name}(...), or a function that makes one")
     if all(hasattr(value, name) for name in ("spec", "seconds", "concurrency", "bind", "call")):
         return typing.cast(ports.Tool, value)
-    if callable(getattr(value, "forward", None)) and hasattr(value, "description"):
-        options = Options(value.name or None, getattr(value, "seconds", None), getattr(value, "concurrency", None))
-        return FunctionTool(value.forward, options, value.description, getattr(value, "inputs", None))
+    if hasattr(value, "description") and (isinstance(value, Tool) or hasattr(value, "forward")):
+        return _of_object(value)
     if not callable(value):
         raise ToolDefinitionError(f"a tool is a function or an object like one, not {value!r:.80}")
     return FunctionTool(value, getattr(value, _MARK, Options()))
 
 
+def _of_object(value: Any) -> FunctionTool:
+    kind = type(value).__name__
+    if not callable(getattr(value, "forward", None)):
+        raise ToolDefinitionError(f"{kind} has no method `forward`: define one, with a parameter for each argument")
+    if not getattr(value, "name", ""):
+        raise ToolDefinitionError(f"{kind} has no name: write name = '...' in the class")
+    options = Options(value.name, getattr(value, "seconds", None), getattr(value, "concurrency", None))
+    return FunctionTool(value.forward, options, value.description, getattr(value, "inputs", None))
+
+
 def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = innermost(function)
     return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _is_async(function: Any) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = innermost(function)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 

@@ -44,7 +44,7 @@ def from_file(path: Path) -> ModuleType:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     loaded = next((m for m in list(sys.modules.values()) if _origin(m) == str(where)), None)
-    if loaded is not None and where.stem != "__main__":
+    if loaded is not None:
         return loaded
     folder = str(where.parent)
     if sys.path[:1] != [folder]:

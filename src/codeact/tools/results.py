@@ -8,6 +8,8 @@ import os
 import uuid
 from typing import Any
 
+from ..guest.values import MAX_DEPTH
+
 
 def plain(value: Any) -> Any:
     """The value with its dataclasses, pydantic models, Enums, paths and UUIDs converted, at any depth of containers.
@@ -26,7 +28,7 @@ def _plain(value: Any, inside: set[int]) -> Any:
         return os.fspath(value)
     if isinstance(value, uuid.UUID):
         return str(value)
-    if id(value) in inside:  # the table of values refuses it, with its path
+    if id(value) in inside or len(inside) > MAX_DEPTH:  # the table of values refuses it, with its path
         return value
     inside.add(id(value))
     try:

@@ -64,6 +64,13 @@ def hints_of_function(function: Callable[..., Any], tool: str) -> dict[str, Any]
         raise ToolDefinitionError(f"{tool}(): its annotations cannot be resolved: {error}") from error
 
 
+def innermost(function: Any) -> Any:
+    """What a partial, or a partial of partials, calls in the end."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def _resolves(annotation: str, function: Any) -> bool:
     def probe() -> None: ...
 
@@ -76,9 +83,8 @@ def _resolves(annotation: str, function: Any) -> bool:
 
 
 def _written(function: Any) -> Any:
-    """The function whose text the annotations and the docstring stand in."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    """The function whose text the annotations stand in."""
+    function = innermost(function)
     if not inspect.isroutine(function):
         function = type(function).__call__
     return inspect.unwrap(function)
@@ -86,8 +92,7 @@ def _written(function: Any) -> Any:
 
 def docstring_of(function: Any) -> str | None:
     """Its docstring; that of the class where an object's `__call__` has none."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = innermost(function)
     if inspect.isroutine(function):
         return inspect.getdoc(function)
     return type(function).__call__.__doc__ or inspect.getdoc(function)
