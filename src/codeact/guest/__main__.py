@@ -80,12 +80,16 @@ def serve(channel: int) -> None:
 
 def _end_with(channel: int) -> None:
     """Wait until the host has hung up, and end the process, whatever it is doing."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     waiting = select.poll()
     waiting.register(channel, 0)
     while not waiting.poll():
         pass
     os._exit(0)
+
+
+# Our frames between `serve` and a cell; until 3.12 the calls through C between them count as well.
+_BELOW = 4 if sys.version_info >= (3, 12) else 7
 
 
 class Session:
@@ -99,6 +103,7 @@ class Session:
         self._output = Output()
         self._seeds = Seeds()
         self._depth = Depth()
+        self._depth.begin(_frames() + _BELOW)
         keyboard.silence_input(lambda: self._output.stdin)
         self._calls = Calls(channel, self._interrupts, Failures())
         self._cells = Cells(Imports(**opening.imports), self._interrupts)
@@ -129,7 +134,9 @@ class Session:
             ran = self._cells.run(word.cell, values.decode(word.source))
         finally:
             self._set_up()
-        self._output.flush()
+            self._output.flush()
+        if os.getpid() != self._pid:  # a cell forked, and this is its child: the channel is not its own
+            os._exit(0)
         self._output.put_back()
         self._calls.shut()
         done = self._done(word.nonce, ran)
@@ -137,30 +144,40 @@ class Session:
         return done
 
     def _done(self, nonce: str, ran: Ran) -> Done:
+        notes = self._notes(ran.error)
         answer = self._calls.answer
         if answer is not None:
-            return Done(nonce, "final_answer", ran.complete, None, None, None, answer, [])
+            return Done(nonce, "final_answer", ran.complete, None, None, None, answer, notes)
         if self._interrupts.fired:
             error = ran.error or ["", "", ""]
             text = error[2] or "Interrupted: the cell was interrupted, and went on\n"
-            return Done(
-                nonce,
-                "interrupted",
-                ran.complete,
-                None,
-                None,
-                ["Interrupted", "the cell was interrupted", text],
-                None,
-                [],
-            )
-        shown, whole = (None if text is None else values.encode(text) for text in (ran.value, ran.repr))
-        return Done(nonce, "done", ran.complete, whole, shown, ran.error, None, [])
+            told = ["Interrupted", "the cell was interrupted", text]
+            return Done(nonce, "interrupted", ran.complete, None, None, told, None, notes)
+        value, preview = (None, None) if ran.value is None else map(values.encode, ran.value)
+        return Done(nonce, "done", ran.complete, value, preview, ran.error, None, notes)
+
+    def _notes(self, error: list[str] | None) -> list[str]:
+        """What the model should know beside the outcome. Names of tools that the cell took are given back here."""
+        notes = []
+        namespace = self._cells.namespace
+        for name in self._tools:
+            if name in namespace:
+                value = namespace.pop(name)
+                if value is not self._tools[name]:
+                    namespace[f"{name}_value"] = value
+                    notes.append(f"{name} is a tool, and is one again: what this cell put there is now {name}_value")
+        # CPython's words for what cannot be awaited or gathered all have "await" in them.
+        if error is not None and error[0] == "TypeError" and self._calls.called and "await" in error[1]:
+            name = min(self._calls.called)
+            notes.append(f"a tool gives its value at once: no await, or await {name}.aio(...) to have many at a time")
+        return notes
 
     def _set_up(self) -> None:
         """Put back what a cell may have broken that the next one, or the runtime, stands on."""
         vars(builtins).update(self._builtins)
         self._depth.put_back()
         self._interrupts.install()
+        signal.alarm(0)
         self._cells.put_back()
 
     def _bind(self, word: Bind) -> str | None:
@@ -183,6 +200,14 @@ class Session:
             return Fetched(word.id, values.encode(value), None)
         except values.Refused as error:
             return Fetched(word.id, None, ["Refused", str(error)])
+
+
+def _frames() -> int:
+    """How many frames are below the caller's."""
+    frame, count = sys._getframe(1), -1
+    while frame is not None:
+        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
+    return count
 
 
 def _script() -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from types import CodeType, CoroutineType, ModuleType, TracebackType
 from typing import Any
 
-from .display import preview, whole
+from .display import show
 from .imports import ImportPolicyError, Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts
 from .tracebacks import Sources, describe, describe_uncompiled
@@ -24,12 +24,11 @@ _FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.al
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a cell: its last value as a preview and as repr, or its error; and how many statements are done."""
+    """What came of a cell: its error, or the repr and the preview of its last value; and how many statements ended."""
 
     complete: int
     error: list[str] | None = None
-    value: str | None = None
-    repr: str | None = None
+    value: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Cells:
                 value = self._evaluate(cell.last)
                 complete += 1
                 self._interrupts.check()
-            return Ran(complete, None, *self._context.run(_show, value))
+            return Ran(complete, None, self._context.run(_show, value))
         except Finished as error:
             return Ran(max(complete, _reached(error, cell, self._stood)))
         except BaseException as error:
@@ -155,5 +154,5 @@ def _describe(error: BaseException, stood: TracebackType | None) -> list[str]:
 
 
 @open_to_interrupts
-def _show(value: Any) -> tuple[str | None, str | None]:
-    return (None, None) if value is None else (preview(value), whole(value))
+def _show(value: Any) -> tuple[str, str] | None:
+    return None if value is None else show(value)
