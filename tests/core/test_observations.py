@@ -133,7 +133,7 @@ The character '\\xa0' (no-break space) at line 1, column 4 is not Python's: type
             ),
         ),
         """\
-Cell 3 raised ImportPolicyError. What it did before that is kept.
+Cell 3 was not run, for what it imports. All variables are as before.
 <error 5f3a9c01>
 ImportPolicyError: subprocess cannot be imported here: no other process can be started in here
 </error 5f3a9c01>""",

@@ -34,7 +34,8 @@ TURN = re.compile(
     re.IGNORECASE,
 )
 TURN_AFTER_CODE = re.compile(  # before the code these would be the model's own words, or speak of what it was told
-    r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:|cell \d+ ran\b|<(?:stdout|stderr|value|error) [0-9a-f]+>", re.IGNORECASE
+    r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:|cell \d+ (?:ran|raised|was|gave)\b|<(?:stdout|stderr|value|error) [0-9a-f]+>",
+    re.IGNORECASE,
 )
 
 TOOL_CALL = re.compile(

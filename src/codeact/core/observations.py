@@ -13,7 +13,8 @@ from typing import assert_never
 
 from .actions import Nothing
 from .errors import nearest
-from .execution import MIB, CellError, Gone, Limits, Outcome
+from .execution import CellError, Gone, Limits, Outcome
+from .quantities import seconds, size
 from .untrusted import bounded, inline
 
 SHOWN = 6_000  # characters of each stream and of the value
@@ -75,7 +76,7 @@ def after_cell(
 
 def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
     """The first line: how the cell ended; and the second, where the interpreter did not outlive it."""
-    gone, seconds, memory = outcome.gone, _seconds(limits.seconds), _size(limits.memory)
+    gone, time, memory = outcome.gone, seconds(limits.seconds), size(limits.memory)
     match outcome.ended:
         case "done":
             first = (
@@ -84,11 +85,9 @@ def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
         case "final_answer":
             first = f"Cell {cell} gave the final answer."
         case "timeout" if gone is None:
-            first = (
-                f"Cell {cell} was stopped at the limit of {seconds}. {_ALL_KEPT}, with what it had assigned by then."
-            )
+            first = f"Cell {cell} was stopped at the limit of {time}. {_ALL_KEPT}, with what it had assigned by then."
         case "timeout":
-            first = f"Cell {cell} did not stop at the limit of {seconds}, so the interpreter was ended."
+            first = f"Cell {cell} did not stop at the limit of {time}, so the interpreter was ended."
         case "memory" if gone is None:
             first = f"Cell {cell} was stopped at the memory limit of {memory}. {_ALL_KEPT}, the large ones too."
         case "memory":
@@ -108,16 +107,13 @@ def _done(cell: int, outcome: Outcome) -> str:
         silent = outcome.value is None and not (outcome.stdout + outcome.stderr).strip()
         hint = " It printed nothing, and its last line has no value." if silent else ""
         return f"Cell {cell} ran{_after(outcome)}.{hint}"
-    if _never_ran(outcome, error):
-        return f"Cell {cell} is not valid Python: nothing of it ran. All variables are as before."
+    if outcome.complete == 0 and "Traceback (" not in error.traceback:  # no line of it stands in the traceback
+        if error.type in ("SyntaxError", "IndentationError", "TabError"):
+            return f"Cell {cell} is not valid Python: nothing of it ran. All variables are as before."
+        if error.type == "ImportPolicyError":
+            return f"Cell {cell} was not run, for what it imports. All variables are as before."
     kind = error.type if error.type.replace(".", "").isidentifier() and len(error.type) <= 60 else "an exception"
     return f"Cell {cell} raised {kind}{_after(outcome, ' after')}. What it did before that is kept."
-
-
-def _never_ran(outcome: Outcome, error: CellError) -> bool:
-    """A cell that does not compile has no frame of its own in its traceback."""
-    broken = error.type in ("SyntaxError", "IndentationError", "TabError")
-    return broken and outcome.complete == 0 and "Traceback (" not in error.traceback
 
 
 def _why(gone: Gone) -> str:
@@ -150,7 +146,7 @@ def _advice_on(error: CellError, limits: Limits, known: Iterable[str], source: s
         case "ModuleNotFoundError":
             return ["It is not installed, and nothing can be installed here: do without it."]
         case "MemoryError":
-            return [f"The memory limit is {_size(limits.memory)}. {_LESS_MEMORY}"]
+            return [f"The memory limit is {size(limits.memory)}. {_LESS_MEMORY}"]
         case "SyntaxError":
             return _odd_character(error, source)
         case _:
@@ -238,12 +234,4 @@ def steps_left(left: int) -> str:
 
 
 def _after(outcome: Outcome, word: str = " in") -> str:
-    return f"{word} {_seconds(outcome.seconds)}" if outcome.seconds >= 0.1 else ""
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 or seconds == int(seconds) else f"{seconds:.1f} s"
-
-
-def _size(size: int) -> str:
-    return f"{size / (1024 * MIB):g} GiB" if size >= 1024 * MIB else f"{size / MIB:g} MiB"
+    return f"{word} {seconds(outcome.seconds)}" if outcome.seconds >= 0.1 else ""
