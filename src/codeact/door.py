@@ -111,7 +111,7 @@ class Door:
 
 
 def _arguments(packed: values.Packed) -> tuple[list[Any], dict[str, Any]]:
-    """What a call's packed arguments hold; raises values.Refused for anything but a list of positionals and keywords."""
+    """The list of positionals and the dict of keywords; raises values.Refused for anything else."""
     decoded = values.decode(packed)
     match decoded:
         case [list() as args, dict() as kwargs] if all(type(name) is str for name in kwargs):

@@ -1,0 +1,142 @@
+"""Every limit has a default, a typed end and a test; ten everyday overruns, and whether the variables are kept.
+
+The table of `docs/limits.md` is this table: a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from codeact import ALL, UsageError, tool
+from codeact.assemble import sandbox
+from codeact.cells import Cells
+from codeact.core.execution import MIB, Limits, Policy
+
+TIGHT = Limits(seconds=0.5, memory=256 * MIB, grace=0.6, scratch=8 * MIB, inodes=64, threads=16, output=4096, calls=50)
+
+
+@tool
+def slow() -> str:
+    """Answers after longer than a cell may run."""
+    time.sleep(0.8)
+    return "late"
+
+
+def cells(limits: Limits = TIGHT) -> Cells:
+    from codeact.tools.function import as_tool
+
+    return Cells(sandbox("linux"), Policy(limits, imports=ALL), [as_tool(slow)])
+
+
+# name in the docs, the cell, how it ends, the type of the error, whether the variables are kept
+OVERRUNS = [
+    ("an endless loop", "while True: pass", "timeout", "CellTimeout", True),
+    (
+        "a loop over numpy",
+        "import numpy\na = numpy.ones((200, 200))\nwhile True: a = a @ a / 200",
+        "timeout",
+        "CellTimeout",
+        True,
+    ),
+    ("a huge list", "rows = [0] * 10**10", "done", "MemoryError", True),
+    ("a long sleep", "import time; time.sleep(60)", "timeout", "CellTimeout", True),
+    ("waiting for a slow tool", "slow()", "done", None, True),
+    (
+        "a pool of threads",
+        "import time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(4) as pool: list(pool.map(time.sleep, [60] * 4))",
+        "timeout",
+        "CellTimeout",
+        True,
+    ),
+    ("a deep recursion", "def f(n): return f(n + 1)\nf(0)", "done", "RecursionError", True),
+    ("a bad regular expression", "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')", "timeout", "CellTimeout", True),
+    ("a big power", "9**9**9", "timeout", "CellTimeout", True),
+    ("a flood of prints", "while True: print('x' * 100)", "timeout", "CellTimeout", True),
+    ("one long call into C", "sum(range(10**12))", "timeout", "CellTimeout", False),
+    (
+        "code that swallows the interrupt",
+        "import time\nwhile True:\n    try: time.sleep(1)\n    except BaseException: pass",
+        "timeout",
+        "CellTimeout",
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "ended", "error", "kept"), [row[1:] for row in OVERRUNS], ids=[row[0] for row in OVERRUNS]
+)
+async def test_an_overrun_ends_as_the_docs_say(source: str, ended: str, error: str | None, kept: bool) -> None:
+    async with cells() as python:
+        await python.run("before = 1")
+        outcome = await python.run(source)
+        assert (outcome.ended, outcome.error and outcome.error.type, outcome.kept) == (ended, error, kept)
+        assert ((await python.run("before")).value == "1") == kept
+
+
+def test_the_docs_show_the_same_table() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "limits.md").read_text(encoding="utf-8")
+    for name, _, ended, error, kept in OVERRUNS:
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        assert f"`{error or ended}`" in row and row.rstrip(" |").endswith("kept" if kept else "lost"), row
+    assert sum(row[4] for row in OVERRUNS[:10]) >= 8
+
+
+async def test_memory_that_grows_in_small_steps_is_interrupted_and_kept() -> None:
+    async with cells(Limits(seconds=20, memory=160 * MIB)) as python:
+        await python.run("before = 1")
+        outcome = await python.run("rows = []\nwhile True: rows.append(bytearray(10_000))")
+        assert (outcome.ended, outcome.kept) in (("memory", True), ("done", True))
+        assert outcome.error is not None and outcome.error.type in ("CellMemory", "MemoryError")
+        assert (await python.run("del rows\nbefore")).value == "1"
+
+
+async def test_memory_taken_in_spite_of_the_interrupt_is_ended_and_said() -> None:
+    greedy = "        while True: rows.append(bytearray(10_000))"
+    source = f"rows = []\nwhile True:\n    try:\n{greedy}\n    except BaseException: pass"
+    async with cells(Limits(seconds=3, memory=160 * MIB, grace=0.3)) as python:
+        outcome = await python.run(source)
+        assert outcome.ended in ("memory", "timeout") and not outcome.kept
+        assert (await python.run("1")).ok
+
+
+async def test_output_above_its_limit_is_cut_and_counted_and_is_no_end() -> None:
+    async with cells() as python:
+        outcome = await python.run("for i in range(10_000): print(f'{i:09d}')\n'end'")
+    assert (outcome.ended, outcome.value) == ("done", "'end'")
+    assert outcome.stdout.startswith("000000000\n") and outcome.stdout.endswith("000009999\n")
+    assert outcome.dropped == 100_000 - 4096 and f"{outcome.dropped:,} bytes left out" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("open('big', 'wb').write(bytes(64 << 20))", "OSError"),
+        ("for i in range(10_000): open(f'file{i}', 'w').close()", "OSError"),
+        (
+            "import threading, time\nfor i in range(200): threading.Thread(target=time.sleep, args=(9,)).start()",
+            "RuntimeError",
+        ),
+        ("files = [open('/dev/null') for _ in range(20_000)]", "OSError"),
+        ("import os\nos.fork()", "PermissionError"),
+        ("for i in range(100): slow.__call__(1)", "TypeError"),
+    ],
+    ids=["scratch bytes", "scratch inodes", "threads", "open files", "processes", "arguments"],
+)
+async def test_a_limit_of_the_kernel_is_an_exception_that_code_can_see(source: str, error: str) -> None:
+    async with cells() as python:
+        await python.run("before = 1")
+        outcome = await python.run(source)
+        assert outcome.error is not None and outcome.error.type == error, outcome
+        assert (await python.run("before")).value == "1"
+
+
+@pytest.mark.parametrize("name", list(Limits.__dataclass_fields__))
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, "5", None])
+def test_a_limit_that_makes_no_sense_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises((TypeError, UsageError), match="max_steps" if name == "steps" else name):
+        Limits(**{name: value})  # type: ignore[arg-type]
