@@ -196,6 +196,16 @@ async def test_a_reply_that_is_whole_is_taken_however_it_comes(steps: list[s.Ste
     assert (came.reply.text, came.reply.finish) == ("Oslo", "stop")
 
 
+async def test_a_connection_the_server_would_keep_is_closed_once_the_reply_is_there() -> None:
+    events = [s.chunk("Oslo", "stop"), s.DONE]
+    chunked = [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
+    kept = s.OPEN.replace(b"Connection: close", b"Transfer-Encoding: chunked")
+    with s.serving([kept, *chunked, b"0\r\n\r\n", s.Hold()]) as server:
+        came = await ask(model_at(server))
+        assert server.left.wait(5), "the connection stayed open"
+    assert came.reply is not None and came.reply.text == "Oslo"
+
+
 async def test_null_content_is_an_empty_reply() -> None:
     with s.serving([s.OPEN, s.chunk(content=None), s.chunk(finish="stop"), s.DONE]) as server:
         came = await ask(model_at(server))

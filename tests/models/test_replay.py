@@ -107,7 +107,7 @@ async def test_out_of_replies_is_an_error_that_says_so(tmp_path: Path) -> None:
         ({"text": "x", "tool_calls": [{"name": "f", "arguments": {}, "x": 1}]}, "unknown key 'x' in a tool call"),
         ({"text": "x", "usage": {"tokens": 1}}, "unknown key 'tokens' in a usage"),
         ({"error": {"type": "ModelGone", "message": ""}}, "unknown error 'ModelGone'"),
-        ({"error": "x", "text": "y"}, "holds nothing else"),
+        ({"error": "x", "finish": "stop"}, "holds nothing else"),
         ({"error": 3}, "an error is a JSON object"),
         ({}, "a reply needs 'text'"),
         ({"text": 3}, "'text' is text, not 3"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -43,6 +43,7 @@ _PIECE = 4  # characters that stream at once: about a token
 class _Failure:
     type: str
     message: str
+    text: str = ""  # what streamed before it
 
 
 class ReplayModel:
@@ -67,13 +68,17 @@ class ReplayModel:
             raise ModelError(f"{self.name} has {count}; question {answered + 1} has none")
         reply = self._replies[answered]
         if isinstance(reply, _Failure):
+            await self._stream(TextDelta, reply.text, emit)
             raise _ERRORS[reply.type](reply.message)
-        for kind, text in ((ReasoningDelta, reply.reasoning), (TextDelta, reply.text)):
-            for start in range(0, len(text), _PIECE):
-                emit(kind(text[start : start + _PIECE]))
-                if self._rate < math.inf:
-                    await anyio.sleep(1 / self._rate)
+        await self._stream(ReasoningDelta, reply.reasoning, emit)
+        await self._stream(TextDelta, reply.text, emit)
         return reply
+
+    async def _stream(self, kind: type[ReasoningDelta] | type[TextDelta], text: str, emit: Emit) -> None:
+        for start in range(0, len(text), _PIECE):
+            emit(kind(text[start : start + _PIECE]))
+            if self._rate < math.inf:
+                await anyio.sleep(1 / self._rate)
 
 
 def _read(path: Path) -> tuple[Reply | _Failure, ...]:
@@ -98,9 +103,9 @@ def _read(path: Path) -> tuple[Reply | _Failure, ...]:
 def _reply(line: Any) -> Reply | _Failure:
     _check_keys(line, _KEYS, "a reply")
     if "error" in line:
-        if len(line) > 1:
-            raise ValueError("a line with 'error' holds nothing else")
-        return _failure(line["error"])
+        if line.keys() - {"error", "text"}:
+            raise ValueError("a line with 'error' holds nothing else but the 'text' before it")
+        return replace(_failure(line["error"]), text=_text(line, "text"))
     if "text" not in line and "tool_calls" not in line:
         raise ValueError("a reply needs 'text', 'tool_calls' or 'error'")
     calls = tuple(_calls(line.get("tool_calls", [])))

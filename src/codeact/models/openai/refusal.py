@@ -101,8 +101,7 @@ def rejected_parameter(refused: Refused, sent: Collection[str]) -> str | None:
             if named.split(".")[0] == name:
                 return name
     for name in optional:
-        at = re.search(rf"(?<![a-z0-9_]){name}(?![a-z0-9_])", words)
-        if at and not _advised(words, at.start()):
+        if re.search(rf"(?<![a-z0-9_]){re.escape(name)}(?![a-z0-9_])", words):
             return name
     return None
 
@@ -125,11 +124,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             return None
         return max(seconds, 0.0)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _advised(words: str, at: int) -> bool:
-    """Whether the name stands there as advice: "use 'x' instead"."""
-    return words[:at].rstrip("'\"` ").endswith(("use", "try", "with", "instead of using"))
 
 
 def _no_key(server: Server) -> str:
