@@ -163,6 +163,8 @@ def test_a_wrong_field_is_told_with_the_fields_there_are() -> None:
         bind(Order, {"count": 1})
     with pytest.raises(TypeError, match=r"'x\.cuont' is not expected; Order: a dict of"):
         bind(Order, {"item": "tea", "cuont": 1})
+    with pytest.raises(TypeError, match=r"'x\.itme' is not expected; Order: a dict of item: str"):
+        bind(Order, {"itme": "tea"})
 
 
 def test_a_huge_wrong_value_makes_a_short_message() -> None:

@@ -98,29 +98,24 @@ class Arguments:
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by parameter name (`*args` as a list, `**kwargs` as a dict); errors as CPython words them."""
-        bound: dict[str, Any] = {}
         positional = [one for one in self.parameters if one.kind in _POSITIONAL]
-        for one, value in zip(positional, args, strict=False):
-            bound[one.name] = value
         variable = {one.kind: one.name for one in self.parameters if one.kind in _VARIABLE}
+        bound = {one.name: value for one, value in zip(positional, args, strict=False)}
+        rest: dict[str, Any] = {}
+        for name, value in kwargs.items():
+            if name in self._by_name:
+                if name in bound:
+                    raise TypeError(f"{self.tool}() got multiple values for argument {name!r}")
+                bound[name] = value
+            elif Parameter.VAR_KEYWORD in variable and name not in self.taken:
+                rest[name] = value
+            else:
+                raise TypeError(self._unexpected(name, kwargs))
         if len(args) > len(positional):
             if Parameter.VAR_POSITIONAL not in variable:
                 raise TypeError(self._too_many(positional, len(args), kwargs))
             bound[variable[Parameter.VAR_POSITIONAL]] = list(args[len(positional) :])
-        rest: dict[str, Any] = {}
-        for name, value in kwargs.items():
-            if not isinstance(name, str):
-                raise TypeError(f"{self.tool}() keywords must be strings")
-            if name not in self._by_name:
-                rest[name] = value
-            elif name in bound:
-                raise TypeError(f"{self.tool}() got multiple values for argument {name!r}")
-            else:
-                bound[name] = value
         if rest:
-            refused = next((name for name in rest if name in self.taken), None)
-            if refused is not None or Parameter.VAR_KEYWORD not in variable:
-                raise TypeError(self._unexpected(refused or next(iter(rest))))
             bound[variable[Parameter.VAR_KEYWORD]] = rest
         self._complete(bound)
         return {one.name: self._converted(one, bound[one.name]) for one in self.parameters if one.name in bound}
@@ -139,9 +134,10 @@ class Arguments:
             )
         return f"{self.tool}() takes {takes} positional argument{plural} but {came} given"
 
-    def _unexpected(self, name: str) -> str:
-        if any(one.name == name and one.kind is Parameter.POSITIONAL_ONLY for one in self.parameters):
-            return f"{self.tool}() got some positional-only arguments passed as keyword arguments: {name!r}"
+    def _unexpected(self, name: str, kwargs: dict[str, Any]) -> str:
+        only = [one.name for one in self.parameters if one.kind is Parameter.POSITIONAL_ONLY and one.name in kwargs]
+        if only:
+            return f"{self.tool}() got some positional-only arguments passed as keyword arguments: '{', '.join(only)}'"
         known = [one.name for one in self.parameters if one.kind in _NAMED]
         return f"{self.tool}() got an unexpected keyword argument {name[:80]!r}{nearest(name[:80], known)}"
 
@@ -156,7 +152,8 @@ class Arguments:
             ("keyword-only", [repr(one.name) for one in missing if one.kind is Parameter.KEYWORD_ONLY]),
         ):
             if names:
-                listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+                comma = "," if len(names) > 2 else ""
+                listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{comma} and {names[-1]}"
                 plural = "" if len(names) == 1 else "s"
                 raise TypeError(f"{self.tool}() missing {len(names)} required {kind} argument{plural}: {listed}")
 

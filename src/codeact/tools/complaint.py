@@ -32,8 +32,10 @@ _WORDS = {
 def complaint(tool: str, name: str, hint: Any, value: Any, errors: Sequence[Any]) -> TypeError | ValueError:
     """A TypeError where a type is wrong, else a ValueError: the tool, the path to what is wrong, what fits, what came.
 
-    `errors` are pydantic's. The first counts, with what else is said about the same place (a union's other members).
+    `errors` are pydantic's. The first counts, with what else is said about the same place (a union's other members);
+    a field that is not there goes before one that is missing, as with CPython's arguments: it may be misspelled.
     """
+    errors = sorted(errors, key=lambda error: error["type"] not in _UNKNOWN)
     path, found = _walk(value, errors[0])
     about = [error for error in errors if _walk(value, error)[0] == path]
     kinds = {error["type"] for error in about}
