@@ -51,6 +51,7 @@ class Report:
 GAPS_OF_PLAIN = (
     "stat() and readlink() answer for any path: names, sizes and times of files that cannot be opened",
     "process numbers are shared: that a process exists can be seen; it cannot be signalled, traced or read",
+    "the guest is the user who started it, without capabilities; for root it is nobody where all can read the Python",
     "the machine's name, load and memory size are those of the host",
     "files of the scratch can be mapped as executable code",
     "the scratch is a folder of the host, bounded by looking at it every now and then",

@@ -85,7 +85,7 @@ def table(*, level: Level, fork: bool, landlock_abi: int, pid: int | None, machi
     rules: dict[str, Rule] = dict.fromkeys(_FREE, ALLOW)
     rules |= dict.fromkeys(_OPTIONAL, _ENOSYS)
     rules |= _checked(fork)
-    rules |= _about_processes(level, landlock_abi, pid)
+    rules |= _about_processes(level, fork, landlock_abi, pid)
     rules |= _about_files(level, landlock_abi)
     numbers = syscalls.numbers(machine)
     return {numbers[name]: rule for name, rule in rules.items() if name in numbers}
@@ -120,8 +120,11 @@ def _checked(fork: bool) -> dict[str, Rule]:
     return rules
 
 
-def _about_processes(level: Level, landlock_abi: int, pid: int | None) -> dict[str, Rule]:
-    """Calls that name a process: 0 is the caller. Signals are held by the namespace, or by landlock from ABI 6."""
+def _about_processes(level: Level, fork: bool, landlock_abi: int, pid: int | None) -> dict[str, Rule]:
+    """Calls that name a process: 0 is the caller, of whose threads kill(2) must not find the others either.
+
+    With forks, copies may signal each other; then the namespace holds, or landlock from ABI 6 on.
+    """
     own = (0,) if pid is None else (0, pid)
     rules: dict[str, Rule] = {
         "prlimit64": _only((Is(0, own), Is(2, (0,), wide=True))),
@@ -129,11 +132,12 @@ def _about_processes(level: Level, landlock_abi: int, pid: int | None) -> dict[s
     }
     for name in ("sched_getaffinity", "sched_setaffinity", "sched_getscheduler", "sched_getparam", "getpgid", "getsid"):
         rules[name] = _only((Is(0, own),))
-    if level == "full" or landlock_abi >= 6:
-        return rules | dict.fromkeys(("kill", "tkill", "tgkill"), ALLOW)
-    if pid is None:
+    scoped = level == "full" or landlock_abi >= 6
+    if pid is None and not scoped:
         raise ValueError("without a namespace and without landlock's signal scope the filter must know the guest's pid")
-    return rules | dict.fromkeys(("kill", "tkill", "tgkill"), _only((Is(0, (pid,)),)))
+    free = scoped and (fork or pid is None)
+    signals: Rule = ALLOW if free else _only((Is(0, own[1:]),))
+    return rules | dict.fromkeys(("kill", "tkill", "tgkill"), signals)
 
 
 def _about_files(level: Level, landlock_abi: int) -> dict[str, Rule]:
@@ -156,8 +160,8 @@ def _about_files(level: Level, landlock_abi: int) -> dict[str, Rule]:
 def program(*, level: Level, fork: bool = False, landlock_abi: int, pid: int | None = None) -> bytes:
     """The filter of a guest, as an array of struct sock_filter.
 
-    `pid` is the guest's own, as it sees it; it must be given at `plain` where landlock's ABI is below 6. Raises OSError
-    on a machine whose calls we do not know.
+    `pid` is the guest's own, as it sees it: signals to others are then refused here too. It must be given at `plain`
+    where landlock's ABI is below 6. Raises OSError on a machine whose calls we do not know.
     """
     if syscalls.MACHINE not in syscalls.MACHINES:
         raise OSError(errno.ENOSYS, f"no filter is written for {syscalls.MACHINE}")

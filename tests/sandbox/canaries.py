@@ -1,0 +1,156 @@
+"""What a host has to lose: a secret in a file, ears on the network, a process. Afterwards nothing may have stirred."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Everything is open to every user of the machine, so that only the wall can protect it."""
+
+    folder: Path
+    secret: str
+    ears: dict[str, socket.socket]
+    process: subprocess.Popen[bytes]
+    before: os.stat_result
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "secret"
+
+    def names(self) -> dict[str, Any]:
+        """What a cell is told of them; never the secret."""
+        return {
+            "CANARY_FILE": str(self.file),
+            "CANARY_DIR": str(self.folder),
+            "CANARY_SHA": hashlib.sha256(self.secret.encode()).hexdigest(),
+            "CANARY_LEN": len(self.secret),
+            "TCP_PORT": self.ears["tcp"].getsockname()[1],
+            "TCP6_PORT": self.ears["tcp6"].getsockname()[1] if "tcp6" in self.ears else 1,
+            "UDP_PORT": self.ears["udp"].getsockname()[1],
+            "UNIX_PATH": str(self.folder / "stream"),
+            "UNIX_DATAGRAM_PATH": str(self.folder / "datagram"),
+            "ABSTRACT": self.ears["abstract"].getsockname()[1:].decode(),
+            "HOST_PID": self.process.pid,
+            "HOST_IP": _address(),
+            "HOST_NODE": platform.node(),
+        }
+
+    def disturbed(self) -> list[str]:
+        """What happened to them; nothing, if the wall held."""
+        found = []
+        now = self.file.stat()
+        for what in ("st_ino", "st_mode", "st_uid", "st_size", "st_mtime_ns", "st_ctime_ns"):
+            if getattr(now, what) != getattr(self.before, what):
+                found.append(f"{what} of the file changed")
+        if self.file.read_text() != self.secret:
+            found.append("the file's content changed")
+        if sorted(path.name for path in self.folder.iterdir()) != ["datagram", "secret", "stream"]:
+            found.append("something was made or removed beside it")
+        found += [f"the {name} listener heard something" for name, ear in self.ears.items() if _heard(ear)]
+        if self.process.poll() is not None:
+            found.append("the process is gone")
+        return found
+
+
+@contextlib.contextmanager
+def canaries() -> Iterator[Canaries]:
+    with tempfile.TemporaryDirectory(prefix="canary-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o777)
+        secret = secrets.token_hex(23)
+        (folder / "secret").write_text(secret)
+        (folder / "secret").chmod(0o666)
+        ears = {kind: stack.enter_context(ear) for kind, ear in _ears(folder)}
+        process = stack.enter_context(subprocess.Popen(["sleep", "3600"]))
+        stack.callback(process.kill)
+        yield Canaries(folder, secret, ears, process, (folder / "secret").stat())
+
+
+def _ears(folder: Path) -> Iterator[tuple[str, socket.socket]]:
+    for kind, family, how, place in (
+        ("tcp", socket.AF_INET, socket.SOCK_STREAM, ("0.0.0.0", 0)),
+        ("tcp6", socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0)),
+        ("udp", socket.AF_INET, socket.SOCK_DGRAM, ("0.0.0.0", 0)),
+        ("unix", socket.AF_UNIX, socket.SOCK_STREAM, str(folder / "stream")),
+        ("datagram", socket.AF_UNIX, socket.SOCK_DGRAM, str(folder / "datagram")),
+        ("abstract", socket.AF_UNIX, socket.SOCK_STREAM, f"\0canary-{os.getpid()}"),
+        ("abstract datagram", socket.AF_UNIX, socket.SOCK_DGRAM, f"\0canary-{os.getpid()}d"),
+    ):
+        try:
+            ear = socket.socket(family, how)
+            ear.bind(place)
+        except OSError:
+            if kind == "tcp6":
+                continue  # a machine without IPv6
+            raise
+        ear.setblocking(False)
+        if how == socket.SOCK_STREAM:
+            ear.listen()
+        if isinstance(place, str) and place.startswith("/"):
+            os.chmod(place, 0o777)
+        yield kind, ear
+
+
+def _heard(ear: socket.socket) -> bool:
+    try:
+        if ear.type == socket.SOCK_STREAM:
+            ear.accept()[0].close()
+        else:
+            ear.recv(1)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _address() -> str:
+    """An address of this machine that is not loopback, if it has one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def belongings() -> dict[str, int]:
+    """What this process has: descriptors, and processes below it. To be the same before and after."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                stat = Path("/proc", entry, "stat").read_text()
+                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    below = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {"descriptors": len(os.listdir("/proc/self/fd")), "processes": len(below), "mounts": _mounts()}
+
+
+def _mounts() -> int:
+    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def left_over(before: dict[str, int]) -> dict[str, int]:
+    """What this process has beyond what it had, once what was ended had time to go."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        more = {what: count - before[what] for what, count in belongings().items() if count > before[what]}
+        if not more or time.monotonic() > deadline:
+            return more
+        time.sleep(0.005)

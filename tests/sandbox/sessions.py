@@ -1,0 +1,78 @@
+"""Real sessions at both levels, with a host round them that has something to lose."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from canaries import Canaries, belongings, left_over
+from containment_checks import PRELUDE
+
+from codeact.conversation import Asked
+from codeact.core.errors import SandboxUnavailable
+from codeact.core.execution import ALL, Failure, Limits, Outcome, Policy
+from codeact.guest.values import Packed
+from codeact.interpreter import Interpreter
+from codeact.sandboxes.linux import LinuxSandbox
+from codeact.sandboxes.linux.launchers import Parts
+from codeact.sandboxes.linux.seccomp import ALLOWED
+
+LEVELS = {
+    "full": LinuxSandbox("full"),
+    "plain": LinuxSandbox(_parts=Parts(entry=Path(__file__).with_name("plain_entry.py"))),
+}
+FREE = Policy(Limits(seconds=30, memory=1 << 29), imports=ALL)  # the import policy is no wall: it is off
+
+
+class Session:
+    """An interpreter at a level."""
+
+    def __init__(self, python: Interpreter, names: dict[str, Any]) -> None:
+        self.python = python
+        self._names = names
+        self._cells = 0
+
+    async def run(self, code: str) -> Outcome:
+        """The outcome of a cell."""
+        self._cells += 1
+        return await self.python.run(self._cells, code, bytes(16), _no_tools, lambda _: None)
+
+    async def value(self, code: str) -> Any:
+        """The value of a cell that must run to its end."""
+        outcome = await self.run(code)
+        assert outcome.ok, outcome.error and outcome.error.traceback
+        return None if outcome.value is None else ast.literal_eval(outcome.value)
+
+    async def prepare(self) -> None:
+        """Bind the names of the canaries; the witness that cells run here."""
+        names = "\n".join(f"{name} = {value!r}" for name, value in self._names.items())
+        assert await self.value(f"{PRELUDE}\n{names}\n'ready'") == "ready"
+
+
+async def _no_tools(asked: Asked) -> Packed | Failure:
+    return Failure("NameError", f"there is no tool {asked.tool} here")
+
+
+@asynccontextmanager
+async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> AsyncIterator[Session]:
+    """A session; afterwards the host is as before."""
+    await _stand(level)
+    before = belongings()
+    async with Interpreter(LEVELS[level], policy) as python:
+        assert python.level == level
+        yield Session(python, {**host.names(), "ALLOWED_NRS": sorted(ALLOWED)})
+    assert host.disturbed() == []
+    assert left_over(before) == {}
+
+
+async def _stand(level: str) -> None:
+    """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped."""
+    try:
+        async with Interpreter(LEVELS[level], Policy()):
+            return
+    except SandboxUnavailable as unavailable:
+        pytest.skip(f"this machine has no level {level}: {unavailable}")
