@@ -91,6 +91,13 @@ async def test_a_recorded_error_is_raised_as_what_it_was(
     assert type(caught.value) is kind and str(caught.value) == message
 
 
+async def test_what_was_said_before_an_error_is_heard(tmp_path: Path) -> None:
+    heard: list[Delta] = []
+    with pytest.raises(ModelError, match="cut off"):
+        await ReplayModel(written(tmp_path, {"text": "Oslo", "error": "cut off"})).ask(question(0), heard.append)
+    assert heard == [TextDelta("Oslo")]
+
+
 async def test_out_of_replies_is_an_error_that_says_so(tmp_path: Path) -> None:
     path = written(tmp_path, {"text": "only"})
     with pytest.raises(ModelError) as caught:
