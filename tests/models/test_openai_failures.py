@@ -180,6 +180,7 @@ TOO_LONG = "This model's maximum context length is 8192 tokens. However, your me
         (500, s.error("oops"), ModelUnavailable, "(500)"),
         (502, b"<html><h1>Bad Gateway</h1></html>", ModelUnavailable, "does not answer just now (502)."),
         (503, b"", ModelUnavailable, "(503)"),
+        (503, b"{}", ModelUnavailable, "just now (503)."),
         (504, b"\xff\xfe", ModelUnavailable, "(504)"),
         (529, {"error": "Overloaded"}, ModelUnavailable, "Overloaded"),
         (500, s.error(f"cannot use {KEY} \x1b[31m\n\n" + "x" * 9999), ModelUnavailable, "*** ?[31m x"),
@@ -194,6 +195,7 @@ async def test_a_refusal_says_who_refused_and_what_to_do(
         came = await ask(model_at(server))
     assert type(came.error) is kind
     assert words in str(came.error) and f"127.0.0.1:{server.port}" in str(came.error)
+    assert not str(came.error).endswith("It says: ")
     assert len(str(came.error)) < 500 and "\n" not in str(came.error) and "<" not in str(came.error)
     assert len(server.questions) == 1, "asked again"
 

@@ -178,7 +178,7 @@ def _said(body: str, server: Server) -> str:
     error = _error(body)
     words = error.get("message") or error.get("detail") or error.get("error")
     if not words:
-        words = "" if "<" in body[:200] else body
+        words = "" if "<" in body[:200] else body.strip("\"'{}[] \n")  # no web pages, no empty JSON
     line = " ".join((words if isinstance(words, str) else json.dumps(words)).split())
     line = "".join(c if c.isprintable() else "?" for c in line)
     if server.key:
