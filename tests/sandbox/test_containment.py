@@ -9,6 +9,7 @@ import ast
 import builtins
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,20 @@ OPEN_AT_PLAIN: dict[str, tuple[Any, str]] = {
 OPEN_AT_PLAIN_FOR_ROOT = {"pr-07": (True, "the guest is the user")}
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+# Not held yet. Strict: the entry must go when the check is held.
+NOT_YET = {
+    "en-06": "the guest keeps a second descriptor of each of 0, 1 and 2, so that a cell that closes one has it back"
+}
+
+
+def _cases() -> Iterator[Any]:
+    for check in CHECKS:
+        reason = NOT_YET.get(check.id)
+        marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+        yield pytest.param(check, id=check.id, marks=marks)
+
+
+@pytest.mark.parametrize("check", _cases())
 async def test_way_out(check: Check, level: str, host: Canaries) -> None:
     async with session_at(level, host, _policy(check)) as session:
         code = check.source
