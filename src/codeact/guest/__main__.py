@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import builtins
+import keyword
 import os
 import platform
 import select
@@ -110,7 +111,7 @@ class Session:
         self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
         self._tools["final_answer"] = stubs.final_answer(self._calls)
         vars(builtins).update(self._tools, ToolError=ToolError, ImportPolicyError=ImportPolicyError)
-        self._builtins = dict(vars(builtins))
+        self._cells.keep_builtins()
         self._pid = os.getpid()
         sys.argv = [""]
         self._set_up()
@@ -174,7 +175,6 @@ class Session:
 
     def _set_up(self) -> None:
         """Put back what a cell may have broken that the next one, or the runtime, stands on."""
-        vars(builtins).update(self._builtins)
         self._depth.put_back()
         self._interrupts.install()
         signal.alarm(0)
@@ -185,8 +185,10 @@ class Session:
             named = values.decode(word.values)
         except values.Refused as error:
             return str(error)
+        if type(named) is not dict:
+            return "not a dict of names and values"
         for name in named:
-            if not isinstance(name, str) or not name.isidentifier() or name in self._tools:
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name in self._tools:
                 return f"not a name for a variable: {name!r}"
         self._cells.namespace.update(named)
         return None

@@ -16,9 +16,10 @@ from typing import Any
 
 from .display import show
 from .imports import ImportPolicyError, Imports
-from .interrupts import CELL, Finished, Interrupts, open_to_interrupts
+from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
 from .tracebacks import Sources, describe, describe_uncompiled
 
+_eval = eval
 _FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 
 
@@ -35,6 +36,8 @@ class Ran:
 class _Compiled:
     body: CodeType
     last: CodeType | None  # the last expression, whose value is shown
+    before: int  # top-level statements in the body
+    awaits: bool
     ends: tuple[tuple[int, int], ...]  # line and column after each top-level statement
 
 
@@ -48,6 +51,10 @@ class Cells:
         self._imports = imports
         self._interrupts = interrupts
         self._context = contextvars.copy_context()
+        self._run = self._context.run
+        self._complete = 0
+        self._builtins = vars(builtins)
+        self._kept: dict[str, Any] = {}
         self._stood: TracebackType | None = None  # where a cell that awaits was left
         self._loop: asyncio.AbstractEventLoop | None = None
         imports.guard(self.namespace)
@@ -63,39 +70,68 @@ class Cells:
         except BaseException as error:
             self.sources.put_back()
             return Ran(0, describe_uncompiled(error))
-        complete = 0
         value = self._stood = None
+        self._complete = 0
         try:
-            self._interrupts.check()
-            self._evaluate(cell.body)
-            complete = len(cell.ends) - (cell.last is not None)
-            self._interrupts.check()
-            if cell.last is not None:
-                value = self._evaluate(cell.last)
-                complete += 1
-                self._interrupts.check()
-            return Ran(complete, None, self._context.run(_show, value))
+            try:
+                value = self._evaluate(cell)
+            finally:
+                self._builtins.update(self._kept)  # from here on the runtime stands on them again
+            return Ran(self._complete, None, self._run(_show, value))
         except Finished as error:
-            return Ran(max(complete, _reached(error, cell, self._stood)))
+            return Ran(max(self._complete, _reached(error, cell, self._stood)))
         except BaseException as error:
-            complete = max(complete, _reached(error, cell, self._stood))
+            self._builtins.update(self._kept)
             self.sources.put_back()
+            complete = max(self._complete, _reached(error, cell, self._stood))
             return Ran(complete, _describe(error, self._stood))
         finally:
             self._stood = None
 
+    def _evaluate(self, cell: _Compiled) -> Any:
+        """The value of the last expression. The cell may have taken any builtin away: nothing here uses one."""
+        self._interrupts.check()
+        if cell.awaits:
+            return self._drive(self._evaluate_in_loop(cell))
+        self._run(_eval, cell.body, self.namespace)
+        self._complete = cell.before
+        self._interrupts.check()
+        if cell.last is None:
+            return None
+        value = self._run(_eval, cell.last, self.namespace)
+        self._complete = cell.before + 1
+        self._interrupts.check()
+        return value
+
+    @shut_to_interrupts
+    async def _evaluate_in_loop(self, cell: _Compiled) -> Any:
+        value = _eval(cell.body, self.namespace)
+        if cell.body.co_flags & CO_COROUTINE:
+            await value
+        self._complete = cell.before
+        self._interrupts.check()
+        if cell.last is None:
+            return None
+        value = _eval(cell.last, self.namespace)
+        if cell.last.co_flags & CO_COROUTINE:
+            value = await value
+        self._complete = cell.before + 1
+        self._interrupts.check()
+        return value
+
+    def keep_builtins(self) -> None:
+        """Every cell begins with these."""
+        self._kept = dict(self._builtins)
+
     def put_back(self) -> None:
         """Undo what a cell did to the module that it runs in."""
+        self._builtins.update(self._kept)
         self.namespace["__name__"] = "__main__"
         self.namespace["__builtins__"] = builtins
         sys.modules["__main__"] = self.module
 
-    def _evaluate(self, code: CodeType) -> Any:
-        value = self._context.run(eval, code, self.namespace)
-        return self._drive(value) if code.co_flags & CO_COROUTINE else value
-
     @open_to_interrupts
-    def _drive(self, coroutine: CoroutineType[Any, Any, Any]) -> Any:
+    def _drive(self, coroutine: Any) -> Any:
         """Run a cell that awaits, in the session's one event loop."""
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
@@ -103,8 +139,8 @@ class Cells:
         try:
             return self._loop.run_until_complete(task)
         except (KeyboardInterrupt, SystemExit):  # they leave the loop at once, the cell's task where it stands
-            frame = coroutine.cr_frame
-            if frame is not None:
+            awaited = coroutine.cr_await
+            if isinstance(awaited, CoroutineType) and (frame := awaited.cr_frame) is not None:
                 self._stood = TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
             self._cancel_all(self._loop)
             raise
@@ -125,14 +161,15 @@ def _compile(source: str, name: str, imports: Imports) -> _Compiled:
             raise ImportPolicyError("\n".join(refusals))
     ends = tuple((node.end_lineno or 0, node.end_col_offset or 0) for node in tree.body)
     last: ast.Expression | None = None
-    if tree.body and isinstance(shown := tree.body[-1], ast.Expr):
-        last = ast.Expression(shown.value)
+    if tree.body and isinstance(end := tree.body[-1], ast.Expr):
+        last = ast.Expression(end.value)
         del tree.body[-1]
-    body = compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    body = compile(tree, name, "exec", flags, dont_inherit=True)
     if last is None:
-        return _Compiled(body, None, ends)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | body.co_flags & _FUTURE
-    return _Compiled(body, compile(last, name, "eval", flags, dont_inherit=True), ends)
+        return _Compiled(body, None, len(ends), bool(body.co_flags & CO_COROUTINE), ends)
+    shown = compile(last, name, "eval", flags | body.co_flags & _FUTURE, dont_inherit=True)
+    return _Compiled(body, shown, len(ends) - 1, bool((body.co_flags | shown.co_flags) & CO_COROUTINE), ends)
 
 
 def _reached(error: BaseException, cell: _Compiled, stood: TracebackType | None) -> int:

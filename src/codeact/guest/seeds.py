@@ -62,7 +62,12 @@ class Seeds:
         load = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            load(module)
+            # What the import itself draws is not taken from the cell's numbers: those stay the same without it.
+            kept, self._bytes = self._bytes, _random.Random(self._seed)
+            try:
+                load(module)
+            finally:
+                self._bytes = kept
             self._sow(name, module)
 
         with suppress(AttributeError):  # a loader that cannot be followed: seeded from the next cell on

@@ -25,6 +25,7 @@ class Sources:
 
     def add(self, name: str, source: str) -> None:
         """Keep a cell's text."""
+        self.put_back()
         lines = [line + "\n" for line in source.split("\n")]
         self._entries[name] = linecache.cache[name] = (len(source), None, lines, name)
 
