@@ -226,7 +226,7 @@ class Session:
         try:
             if variables:
                 await self._interpreter.bind(variables)
-            shown = tuple((name, inline(display.preview(value), 300)) for name, value in variables.items())
+            shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
             await self.record(TaskGiven(task, shown))
             while True:
                 match next_step(self._state, limits):
