@@ -10,9 +10,11 @@ import functools
 import pathlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import BaseModel
 
@@ -57,6 +59,26 @@ async def test_a_plain_function_may_give_something_to_await() -> None:
         return later(x)
 
     assert await call(now, 1) == 2
+
+
+def run_asyncio(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("outer", [run_asyncio, anyio.run])
+@pytest.mark.parametrize("inner", [run_asyncio, anyio.run])
+def test_a_blocking_tool_may_start_a_loop_of_its_own(outer: Callable[..., Any], inner: Callable[..., Any]) -> None:
+    async def wait() -> str:
+        await anyio.lowlevel.checkpoint()
+        return "waited"
+
+    def start() -> Any:
+        return inner(wait)
+
+    async def main() -> Any:
+        return await call(start)
+
+    assert outer(main) == "waited"
 
 
 async def test_blocking_tools_run_beside_each_other() -> None:

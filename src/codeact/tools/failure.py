@@ -26,7 +26,7 @@ class ToolStopped(Exception):
 
 def host_paths() -> tuple[str, ...]:
     """The folders that would tell where and as whom we run."""
-    places = {os.path.expanduser("~"), sys.prefix, sys.base_prefix, tempfile.gettempdir()}
+    places = {os.path.expanduser("~"), sys.prefix, sys.base_prefix, tempfile.gettempdir(), *map(str, sys.path)}
     with contextlib.suppress(OSError):  # it may have been removed under us
         places.add(os.getcwd())
     places |= {os.path.realpath(place) for place in places}

@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,9 @@ async def in_thread(function: Callable[[], Any]) -> Any:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:  # its variable says that a loop runs here; in the thread none does, and one may be started
+        context.run(sniffio.current_async_library_cvar.set, None)
 
     def settle(value: Any, error: Exception | None) -> None:
         if future.cancelled():
