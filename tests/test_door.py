@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from codeact.conversation import Asked
 from codeact.core.events import Event, ToolCalled, ToolReturned
 from codeact.core.execution import Failure, Limits
 from codeact.door import Door
 from codeact.guest import values
+from codeact.interpreter.conversation import Asked
 from codeact.tools.function import as_tool
 
 

@@ -16,9 +16,6 @@ FLOORS = {
     "core": 1,
     "guest": 1,
     "ports": 2,
-    "capture": 3,
-    "conversation": 3,
-    "verdict": 3,
     "interpreter": 3,
     "portal": 3,
     "models": 3,
@@ -37,11 +34,6 @@ FLOORS = {
     "__init__": 8,
 }
 WITHIN = {  # on one floor, who may know whom: the rest may not
-    ("conversation", "capture"),
-    ("conversation", "verdict"),
-    ("interpreter", "capture"),
-    ("interpreter", "conversation"),
-    ("interpreter", "verdict"),
     ("cells", "door"),
     ("agent", "door"),
     ("blocking", "agent"),

@@ -10,11 +10,11 @@ from typing import Any
 
 import anyio
 
-from .conversation import Asked
 from .core.errors import nearest
 from .core.events import Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Limits, Returned, ToolSpec
 from .guest import values
+from .interpreter import Asked
 from .ports import Tool
 from .tools.failure import failure_of
 

@@ -12,11 +12,9 @@ import pytest
 from canaries import Canaries, belongings, left_over
 from containment_checks import PRELUDE
 
-from codeact.conversation import Asked
 from codeact.core.errors import SandboxUnavailable
-from codeact.core.execution import ALL, Failure, Limits, Outcome, Policy
-from codeact.guest.values import Packed
-from codeact.interpreter import Interpreter
+from codeact.core.execution import ALL, Limits, Outcome, Policy
+from codeact.interpreter.conversation import Asked
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import Parts
 from codeact.sandboxes.linux.seccomp import ALLOWED
@@ -31,15 +29,13 @@ FREE = Policy(Limits(seconds=30, memory=1 << 29), imports=ALL)  # the import pol
 class Session:
     """An interpreter at a level."""
 
-    def __init__(self, python: Interpreter, names: dict[str, Any]) -> None:
-        self.python = python
+    def __init__(self, cells: Cells, names: dict[str, Any]) -> None:
+        self._cells = cells
         self._names = names
-        self._cells = 0
 
     async def run(self, code: str) -> Outcome:
         """The outcome of a cell."""
-        self._cells += 1
-        return await self.python.run(self._cells, code, bytes(16), _no_tools, lambda _: None)
+        return await self._cells.run(code)
 
     async def value(self, code: str) -> Any:
         """The value of a cell that must run to its end."""
@@ -53,26 +49,22 @@ class Session:
         assert await self.value(f"{PRELUDE}\n{names}\n'ready'") == "ready"
 
 
-async def _no_tools(asked: Asked) -> Packed | Failure:
-    return Failure("NameError", f"there is no tool {asked.tool} here")
-
-
 @asynccontextmanager
 async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> AsyncIterator[Session]:
     """A session; afterwards the host is as before."""
-    await _stand(level)
+    await _stand(level, policy)
     before = belongings()
-    async with Interpreter(LEVELS[level], policy) as python:
-        assert python.level == level
-        yield Session(python, {**host.names(), "ALLOWED_NRS": sorted(ALLOWED)})
+    async with Cells(LEVELS[level], policy) as cells:
+        assert cells.level == level
+        yield Session(cells, {**host.names(), "ALLOWED_NRS": sorted(ALLOWED)})
     assert host.disturbed() == []
     assert left_over(before) == {}
 
 
-async def _stand(level: str) -> None:
+async def _stand(level: str, policy: Policy) -> None:
     """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped."""
     try:
-        async with Interpreter(LEVELS[level], Policy()):
+        async with Cells(LEVELS[level], Policy(python=policy.python)):
             return
     except SandboxUnavailable as unavailable:
         pytest.skip(f"this machine has no level {level}: {unavailable}")

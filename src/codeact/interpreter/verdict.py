@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from .core.execution import MIB, Answer, CellError, Death, Ended, Gone, Limits, Outcome
-from .guest import values, wire
+from ..core.execution import MIB, Answer, CellError, Death, Ended, Gone, Limits, Outcome
+from ..guest import values, wire
 
 Reason: TypeAlias = Literal["timeout", "memory", "interrupt"]  # why the host stopped a cell
 

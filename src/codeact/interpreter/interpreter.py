@@ -8,11 +8,11 @@ from typing import Any
 
 import anyio
 
+from ..core.errors import SandboxUnavailable
+from ..core.execution import Outcome, Policy, ToolSpec
+from ..ports import Emit, Sandbox
 from .capture import Capture
 from .conversation import Conversation, Door
-from .core.errors import SandboxUnavailable
-from .core.execution import Outcome, Policy, ToolSpec
-from .ports import Emit, Sandbox
 from .verdict import Lost
 
 Started = Callable[[str, str], Awaitable[None]]

@@ -17,12 +17,12 @@ from typing import Any, TypeAlias
 
 import anyio
 
+from ..core.events import OutputDelta
+from ..core.execution import Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
+from ..guest import values, wire
+from ..ports import Emit, Pipe
 from . import verdict
 from .capture import Capture
-from .core.events import OutputDelta
-from .core.execution import Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
-from .guest import values, wire
-from .ports import Emit, Pipe
 from .verdict import Lost, Reason
 
 _START_SECONDS = 60.0

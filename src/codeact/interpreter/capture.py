@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import threading
 
-from .core.execution import Stream
+from ..core.execution import Stream
 
 _LIVE = 64 << 10  # bytes waiting to be shown; what passes faster than that is not shown live
 

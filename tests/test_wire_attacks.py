@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from codeact.capture import Capture
-from codeact.conversation import Asked
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Failure, Limits, Outcome, Policy, ToolSpec
 from codeact.guest import values, wire
 from codeact.interpreter import Interpreter
+from codeact.interpreter.capture import Capture
+from codeact.interpreter.conversation import Asked
 from codeact.testing import FakeGuest, FakeSandbox
 
 LIMITS = Limits(seconds=0.3, grace=0.1, calls=5, open_calls=2, output=1024)
