@@ -307,6 +307,12 @@ def test_an_outcome_is_told_in_these_words(name: str) -> None:
     assert len(text.split("\n")) <= 12
 
 
+def nothing(reply: str) -> Nothing:
+    action = parse(reply)
+    assert isinstance(action, Nothing)
+    return action
+
+
 def told(outcome: Outcome, delimiter: str = KEY) -> str:
     return after_cell(1, outcome, limits=LIMITS, delimiter=delimiter)
 
@@ -460,6 +466,11 @@ def test_a_reply_without_an_action_is_answered_with_the_reason_and_the_form(kind
     assert words == NOTHING[kind]
     if kind not in ("refused", "character"):
         assert form == " and end your reply after it:\n```python\n# your code\n```"
+
+
+def test_thinking_without_an_end_is_named_as_that() -> None:
+    text = after_nothing(nothing("<think>hm\n```python\nx = 1\n```"))
+    assert text.startswith("Your thinking was never ended, and code in it is not run. Write one block")
 
 
 def test_what_a_model_wrote_is_quoted_on_one_line() -> None:

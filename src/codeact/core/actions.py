@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from .fences import Block, Found, Piece, Reader
+from .blocks import Block, Found, Piece
+from .fences import Reader
 from .marks import BARE, PYTHON, TOOL_CALL
 from .messages import Finish, Reply
 from .source import LOOK, compiles
@@ -130,6 +131,8 @@ def _why_not(found: Found) -> Nothing:
     tags = list(dict.fromkeys(block.tag for block in found.blocks if block.tag not in (PYTHON, BARE)))
     if found.turn and found.dropped:
         return Nothing("turn", found.turn)
+    if found.thinking:
+        return Nothing("thinking", "unclosed")
     if tags:
         return Nothing("language", ", ".join(tags[:5]))
     if found.prose.strip(" \n\t`~") and not found.blocks:

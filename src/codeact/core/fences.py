@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from .blocks import Block, Found, Kind, Piece
 from .marks import (
     BARE,
     FENCE,
@@ -24,7 +25,8 @@ from .marks import (
     PYTHON,
     REOPENS,
     TAG,
-    THINK,
+    TAG_END,
+    THINKING,
     THOUGHT,
     THOUGHT_LINE,
     TURN,
@@ -37,48 +39,6 @@ from .marks import (
 from .source import LOOK, Closer, Strings, compiles
 
 PATIENCE = 1 << 20  # characters of a reply that may be held back in vain
-
-Kind: TypeAlias = Literal["thinking", "prose", "code"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a reply, for whoever draws it; the marks around code and thinking are left out."""
-
-    kind: Kind
-    text: str
-
-
-@dataclass(slots=True)
-class Block:
-    """A block: its tag (`python` for all Python's names, empty for none), its lines, and how it ended."""
-
-    tag: str
-    lines: list[str] = field(default_factory=list)
-    closed: bool = False
-    turn: bool = False  # a line in it looks like another speaker's turn: of weight where the block was never closed
-
-    @property
-    def source(self) -> str:
-        """The code as it is run: newlines are LF, the fence's indent is gone, nothing else is changed."""
-        return "".join(self.lines)
-
-
-@dataclass(slots=True)
-class Found:
-    """All that a reply held."""
-
-    blocks: list[Block] = field(default_factory=list)
-    said: list[str | Block] = field(default_factory=list)  # prose, with blocks of other languages, and Python's blocks
-    thought: bool = False
-    recalled: bool = False  # there were blocks before a `</think>` that nothing had opened: they were thinking
-    turn: str = ""  # how another speaker's turn began
-    dropped: bool = False  # more followed it
-
-    @property
-    def prose(self) -> str:
-        """What stands outside of Python's blocks."""
-        return "".join(part for part in self.said if isinstance(part, str))
 
 
 @dataclass(slots=True)
@@ -112,6 +72,7 @@ class Reader:
         self._held: list[_Line] = []
         self._held_size = 0
         self._patience = PATIENCE
+        self._thinks_in_turn = False
         self._coded = False  # a block of Python was read
         self._item = 0  # the column where a list item's text begins
 
@@ -145,6 +106,7 @@ class Reader:
             pieces += self._drain()
         if self._open is not None:
             self._keep(self._open.block)
+        self.found.thinking = self._mode == "thinking"
         return pieces
 
     def _drain(self) -> list[Piece]:
@@ -157,8 +119,7 @@ class Reader:
             elif self._mode == "thinking":
                 self._in_thinking(line, at, end)
             else:
-                self.found.dropped = self.found.dropped or bool(line[at:].strip())
-                self._say("prose", line[at:] + end)
+                self._in_other_turn(line, at, end)
         pieces, self._pieces = self._pieces, []
         return pieces
 
@@ -175,34 +136,39 @@ class Reader:
         self._say("prose", text)
 
     def _in_thinking(self, line: str, at: int, end: str) -> None:
-        if (over := THOUGHT.search(line, at)) is None:
+        mark = THINKING.search(line, at)
+        stop = mark.end() if mark else len(line)
+        if mark is None:
             self._say("thinking", line[at:] + end)
             return
-        self._say("thinking", line[at : over.start()])
-        self._mode = "prose"
-        self._again(line, over.end(), end)
+        self._say("thinking", line[at : mark.start() if mark["ends"] else stop])
+        if mark["ends"]:
+            self._mode = "prose"
+        self._again(line, stop, end)
 
     def _in_prose(self, line: str, at: int, end: str) -> None:
-        if (begun := THINK.match(line, at)) is not None:
-            self._mode = "thinking"
-            self.found.thought = True
-            self._again(line, begun.end(), end)
-        elif (over := THOUGHT.search(line, at)) is not None:
-            self._prose(line[at : over.start()])
-            self._recall()
-            self._again(line, over.end(), end)
-        elif (turn := self._turn(line, at)) is not None:
+        if (turn := self._turn(line, at)) is not None:
             self._mode = "over"
             self.found.turn = turn[0].strip()
-            self.found.dropped = bool(line[turn.end() :].strip())
-            self._say("prose", line[at:] + end)
+            self._say("prose", turn[0])
+            self._again(line, turn.end(), end)
         elif (fence := self._fence(line, at)) is not None:
             self._begin(fence, line[at:] + end)
         elif (tag := TAG.match(line, at)) is not None and not _amid_words(tag, line):
             close = f"</{tag['tag']}>"
-            self._open = _Open(Block(PYTHON), 0, _line_of(close), Closer(close), tagged=True)
+            self._open = _Open(Block(PYTHON), 0, _line_of(close), _closer(close), tagged=True)
             if line[tag.end() :].strip():
                 self._again(line, tag.end(), end)
+        elif (mark := THINKING.search(line, at)) is not None:
+            self._prose(line[at : mark.start()])
+            if mark["begins"]:
+                self._mode = "thinking"
+                self.found.thought = True
+            else:
+                self._recall()
+            self._again(line, mark.end(), end)
+        elif (fence := LATE_FENCE.match(line, at)) is not None:
+            self._begin(fence, line[at:] + end)
         else:
             if (item := ITEM.match(line, at)) is not None:
                 self._item = columns(item[0])
@@ -210,13 +176,34 @@ class Reader:
                 self._item = 0
             self._prose(line[at:] + end)
 
+    def _in_other_turn(self, line: str, at: int, end: str) -> None:
+        """What follows a made-up turn is dropped, unless it was all thinking, as its end shows."""
+        mark = THINKING.search(line, at)
+        if mark is not None and mark["ends"] and not self._thinks_in_turn:
+            self._say("prose", line[at : mark.start()])
+            self._mode = "prose"
+            self._recall()
+        else:
+            self.found.dropped = self.found.dropped or bool(line[at:].strip())
+            self._say("prose", line[at : mark.end()] if mark else line[at:] + end)
+            if mark is not None:
+                self._thinks_in_turn = mark["begins"] is not None
+        if mark is not None:
+            self._again(line, mark.end(), end)
+
     def _recall(self) -> None:
         """A `</think>` that nothing opened: the prompt had, and all so far was thinking."""
         self.found.recalled = self.found.recalled or bool(self.found.blocks)
         self.found.thought = True
-        self._coded = False
+        self.found.turn, self.found.dropped, self._coded = "", False, False
         self.found.blocks.clear()
         self.found.said.clear()
+
+    def _thought_all(self, line: str, at: int, end: str) -> None:
+        """Thinking ended within a block: the block was thought too."""
+        self._open = None
+        self._again(line, at, end)  # where prose will find the end, and recall what was
+        self.found.recalled = True
 
     def _turn(self, line: str, at: int) -> re.Match[str] | None:
         found = TURN.match(line, at)
@@ -226,10 +213,9 @@ class Reader:
 
     def _fence(self, line: str, at: int) -> re.Match[str] | None:
         fence = FENCE.match(line, at)
-        if fence is None:
-            return LATE_FENCE.match(line, at)
-        before = fence["before"]
-        return None if not before.strip() and columns(before) > self._item + 3 else fence
+        if fence is None or fence["before"].strip() or columns(fence["before"]) <= self._item + 3:
+            return fence
+        return None  # markdown's other kind of code, which is indented: no fence
 
     def _begin(self, fence: re.Match[str], line: str) -> None:
         part = fence.groupdict()
@@ -238,7 +224,7 @@ class Reader:
         run = f"`{{{len(ticks)},}}+" if ticks else f"~{{{len(part['tildes'])},}}+"
         # a run of tildes is an operator of Python: it ends the block only where nothing else is on the line
         closer = f"(?<!`){run}" if ticks else rf"(?<![^ \t]){run}(?=[ \t]*$)"
-        self._open = _Open(Block(tag), columns(part.get("before") or ""), _line_of(run), Closer(closer), tagged=False)
+        self._open = _Open(Block(tag), columns(part.get("before") or ""), _line_of(run), _closer(closer), tagged=False)
         if tag != PYTHON:
             self._prose(line)
 
@@ -253,15 +239,13 @@ class Reader:
         elif opened.tagged and not opened.begun and FENCE.match(line, at):
             self._open = None  # a fence inside the tag: the fence counts
             self._again(line, at, end)
-        elif not opened.strings.open and THOUGHT_LINE.match(line, at):
-            self._open = None
-            self._held = []
-            self._recall()
-            self.found.recalled = True
         else:
             self._in_code(opened, line, at, end)
 
     def _in_other(self, opened: _Open, line: str, end: str) -> None:
+        if THOUGHT_LINE.match(line):
+            self._thought_all(line, 0, end)
+            return
         self._prose(line + end)
         if opened.whole.match(line):
             self._shut(opened, "", "")
@@ -321,6 +305,9 @@ class Reader:
 
     def _close_at(self, opened: _Open, line: str, at: int, end: str, span: tuple[int, int]) -> None:
         start, stop = span
+        if line[start] not in "`~" and not TAG_END.match(line, start):
+            self._thought_all(line, start, end)
+            return
         alone = not line[at:start].strip()
         if not alone:
             self._code(opened, line[at:start], "\n")
@@ -347,6 +334,11 @@ class Reader:
 def _line_of(pattern: str) -> re.Pattern[str]:
     """A line of nothing else."""
     return re.compile(rf"[ \t]*{pattern}[ \t]*$", re.IGNORECASE)
+
+
+def _closer(pattern: str) -> Closer:
+    """What ends a block, and the end of thinking, which is not legal in code either."""
+    return Closer(f"{pattern}|{THOUGHT}")
 
 
 def _amid_words(tag: re.Match[str], line: str) -> bool:

@@ -16,25 +16,31 @@ FENCE = re.compile(
     r"(?P<before>[ \t]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*)"  # the indent, or the marker of a list item
     r"(?:(?P<ticks>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<words>.*))$"
 )
-LATE_FENCE = re.compile(r"[^`]++(?P<ticks>```)(?P<info>(?:python3?|py)[ \t]*)$", re.IGNORECASE)  # `Code: ```python`
+LATE_FENCE = re.compile(
+    r"[ \t]*+[^`\s][^`]*+(?P<ticks>```)(?P<info>(?:python3?|py)[ \t]*)$", re.IGNORECASE
+)  # `Code: ```python`
 REOPENS = re.compile(r"[ \t]*+(?:[\w{}.+#-]++[ \t]*$|(?:python3?|py)\b)", re.IGNORECASE)  # an info string
 ITEM = re.compile(r"[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++")
 TAG = re.compile(r"[ \t]*+<(?P<tag>code|execute)>", re.IGNORECASE)
+TAG_END = re.compile(r"</(?:code|execute)>", re.IGNORECASE)
 
-_THOUGHT = r"(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷)"
-THINK = re.compile(r"[ \t]*+(?:<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷)", re.IGNORECASE)
-THOUGHT = re.compile(rf"(?<!(?<!`)`){_THOUGHT}", re.IGNORECASE)  # but not where it is quoted as inline code
-THOUGHT_LINE = re.compile(rf"[ \t]*+{_THOUGHT}[ \t]*$", re.IGNORECASE)
+_THINK = r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷"
+THOUGHT = r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷"
+THOUGHT_LINE = re.compile(rf"[ \t]*+(?:{THOUGHT})[ \t]*$", re.IGNORECASE)
+THINKING = re.compile(  # but not where it is quoted as inline code
+    rf"(?<!(?<!`)`)(?:(?P<begins>{_THINK})|(?P<ends>{THOUGHT}))", re.IGNORECASE
+)
 
 TURN = re.compile(
-    r"[#*_ \t]*+(?:observations?|user|human|system|environment"
-    r"|(?:tool|function)(?: call)? (?:results?|outputs?|response)|execution (?:results?|outputs?|logs?))[*_]*+[ \t]*+:"
+    r"[#*_ \t]*+(?:observations?(?: \d{1,3})?|user|human|system|environment|execution (?:results?|outputs?|logs?)"
+    r"|(?:tool|function)(?: call)? (?:results?|outputs?|response))[*_]*+[ \t]*+[:：]"
     r"|[ \t]*+(?:<\|(?:im_start|start_header_id)\|>(?!assistant)|<start_of_turn>(?!model)|\[INST\]"
     r"|<\|(?:user|system|observation)\|>|<\|(?:im_end|eot_id|endoftext|end)\|>|<end_of_turn>|</s>)",
     re.IGNORECASE,
 )
 TURN_AFTER_CODE = re.compile(  # before the code these would be the model's own words, or speak of what it was told
-    r"[#*_ \t]*+outputs?[*_]*+[ \t]*+:|cell \d+ (?:ran|raised|was|gave)\b|<(?:stdout|stderr|value|error) [0-9a-f]+>",
+    r"[#*_ \t]*+outputs?[*_]*+[ \t]*+[:：]|cell \d+ (?:ran|raised|was|gave)\b"
+    r"|<(?:stdout|stderr|value|error) [0-9a-f]+>",
     re.IGNORECASE,
 )
 

@@ -32,7 +32,8 @@ def task(text: str, variables: Sequence[tuple[str, str]] = ()) -> str:
     """A task, word for word, and the names that are bound for it, each with its preview."""
     if not variables:
         return text
-    return "\n".join([text, "", "These variables are set:", *(f"- {name}: {preview}" for name, preview in variables)])
+    names = [f"- {name}: {inline(preview, 400)}" for name, preview in variables]
+    return "\n".join([text, "", "These variables are set:", *names])
 
 
 def after_cell(
@@ -188,6 +189,8 @@ def _why_nothing(nothing: Nothing) -> str:
             why = (
                 "Your reply held no code block, so nothing ran. Act in code, and give an answer with final_answer(...)."
             )
+        case "thinking" if detail == "unclosed":
+            why = "Your thinking was never ended, and code in it is not run."
         case "thinking":
             why = "Your reply was only thinking, and code in it is not run."
         case "language":

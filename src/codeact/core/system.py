@@ -73,18 +73,18 @@ def _may_import(imports: Imports) -> str:
 
 def _bounds(limits: Limits) -> str:
     return (
-        f"There is no network and no shell. A block may run for {seconds(limits.seconds)} and use {size(limits.memory)} "
-        f"of memory. You have {limits.steps} replies."
+        f"There is no network and no shell. A block may run for {seconds(limits.seconds)} and use "
+        f"{size(limits.memory)} of memory. You have {limits.steps} replies."
     )
 
 
 def _tools(tools: Sequence[ToolSpec]) -> str:
     text = "\n\n".join(declaration(tool) for tool in tools)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`{3,}", text)), default=0))
+    gather = f"`await asyncio.gather({tools[0].name}.aio(...), ...)`"
     return (
         "These functions are there already. Call them like any other, with plain data; they are answered outside of "
-        f"the interpreter, and return plain data. Several at once: `await asyncio.gather({tools[0].name}.aio(...), ...)`."
-        f"\n\n{fence}python\n{text}\n{fence}"
+        f"the interpreter, and return plain data. Several at once: {gather}.\n\n{fence}python\n{text}\n{fence}"
     )
 
 
