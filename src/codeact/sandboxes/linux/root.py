@@ -13,6 +13,7 @@ from .layers import layer
 
 SCRATCH = "/tmp"
 DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
+CANARY = "/.canary"  # an empty file that the mounts show and that landlock must refuse
 _STAGE = "/.scratch"  # where a scratch that has to show folders is put together
 _READ_ONLY = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
 _ROOT = "/proc"  # where the new root is put together: it is there on every machine, and no file of it is wanted
@@ -39,6 +40,8 @@ def build(visible: Iterable[str]) -> None:
             _show(device, _ROOT + device, kernel.ATTR_NOSUID | kernel.ATTR_NOEXEC)
         for link, target in links.items():
             _link(_ROOT + link, target)
+        os.close(os.open(_ROOT + CANARY, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+        os.chmod(_ROOT + CANARY, 0o444)
     with layer("pivot_root"):
         kernel.enter_root(_ROOT)
         kernel.restrain_one("/", kernel.ATTR_RDONLY)
