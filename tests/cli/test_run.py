@@ -23,7 +23,7 @@ def replay(folder: Path, *replies: str | dict[str, Any]) -> str:
 
 
 ENDS: list[tuple[tuple[Any, ...], dict[str, Any], int]] = [
-    (("final_answer({'a': (1, 2)})",), {"output": {"a": {"$tuple": [1, 2]}}, "stop_reason": "final_answer", "steps": 1}, 0),
+    (("final_answer([(1, 2)])",), {"output": [{"$tuple": [1, 2]}], "stop_reason": "final_answer", "steps": 1}, 0),
     (("final_answer(None)",), {"output": None, "stop_reason": "final_answer", "error": None}, 0),
     (("x = 1", "1/0", "final_answer(x)"), {"output": 1, "stop_reason": "final_answer", "steps": 3}, 0),
     (("x = 1", "x"), {"output": None, "stop_reason": "max_steps", "steps": 2}, 1),
@@ -103,8 +103,9 @@ def test_an_agent_of_ones_own_runs_in_place_of_a_model(tmp_path: Path) -> None:
         f"agent = CodeAgent(model={replay(tmp_path, 'final_answer(double(x=21))')!r}, tools=[double])\n"
     )
     for words in (["app.py:agent", "Double it."], ["Double it.", "app.py:agent"]):
-        (line,) = codeact("run", *words, "--json", home=tmp_path).lines
-        assert line["output"] == 42
+        done = codeact("run", *words, "--json", home=tmp_path)
+        assert done.code == 0, done.err
+        assert done.lines[0]["output"] == 42
 
 
 def test_a_server_that_is_not_there_is_told_in_plain_words(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def _split(words: Sequence[str]) -> tuple[str, str | None]:
     match words:
         case [task]:
             return task, None
-        case [place, task] | [task, place] if _AGENT.fullmatch(place):
+        case [place, task] if _AGENT.fullmatch(place):
+            return task, place
+        case [task, place] if _AGENT.fullmatch(place):
             return task, place
         case []:
             raise UsageError('no task: write codeact run "what is to be done"')

@@ -30,7 +30,7 @@ TASK = (
     "measurements give, and with which standard error? Do the five series agree? How far was he from today's value?"
 )
 _PACE = 180.0  # tokens a second, so that it can be read along
-_REMARK = "The replies of the model are recorded; nothing leaves this machine. Their code runs now, in the sandbox."
+_REMARK = "Offline: the model's replies are recorded, their code runs now in the sandbox."
 
 
 def main(argv: Sequence[str]) -> int:
