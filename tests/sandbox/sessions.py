@@ -12,9 +12,9 @@ import pytest
 from canaries import Canaries, belongings, left_over
 from containment_checks import PRELUDE
 
+from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import ALL, Limits, Outcome, Policy
-from codeact.interpreter.conversation import Asked
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import Parts
 from codeact.sandboxes.linux.seccomp import ALLOWED
@@ -61,10 +61,17 @@ async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> Async
     assert left_over(before) == {}
 
 
+_standing: dict[tuple[str, str | None], str] = {}  # why it does not stand; empty where it does
+
+
 async def _stand(level: str, policy: Policy) -> None:
     """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped."""
-    try:
-        async with Cells(LEVELS[level], Policy(python=policy.python)):
-            return
-    except SandboxUnavailable as unavailable:
-        pytest.skip(f"this machine has no level {level}: {unavailable}")
+    key = (level, policy.python)
+    if key not in _standing:
+        try:
+            async with Cells(LEVELS[level], Policy(python=policy.python)):
+                _standing[key] = ""
+        except SandboxUnavailable as unavailable:
+            _standing[key] = str(unavailable)
+    if _standing[key]:
+        pytest.skip(f"this machine has no level {level}: {_standing[key]}")

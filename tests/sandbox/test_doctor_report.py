@@ -23,12 +23,12 @@ _RUN = """
 import asyncio
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Policy
-from codeact.interpreter import Interpreter
+from codeact.cells import Cells
 from codeact.sandboxes.linux import LinuxSandbox
 async def main(require):
     try:
-        async with Interpreter(LinuxSandbox(require), Policy()) as python:
-            print(python.level)
+        async with Cells(LinuxSandbox(require), Policy()) as cells:
+            print(cells.level)
     except SandboxUnavailable as unavailable:
         print(unavailable.layer)
 asyncio.run(main("plain")); asyncio.run(main("full"))
