@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from codeact.tools.function import as_tool
@@ -131,6 +133,11 @@ def test_what_fits_is_given_in_its_type(hint: Any, value: Any, given: Any) -> No
         (Sequence[str], "ab", "TypeError: probe(): 'x' must be Sequence[str], got 'ab' (str)"),
         (int | None, "5", "TypeError: probe(): 'x' must be int | None, got '5' (str)"),
         (int | str, 1.5, "TypeError: probe(): 'x' must be int | str, got 1.5 (float)"),
+        (
+            Literal["a"] | list[int],
+            ["x"],
+            "ValueError: probe(): 'x' must be Literal['a'] | list[int], got ['x'] (list)",
+        ),
         (list[int], [1, "2"], "TypeError: probe(): 'x[1]' must be int, got '2' (str)"),
         (list[int | str], [1, None], "TypeError: probe(): 'x[1]' must be int or str, got None (NoneType)"),
         (dict[str, int], {"a": "1"}, "TypeError: probe(): 'x.a' must be int, got '1' (str)"),
@@ -282,3 +289,25 @@ def test_a_type_that_holds_itself_is_read_to_its_end() -> None:
     assert bind(Node, tree) == Node(1, [Node(2), Node(3, [Node(4)])])
     with pytest.raises(TypeError, match=r"'x.children\[0\].children\[0\].value' must be int, got '4'"):
         bind(Node, {"value": 1, "children": [{"value": 2, "children": [{"value": "4"}]}]})
+
+
+HINTS = [int, str, Any, Unit, Order, Filter, Point, Customer, Node, Literal["C", 1], tuple[int, ...], set[str]]
+HINTS += [int | str, list[Order] | None, dict[str, Filter], tuple[Filter, Unit], datetime.date, Iterable[Order | int]]
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=5))
+KEYS = st.sampled_from(["item", "count", "key", "orders", "x", "value", "children", "name", 1, None, (1, 2)])
+VALUES = st.recursive(
+    st.one_of(SCALARS, st.dates(), st.datetimes(), st.frozensets(st.integers(), max_size=2)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3), st.tuples(inner)),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(HINTS), VALUES)
+def test_whatever_code_gives_fits_or_is_told_in_a_short_line(hint: Any, value: Any) -> None:
+    try:
+        bind(hint, value)
+    except (TypeError, ValueError) as error:
+        assert type(error) in (TypeError, ValueError)
+        assert str(error).startswith("probe(): 'x") or str(error).startswith('probe(): "x')
+        assert len(str(error)) < 500

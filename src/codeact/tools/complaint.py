@@ -38,6 +38,7 @@ def complaint(tool: str, name: str, hint: Any, value: Any, errors: Sequence[Any]
     errors = sorted(errors, key=lambda error: error["type"] not in _UNKNOWN)
     path, found = _walk(value, errors[0])
     about = [error for error in errors if _walk(value, error)[0] == path]
+    about = [error for error in about if error["type"] != "missing"] or about
     kinds = {error["type"] for error in about}
     where = f"{tool}(): {name + path!r}"
     if kinds == {"missing"}:
@@ -45,7 +46,7 @@ def complaint(tool: str, name: str, hint: Any, value: Any, errors: Sequence[Any]
     if kinds <= _UNKNOWN:
         return TypeError(f"{where} is not expected; {_whole(hint)}")
     mistyped = all(kind.endswith("_type") or kind in _TYPE_ERRORS for kind in kinds)
-    if mistyped and not path:
+    if not path and (mistyped or len(errors) > len(about)):  # or it is a union, whose members fail at many places
         fits = spell(hint)
     else:
         fits = " or ".join(dict.fromkeys(_WORDS.get(error["type"]) or _sentence(error["msg"]) for error in about))
