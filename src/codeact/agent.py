@@ -109,7 +109,7 @@ class Session:
         self._journal = journal or MemoryJournal(self.run_id)
         self._events: list[Event] = []
         self._state = State()
-        self._recording = anyio.Lock()
+        self._recording = anyio.Lock(fast_acquire=True)
         self._busy = False
         self._stack = AsyncExitStack()
         self._streams: set[asyncio.Task[None]] = set()

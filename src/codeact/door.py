@@ -45,7 +45,9 @@ class Door:
         self._record = record
         self._secrets = tuple(secrets)
         self._turns = {
-            name: anyio.Semaphore(tool.concurrency) for name, tool in self._tools.items() if tool.concurrency
+            name: anyio.Semaphore(tool.concurrency, fast_acquire=True)
+            for name, tool in self._tools.items()
+            if tool.concurrency
         }
         self._seen: Counter[tuple[int, str]] = Counter()
 

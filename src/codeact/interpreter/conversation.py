@@ -7,6 +7,7 @@ while one is), and so is the watch on its memory.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import secrets
 import time
@@ -54,17 +55,19 @@ class _Job:
     emit: Emit
     slots: anyio.Semaphore
     soft: float
+    asked: set[asyncio.Task[Any]] = field(default_factory=set)  # calls whose answer is not known yet
+    answers: set[asyncio.Task[None]] = field(default_factory=set)  # calls that are not answered yet
     spent: float = 0.0  # seconds of the cell's own clock
     looked: float = 0.0
     cpu: float = 0.0
     calls: int = 0
-    open: dict[int, anyio.CancelScope] = field(default_factory=dict)
     reason: Reason | None = None  # why it was interrupted, at `stopping`
     stopping: float = 0.0
     interrupts: int = 0
     killed: bool = False
     over: bool = False
     broken: Exception | None = None
+    ticks: asyncio.TimerHandle = field(init=False)
 
 
 class Conversation:
@@ -76,7 +79,7 @@ class Conversation:
         self._limits = limits
         self._decoder = wire.Decoder(wire.GUEST_WORDS)
         self._words: deque[wire.Word] = deque()
-        self._sending = anyio.Lock()
+        self._sending = anyio.Lock(fast_acquire=True)
         self._job: _Job | None = None
         self._last_call = 0
         self._last_question = 0
@@ -133,7 +136,7 @@ class Conversation:
             secrets.token_hex(8),
             door,
             emit,
-            anyio.Semaphore(self._limits.open_calls),
+            anyio.Semaphore(self._limits.open_calls, fast_acquire=True),
             soft=soft if usage is None or usage.memory < soft else float("inf"),  # it fires on the way up only
             looked=time.monotonic(),
             cpu=usage.cpu if usage else 0.0,
@@ -141,30 +144,21 @@ class Conversation:
         started = job.looked
         self._capture.begin()
         self._job = job
-        heard: wire.Done | Lost | None = None
-        over = anyio.Event()
-
-        async def converse() -> None:
-            nonlocal heard
-            with anyio.CancelScope(shield=True):  # a frame cut in the middle would end the guest
-                heard = await self._converse(job, source, seed)
-                over.set()
-
+        # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
+        talk = asyncio.ensure_future(self._converse(job, source, seed))
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(converse)
-                try:
-                    await over.wait()
-                except anyio.get_cancelled_exc_class():
-                    self._interrupt(job, "interrupt")
-                    raise
+            heard = await asyncio.shield(talk)
+        except asyncio.CancelledError:
+            self._interrupt(job, "interrupt")
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([talk])
+            raise
         finally:
             self._job = None
             self._show(job)
             stdout, stderr, dropped = self._capture.end()
         if job.broken is not None:
             raise job.broken
-        assert heard is not None
         if isinstance(heard, Lost):
             outcome = verdict.lost(heard, job.reason if job.killed else None, self._limits)
         else:
@@ -180,28 +174,24 @@ class Conversation:
     # -- a cell ------------------------------------------------------------------------------------------------------
 
     async def _converse(self, job: _Job, source: str, seed: bytes) -> wire.Done | Lost:
+        self._watch(job)
         try:
-            async with anyio.create_task_group() as watching:
-                watching.start_soon(self._watch, job)
-                try:
-                    async with anyio.create_task_group() as calls:
-                        word = wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source))
-                        await self._send(word)
-                        done = await self._listen(job, calls.start_soon)
-                        job.over, job.stopping = True, time.monotonic()
-                        for scope in job.open.values():  # of threads that outlive their cell
-                            scope.cancel()
-                finally:
-                    watching.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            lost, others = group.split(Lost)
-            if others is not None:
-                raise
-            assert lost is not None
-            return _first(lost)
-        return done
+            await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source)))
+            done = await self._listen(job)
+            job.over, job.stopping = True, time.monotonic()
+            self._stop_calls(job)  # those of threads that outlive their cell
+            if job.answers:
+                await asyncio.wait(job.answers)
+            return done
+        except Lost as lost:
+            self._stop_calls(job)
+            if job.answers:
+                await asyncio.wait(job.answers)
+            return lost
+        finally:
+            job.ticks.cancel()
 
-    async def _listen(self, job: _Job, spawn: Callable[..., object]) -> wire.Done:
+    async def _listen(self, job: _Job) -> wire.Done:
         try:
             while True:
                 word = await self._next()
@@ -215,41 +205,55 @@ class Conversation:
                 self._last_call = word.id
                 job.calls += 1
                 await job.slots.acquire()
-                scope = job.open[word.id] = anyio.CancelScope()
-                if job.reason is not None:
-                    scope.cancel()
-                spawn(self._answer, job, word, scope)
+                answer = asyncio.create_task(self._answer(job, word))
+                job.answers.add(answer)
+                answer.add_done_callback(job.answers.discard)
         except wire.ProtocolError as error:
             raise self._end("signal", f"it broke the protocol: {error}") from None
 
-    async def _answer(self, job: _Job, call: wire.Call, scope: anyio.CancelScope) -> None:
+    async def _answer(self, job: _Job, call: wire.Call) -> None:
         answer: values.Packed | Failure = _INTERRUPTED
         try:
-            if call.tool not in self._tools:
-                answer = Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
-            elif job.calls > self._limits.calls:
-                limit = f"{self._limits.calls:,} tool calls are the most that one cell may make"
-                answer = Failure("RuntimeError", f"{limit}; do the rest in the next cell")
-            else:
-                with scope:
-                    answer = await job.door(Asked(job.cell, call.tool, call.arguments))
+            if job.reason is None and not job.over:
+                job.asked.add(this := _current_task())
+                try:
+                    answer = await self._ask(job, call)
+                finally:
+                    job.asked.discard(this)  # from here on it is not cancelled: what is sent is sent whole
+        except asyncio.CancelledError:
+            pass  # by us: the cell is told
         except Exception as error:  # ours, such as a journal that cannot write: the run must end, not the cell go on
             job.broken = error
             self._interrupt(job, "interrupt")
         finally:
-            del job.open[call.id]
             job.slots.release()
         try:
             await self._send(_returned(call.id, answer))
         except wire.TooLarge as error:
             await self._send(_returned(call.id, Failure("ValueError", f"the result of {call.tool}(): {error}")))
+        except Lost:
+            return  # whoever listens has noticed too
+
+    async def _ask(self, job: _Job, call: wire.Call) -> values.Packed | Failure:
+        if call.tool not in self._tools:
+            return Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
+        if job.calls > self._limits.calls:
+            limit = f"{self._limits.calls:,} tool calls are the most that one cell may make"
+            return Failure("RuntimeError", f"{limit}; do the rest in the next cell")
+        return await job.door(Asked(job.cell, call.tool, call.arguments))
+
+    def _stop_calls(self, job: _Job) -> None:
+        for task in job.asked:
+            task.cancel()
 
     # -- its limits --------------------------------------------------------------------------------------------------
 
-    async def _watch(self, job: _Job) -> None:
-        while True:
-            await anyio.sleep(_LOOK_SECONDS)
-            self._look(job, time.monotonic())
+    def _watch(self, job: _Job) -> None:
+        """Look at the cell now and then, as long as it runs."""
+        job.ticks = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._watch, job)
+        now = time.monotonic()
+        if now - job.looked >= _LOOK_SECONDS / 2:
+            self._look(job, now)
             self._show(job)
 
     def _look(self, job: _Job, now: float) -> None:
@@ -261,12 +265,12 @@ class Conversation:
         passed, job.looked = now - job.looked, now
         if usage is not None:
             burnt, job.cpu = usage.cpu - job.cpu, usage.cpu
-            job.spent += min(burnt, passed) if job.open else passed
+            job.spent += min(burnt, passed) if job.asked else passed
             if usage.memory > self._limits.memory:
                 self._kill(job, "memory")
             elif usage.memory > job.soft:
                 self._interrupt(job, "memory")
-        elif not job.open:
+        elif not job.asked:
             job.spent += passed
         if job.spent > self._limits.seconds:
             self._interrupt(job, "timeout")
@@ -284,8 +288,7 @@ class Conversation:
             job.stopping = time.monotonic()
             job.interrupts = 1
             self._pipe.interrupt()
-            for scope in job.open.values():
-                scope.cancel()
+            self._stop_calls(job)
 
     def _kill(self, job: _Job, reason: Reason) -> None:
         if not job.killed:
@@ -367,9 +370,7 @@ def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:
     return wire.Returned(number, answer, None)
 
 
-def _first(group: BaseExceptionGroup[Lost]) -> Lost:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Lost)
-    return error
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

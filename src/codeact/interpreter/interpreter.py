@@ -36,7 +36,7 @@ class Interpreter:
         self._tools = tuple(tools)
         self._started = started
         self._stack = AsyncExitStack()
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
         self.level = ""
