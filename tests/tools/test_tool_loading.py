@@ -103,6 +103,10 @@ def test_a_file_named_like_a_library_hides_nothing(folder: Path) -> None:
     assert sys.modules["json"].__file__ != str(folder / "json.py")
 
 
+def test_a_file_has_its_own_future(folder: Path) -> None:
+    assert names(write(folder, "now.py", "def f(x: int) -> int: ...\nassert f.__annotations__['x'] is int\n")) == ["f"]
+
+
 def test_types_of_the_file_itself_are_understood(folder: Path) -> None:
     source = (
         "from __future__ import annotations\nimport dataclasses\n\n"

@@ -55,7 +55,7 @@ def from_file(path: Path) -> ModuleType:
     module.__spec__ = importlib.util.spec_from_file_location(name, where)
     sys.modules[name] = module  # dataclasses and pydantic look a class's module up there
     try:
-        exec(compile(source, str(where), "exec"), module.__dict__)
+        exec(compile(source, str(where), "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
