@@ -93,7 +93,13 @@ STORIES: list[tuple[str, list[Event], Step]] = [
     ),
     (
         "tools in between change nothing",
-        [*START, *said("x"), CodeStarted(1, "x", bytes(16)), ToolCalled("k", 1, "t", {}), ToolReturned("k", Returned(1))]
+        [
+            *START,
+            *said("x"),
+            CodeStarted(1, "x", bytes(16)),
+            ToolCalled("k", 1, "t", {}),
+            ToolReturned("k", Returned(1)),
+        ]
         + [CodeRan(1, OK)],
         Ask(2),
     ),
