@@ -38,7 +38,7 @@ def descriptors() -> int:
         ("import os; os.kill(os.getpid(), 9)", Death("signal", "SIGKILL")),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", Death("signal", "SIGTERM")),
         ("import ctypes; ctypes.string_at(0)", Death("signal", "SIGSEGV")),
-        ("line.close()\nimport os; os.close(3)", Death("exit", "status 70")),
+        ("import os; os.close(3)", Death("exit", "status 70")),
     ],
 )
 async def test_a_death_is_told_as_it_was(wall: LinuxSandbox, source: str, death: Death) -> None:
@@ -158,7 +158,7 @@ async def test_a_session_leaves_no_process_no_descriptor_and_no_mount(wall: Linu
     for _ in range(5):
         async with session(wall) as ask:
             await ask("open('left', 'w').close()")
-    assert until(lambda: descendants() == processes)
+    assert until(lambda: descendants() <= processes)
     assert descriptors() == open_ones
     assert Path("/proc/self/mounts").read_text() == mounts
     assert folder == "/tmp" or not os.path.exists(folder)
@@ -175,7 +175,7 @@ async def test_a_hundred_sessions_at_once_end_together_and_leave_nothing(wall: L
             ask.pipe.kill()
         began = time.monotonic()
     assert time.monotonic() - began < 3
-    assert until(lambda: descendants() == processes)
+    assert until(lambda: descendants() <= processes)
     assert descriptors() == open_ones
 
 
@@ -194,17 +194,15 @@ async def test_a_launch_that_is_cancelled_leaves_nothing(wall: LinuxSandbox) -> 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert until(lambda: descendants() == processes)
+    assert until(lambda: descendants() <= processes)
     assert descriptors() == open_ones
 
 
 async def test_when_the_launcher_is_killed_its_sessions_end_and_the_next_launch_starts_another(
     wall: LinuxSandbox,
 ) -> None:
-    before = descendants()
     async with session(wall) as ask:
-        ours = [pid for pid in descendants() - before if b"standin" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        launchers = [pid for pid in ours or descendants() if parent_of(pid) == os.getpid()]
+        launchers = [pid for pid in descendants() if parent_of(pid) == os.getpid()]
         for launcher in launchers:
             os.kill(launcher, signal.SIGKILL)
         death = await ask.pipe.ended()
@@ -267,11 +265,11 @@ def test_when_the_host_goes_everything_goes(level: str, last: str, fork: bool) -
         if "sleep" in last:
             host.kill()
         try:
-            assert until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 5)
+            assert until(lambda: all(state_of(pid) in ("", "Z") for pid in pids), 5)  # who reaps orphans is not us
         finally:
             for copy in copies:
                 os.kill(copy, signal.SIGKILL)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 1
 
 
 async def test_a_session_in_a_forked_copy_of_the_host_is_its_own(wall: LinuxSandbox) -> None:

@@ -99,6 +99,7 @@ class Launcher:
             try:
                 with theirs:
                     self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
+                threading.Thread(target=self.process.wait, name="codeact-launcher", daemon=True).start()  # no zombie
                 ours.send(json.dumps(self._plan(level)).encode())
                 word = json.loads(ours.recv(1 << 16) or b"{}")
             except (OSError, ValueError) as error:
