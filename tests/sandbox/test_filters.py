@@ -117,6 +117,10 @@ CALLS: list[tuple[str, str, tuple[int, ...], int]] = [
     ("full", "ioctl", (0, 0x541B), ALLOW),
     ("full", "ioctl", (0, 0x5412), EPERM),  # TIOCSTI
     ("full", "ioctl", (0, 1 << 32 | 0x5412), EPERM),  # CVE-2019-10063: high bits that the kernel ignores
+    ("full", "ioctl", (0, 0x40049409), ALLOW),  # FICLONE
+    ("full", "ioctl", (0, 0x4004940D), EPERM),  # FICLONERANGE
+    ("full", "membarrier", (8,), ALLOW),
+    ("full", "membarrier", (1,), EPERM),  # GLOBAL
     ("full", "prctl", (21,), ALLOW),
     ("full", "prctl", (22,), EPERM),  # PR_SET_SECCOMP
     ("full", "prctl", (4,), EPERM),  # PR_SET_DUMPABLE

@@ -66,6 +66,14 @@ REFUSED = {
     "an attribute on a library": "os.setxattr(os.__file__, 'user.x', b'x')",
     "a file moved": "os.rename(CANARY_FILE, CANARY_DIR + '/moved')",
     "a device in the scratch": "import stat; os.mknod('disk', stat.S_IFBLK | 0o600, os.makedev(8, 0))",
+    "a hard link by a handle": "sc(265, os.open(CANARY_FILE, os.O_PATH), b'', -100, b'stolen', 0x1000)",
+    "a handle opened again": "open(f'/proc/self/fd/{os.open(CANARY_FILE, os.O_PATH)}').read()",
+    "a handle read": "os.read(os.open(CANARY_FILE, os.O_PATH), 1)",
+    "a file below a handle": "os.open('secret', os.O_RDONLY, dir_fd=os.open(CANARY_DIR, os.O_PATH))",
+    "a file exchanged for one's own": "open('a', 'w').close(); sc(316, -100, b'a', -100, CANARY_FILE.encode(), 2)",
+    "a link laid over a file": "os.symlink('x', 'link'); os.replace('link', CANARY_FILE)",
+    "attributes of a file": "os.listxattr(CANARY_FILE)",
+    "a pipe where the host looks": "os.mkfifo(CANARY_DIR + '/pipe')",
     "another root": "os.chroot('.')",
     "a copy by posix_spawn": "os.posix_spawn(sys.executable, ['x'], {})",
     "landlock once more, to confuse it": "sc(444, b'\\x01' + bytes(7), 8, 0)",
@@ -76,6 +84,8 @@ WITHOUT_EFFECT = {
     "mode of a file": "os.chmod(CANARY_FILE, 0o4777)",
     "mode of a library by its descriptor": "os.fchmod(os.open(os.__file__, os.O_RDONLY), 0o4777)",
     "times of a file": "os.utime(CANARY_FILE, (1, 1))",
+    "mode of a file by a handle": "sc(452, os.open(CANARY_FILE, os.O_PATH), b'', 0o4777, 0x1000)",
+    "times of a file by a handle": "sc(280, os.open(CANARY_FILE, os.O_PATH), b'', b'\\1' * 32, 0x1000)",
     "times of a library by its descriptor": "os.utime(os.open(os.__file__, os.O_RDONLY), (1, 1))",
 }
 
@@ -112,6 +122,17 @@ async def test_two_sessions_never_share_the_randomness_of_openssl(level: str, ho
         assert mine != yours
         if level == "full":
             assert first == second == 2
+
+
+async def test_two_sessions_of_one_user_can_neither_read_nor_signal_each_other(level: str, host: Canaries) -> None:
+    async with session_at(level, host) as one, session_at(level, host) as two:
+        pid, file = await one.value("import os\nopen('mine', 'w').write('x')\n(os.getpid(), os.path.abspath('mine'))")
+        for attack in (f"open({file!r})", f"os.listdir(os.path.dirname({file!r}))", f"os.kill({pid}, 9)"):
+            error = (await two.run(f"import os\n{attack}")).error
+            if level == "full" and "open" not in attack:
+                continue  # the paths and the numbers are its own
+            assert error is not None and issubclass(_kind(error.type), OSError), attack
+        assert await one.value("open('mine').read()") == "x"
 
 
 async def test_each_session_has_its_own_count_of_threads(host: Canaries) -> None:

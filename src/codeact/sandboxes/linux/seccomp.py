@@ -47,7 +47,7 @@ _OPEN = _names("open openat")
 _MODES_AND_TIMES = _names("chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat")
 _OWNERS = _names("chown fchown lchown fchownat")
 _XATTRS = tuple(f"{prefix}{verb}xattr" for verb in ("get", "list", "set", "remove") for prefix in ("", "l", "f"))
-_OPTIONAL = _names("clone3 openat2 mbind get_mempolicy set_mempolicy membarrier")  # ENOSYS: libc has another way
+_OPTIONAL = _names("clone3 openat2 mbind get_mempolicy set_mempolicy")  # ENOSYS: libc has another way
 
 _FCNTL = (
     0, 1030,  # F_DUPFD, F_DUPFD_CLOEXEC
@@ -55,7 +55,11 @@ _FCNTL = (
     5, 6, 7, 36, 37, 38,  # F_GETLK, F_SETLK, F_SETLKW, and of open file descriptions
     1032, 1034,  # F_GETPIPE_SZ, F_GET_SEALS
 )  # fmt: skip  # not F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY: they signal or watch others
-_IOCTL = (0x541B, 0x5421, 0x5451, 0x5450, 0x5401, 0x5413)  # FIONREAD FIONBIO FIOCLEX FIONCLEX TCGETS TIOCGWINSZ
+_IOCTL = (
+    0x541B, 0x5421, 0x5451, 0x5450,  # FIONREAD FIONBIO FIOCLEX FIONCLEX
+    0x5401, 0x802C542A, 0x5413,  # TCGETS TCGETS2 TIOCGWINSZ
+    0x40049409,  # FICLONE: pathlib's copy asks, and gives up on EPERM
+)  # fmt: skip
 _PRCTL = (3, 15, 16, 21, 23, 39)  # GET_DUMPABLE SET_NAME GET_NAME GET_SECCOMP CAPBSET_READ GET_NO_NEW_PRIVS
 _AF_UNIX, _SOCK_STREAM, _SOCK_FLAGS = 1, 1, 0o2004000  # SOCK_CLOEXEC | SOCK_NONBLOCK
 _SOL_SOCKET = 1
@@ -72,6 +76,7 @@ _GETSOCKOPT = (
     39,
 )  # TYPE ERROR SNDBUF RCVBUF timeouts ACCEPTCONN PROTOCOL DOMAIN; not PEERPIDFD
 _SETSOCKOPT = (7, 8, 20, 21)  # SNDBUF RCVBUF timeouts; not ATTACH_FILTER
+_MEMBARRIER = (0, 8, 16)  # QUERY, and PRIVATE_EXPEDITED: musl's dlopen
 _CLOCKS = tuple(range(12))  # a negative clock is another process's CPU time
 _O_TRUNC, _O_ACCMODE, _O_WRONLY, _O_RDWR = 0o1000, 3, 1, 2
 
@@ -111,6 +116,7 @@ def _checked(fork: bool) -> dict[str, Rule]:
         "fcntl": _only((Is(1, _FCNTL),)),
         "ioctl": _only((Is(1, _IOCTL),)),
         "prctl": _only((Is(0, _PRCTL),)),
+        "membarrier": _only((Is(0, _MEMBARRIER),)),
         "clock_gettime": _only((Is(0, _CLOCKS),)),
         "clock_getres": _only((Is(0, _CLOCKS),)),
         "clock_nanosleep": _only((Is(0, _CLOCKS),)),
