@@ -16,7 +16,6 @@ from .cells import Cells
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Policy
 from .ports import Listener, Model, Sandbox, Tool
-from .tools.function import as_tool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -224,7 +223,7 @@ def _tools(given: Iterable[Any]) -> Tools:
         raise TypeError("tools= takes a list: write tools=[...]")
     found: list[Tool] = []
     for one in given:
-        found += assemble.tools([one]) if isinstance(one, str) else [as_tool(one)]
+        found += assemble.tools([one]) if isinstance(one, str) else [assemble.tool(one)]
     return Tools(found)
 
 

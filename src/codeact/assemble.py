@@ -73,6 +73,12 @@ def models_in_reach() -> Sequence[Reach]:
     return found
 
 
+def tool(value: object) -> Tool:
+    """A function, or whatever else can be a tool, as one."""
+    made: Tool = import_module("codeact.tools.function").as_tool(value)
+    return made
+
+
 def tools(specs: Iterable[str]) -> list[Tool]:
     """The tools that specifications such as `tools.py:weather` name, in order."""
     load: Callable[[str], list[Tool]] = import_module("codeact.tools.loading").load
