@@ -64,18 +64,9 @@ _PRCTL = (3, 15, 16, 21, 23, 39)  # GET_DUMPABLE SET_NAME GET_NAME GET_SECCOMP C
 _AF_UNIX, _SOCK_STREAM, _SOCK_FLAGS = 1, 1, 0o2004000  # SOCK_CLOEXEC | SOCK_NONBLOCK
 _SOL_SOCKET = 1
 _MSG_OOB = 1  # a rich source of kernel bugs (CVE-2025-38236) that nobody here needs
-_GETSOCKOPT = (
-    3,
-    4,
-    7,
-    8,
-    20,
-    21,
-    30,
-    38,
-    39,
-)  # TYPE ERROR SNDBUF RCVBUF timeouts ACCEPTCONN PROTOCOL DOMAIN; not PEERPIDFD
-_SETSOCKOPT = (7, 8, 20, 21)  # SNDBUF RCVBUF timeouts; not ATTACH_FILTER
+# TYPE ERROR SNDBUF RCVBUF RCVTIMEO SNDTIMEO ACCEPTCONN PROTOCOL DOMAIN; not PEERPIDFD
+_GETSOCKOPT = (3, 4, 7, 8, 20, 21, 30, 38, 39)
+_SETSOCKOPT = (7, 8, 20, 21)  # SNDBUF RCVBUF RCVTIMEO SNDTIMEO; not ATTACH_FILTER
 _MEMBARRIER = (0, 8, 16)  # QUERY, and PRIVATE_EXPEDITED: musl's dlopen
 _CLOCKS = tuple(range(12))  # a negative clock is another process's CPU time
 _O_TRUNC, _O_ACCMODE, _O_WRONLY, _O_RDWR = 0o1000, 3, 1, 2
@@ -101,13 +92,13 @@ def _only(*cases: tuple[Is, ...]) -> Check:
 
 
 def _checked(fork: bool) -> dict[str, Rule]:
-    thread = (
+    a_thread = (
         Is(0, (0,), mask=0xFFFFFFFF & ~_OF_A_THREAD),
         Is(0, (_CLONE_THREAD | _CLONE_VM,), mask=_CLONE_THREAD | _CLONE_VM),
     )
-    plain_fork = (Is(0, (_SIGCHLD,), mask=0xFFFFFFFF & ~_OF_A_FORK),)
+    a_fork = (Is(0, (_SIGCHLD,), mask=0xFFFFFFFF & ~_OF_A_FORK),)
     rules: dict[str, Rule] = {
-        "clone": _only(thread, plain_fork) if fork else _only(thread),
+        "clone": _only(a_thread, a_fork) if fork else _only(a_thread),
         "socketpair": _only((Is(0, (_AF_UNIX,)), Is(1, (_SOCK_STREAM,), mask=0xFFFFFFFF & ~_SOCK_FLAGS))),
         "sendto": _only((Is(3, (0,), mask=_MSG_OOB), Is(4, (0,), wide=True))),
         "recvfrom": _only((Is(3, (0,), mask=_MSG_OOB),)),
