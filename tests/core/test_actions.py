@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -140,6 +142,20 @@ def test_a_fence_in_a_string_is_held_back_until_it_is_known_to_be_one() -> None:
     reader.feed('```python\ns = """\n')
     assert reader.feed("```\nnot yet known\n") == []
     assert "".join(piece.text for piece in reader.feed('"""\n```\n')) == '```\nnot yet known\n"""\n'
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("```python\n", "```"), ("~~~py\n", "~~~"), ("<code>\n", "</code>"), ("```py\n", "")]
+)
+def test_real_code_comes_out_as_it_went_in(begin: str, end: str) -> None:
+    """Whatever strings and comments it holds: a part of the standard library, whole."""
+    files = sorted(Path(ast.__file__).parent.glob("*.py"))[::4]
+    assert len(files) > 30
+    for file in files:
+        source = file.read_text(encoding="utf-8")
+        action = parse(f"Here it is.\n{begin}{source}{end}")
+        assert isinstance(action, Code), file
+        assert action.source == source, file
 
 
 @pytest.mark.parametrize(

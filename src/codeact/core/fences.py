@@ -5,8 +5,8 @@
            └─ Observation: ───────> over: another speaker's turn, which the model made up
 
 Fences follow CommonMark (length, tilde, indentation, list items, info string). Beyond it: a run of backticks is never
-legal Python outside a string, so there it always ends the block; inside a string it does not, if a later fence makes
-the code whole. Until that is known the lines are held back: what was given out as code stays code.
+legal Python outside a string or a comment, so there it always ends the block; inside one it does not, if a later fence
+makes the code whole. Until that is known the lines are held back: what was given out as code stays code.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ from .marks import (
     PYTHON,
     REOPENS,
     TAG,
-    TAG_END,
     THINKING,
     THOUGHT,
     THOUGHT_LINE,
     TURN,
     TURN_AFTER_CODE,
+    amid_words,
     columns,
     dedent,
+    ends_thinking,
     indent_of,
     language,
+    line_of,
 )
-from .source import LOOK, Closer, Strings, compiles
+from .source import LOOK, Closer, Hit, Strings, compiles
 
 PATIENCE = 1 << 20  # characters of a reply that may be held back in vain
 
@@ -71,6 +73,7 @@ class Reader:
         self._open: _Open | None = None
         self._held: list[_Line] = []
         self._held_size = 0
+        self._held_hit = Hit(0, 0, sure=False)
         self._patience = PATIENCE
         self._thinks_in_turn = False
         self._coded = False  # a block of Python was read
@@ -124,8 +127,7 @@ class Reader:
         return pieces
 
     def _again(self, line: str, at: int, end: str) -> None:
-        """What is left of the line is read next."""
-        self._queue.appendleft((line, at, end))
+        self._queue.appendleft((line, at, end))  # what is left of a line is read next
 
     def _say(self, kind: Kind, text: str) -> None:
         if text:
@@ -154,9 +156,9 @@ class Reader:
             self._again(line, turn.end(), end)
         elif (fence := self._fence(line, at)) is not None:
             self._begin(fence, line[at:] + end)
-        elif (tag := TAG.match(line, at)) is not None and not _amid_words(tag, line):
+        elif (tag := TAG.match(line, at)) is not None and not amid_words(tag, line):
             close = f"</{tag['tag']}>"
-            self._open = _Open(Block(PYTHON), 0, _line_of(close), _closer(close), tagged=True)
+            self._open = _Open(Block(PYTHON), 0, line_of(close), _closer(close), tagged=True)
             if line[tag.end() :].strip():
                 self._again(line, tag.end(), end)
         elif (mark := THINKING.search(line, at)) is not None:
@@ -224,18 +226,15 @@ class Reader:
         run = f"`{{{len(ticks)},}}+" if ticks else f"~{{{len(part['tildes'])},}}+"
         # a run of tildes is an operator of Python: it ends the block only where nothing else is on the line
         closer = f"(?<!`){run}" if ticks else rf"(?<![^ \t]){run}(?=[ \t]*$)"
-        self._open = _Open(Block(tag), columns(part.get("before") or ""), _line_of(run), _closer(closer), tagged=False)
+        self._open = _Open(Block(tag), columns(part.get("before") or ""), line_of(run), _closer(closer), tagged=False)
         if tag != PYTHON:
             self._prose(line)
 
     def _in_block(self, opened: _Open, line: str, at: int, end: str) -> None:
         if opened.block.tag not in (PYTHON, BARE):
             self._in_other(opened, line[at:], end)
-        elif opened.strings.open and not self._held and opened.whole.match(line, at) and self._patience > 0:
-            self._held = [(line, at, end)]
-            self._held_size = len(line)
-        elif opened.strings.open and not self._held and opened.whole.match(line, at):
-            self._shut(opened, line, end)
+        elif opened.strings.open and not self._held and (whole := opened.whole.match(line, at)) is not None:
+            self._doubt(opened, line, at, end, Hit(whole.end() - len(whole[0].lstrip()), whole.end(), sure=False))
         elif opened.tagged and not opened.begun and FENCE.match(line, at):
             self._open = None  # a fence inside the tag: the fence counts
             self._again(line, at, end)
@@ -253,25 +252,35 @@ class Reader:
             opened.block.lines.append(line + end)
 
     def _in_code(self, opened: _Open, line: str, at: int, end: str) -> None:
-        if not opened.strings.open and line[:1] not in "#*_ \t" and TURN.match(line):
+        if not opened.strings.open and line[:1] not in "#*_ \t" and "=" not in line and TURN.match(line):
             opened.block.turn = True
-        span = opened.strings.read(line, at, opened.closer)
+        hit = opened.strings.read(line, at, opened.closer)
+        sure = hit is not None and (hit.sure or ends_thinking(line, hit.start))
         if self._held:
-            self._in_doubt(opened, line, at, end, span)
-        elif span is None:
+            self._in_doubt(opened, line, at, end, hit if sure else None)
+        elif hit is None:
             self._code(opened, line[at:], end)
+        elif sure:
+            self._close_at(opened, line, at, end, hit)
         else:
-            self._close_at(opened, line, at, end, span)
+            self._doubt(opened, line, at, end, hit)
 
-    def _in_doubt(self, opened: _Open, line: str, at: int, end: str, span: tuple[int, int] | None) -> None:
-        """A fence stood inside a string. The first one outside a string decides: no later one could be legal."""
-        if span is not None and self._is_whole(opened, line[at : span[0]]):
+    def _doubt(self, opened: _Open, line: str, at: int, end: str, hit: Hit) -> None:
+        """A fence in a string or a comment ends the block, unless the code is whole without that."""
+        if self._patience > 0:
+            self._held, self._held_size, self._held_hit = [(line, at, end)], len(line), hit
+        else:
+            self._close_at(opened, line, at, end, hit)
+
+    def _in_doubt(self, opened: _Open, line: str, at: int, end: str, hit: Hit | None) -> None:
+        """The first fence that stands free decides: no later one could be legal."""
+        if hit is not None and self._is_whole(opened, line[at : hit.start]):
             self._accept(opened)
-            self._close_at(opened, line, at, end, span)
+            self._close_at(opened, line, at, end, hit)
             return
         self._held.append((line, at, end))
         self._held_size += len(line) + 1
-        if span is not None or self._held_size > min(LOOK, self._patience):
+        if hit is not None or self._held_size > min(LOOK, self._patience):
             self._fall_back(opened)
 
     def _is_whole(self, opened: _Open, last: str) -> bool:
@@ -285,11 +294,11 @@ class Reader:
 
     def _fall_back(self, opened: _Open) -> None:
         """The first fence did end the block; what came after it is read anew."""
-        (line, _, end), *rest = self._held
+        (line, at, end), *rest = self._held
         self._held = []
         self._patience -= self._held_size
-        self._shut(opened, line, end)
         self._queue.extendleft(reversed(rest))
+        self._close_at(opened, line, at, end, self._held_hit)
 
     def _code(self, opened: _Open, line: str, end: str) -> None:
         if not opened.begun and line.strip():
@@ -303,9 +312,9 @@ class Reader:
         else:
             self._prose(text)
 
-    def _close_at(self, opened: _Open, line: str, at: int, end: str, span: tuple[int, int]) -> None:
-        start, stop = span
-        if line[start] not in "`~" and not TAG_END.match(line, start):
+    def _close_at(self, opened: _Open, line: str, at: int, end: str, hit: Hit) -> None:
+        start, stop, _ = hit
+        if ends_thinking(line, hit.start):
             self._thought_all(line, start, end)
             return
         alone = not line[at:start].strip()
@@ -331,17 +340,6 @@ class Reader:
             self.found.said.append(block)
 
 
-def _line_of(pattern: str) -> re.Pattern[str]:
-    """A line of nothing else."""
-    return re.compile(rf"[ \t]*{pattern}[ \t]*$", re.IGNORECASE)
-
-
 def _closer(pattern: str) -> Closer:
     """What ends a block, and the end of thinking, which is not legal in code either."""
     return Closer(f"{pattern}|{THOUGHT}")
-
-
-def _amid_words(tag: re.Match[str], line: str) -> bool:
-    """`<code>x</code>` at the head of a sentence is a word, not a block."""
-    close = re.compile(f"</{tag['tag']}>", re.IGNORECASE).search(line, tag.end())
-    return close is not None and bool(line[close.end() :].strip())

@@ -22,7 +22,7 @@ LATE_FENCE = re.compile(
 REOPENS = re.compile(r"[ \t]*+(?:[\w{}.+#-]++[ \t]*$|(?:python3?|py)\b)", re.IGNORECASE)  # an info string
 ITEM = re.compile(r"[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++")
 TAG = re.compile(r"[ \t]*+<(?P<tag>code|execute)>", re.IGNORECASE)
-TAG_END = re.compile(r"</(?:code|execute)>", re.IGNORECASE)
+_TAG_END = re.compile(r"</(?:code|execute)>", re.IGNORECASE)
 
 _THINK = r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷"
 THOUGHT = r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷"
@@ -32,7 +32,7 @@ THINKING = re.compile(  # but not where it is quoted as inline code
 )
 
 TURN = re.compile(
-    r"[#*_ \t]*+(?:observations?(?: \d{1,3})?|user|human|system|environment|execution (?:results?|outputs?|logs?)"
+    r"[#*_ \t]*+(?:observations?(?: \d{1,3})?|user|human|system|execution (?:results?|outputs?|logs?)"
     r"|(?:tool|function)(?: call)? (?:results?|outputs?|response))[*_]*+[ \t]*+[:：]"
     r"|[ \t]*+(?:<\|(?:im_start|start_header_id)\|>(?!assistant)|<start_of_turn>(?!model)|\[INST\]"
     r"|<\|(?:user|system|observation)\|>|<\|(?:im_end|eot_id|endoftext|end)\|>|<end_of_turn>|</s>)",
@@ -77,3 +77,19 @@ def dedent(line: str, width: int) -> str:
             break
         at, column = at + 1, column + step
     return line[at:]
+
+
+def amid_words(tag: re.Match[str], line: str) -> bool:
+    """`<code>x</code>` at the head of a sentence is a word, not a block."""
+    close = _TAG_END.search(line, tag.end())
+    return close is not None and bool(line[close.end() :].strip())
+
+
+def ends_thinking(line: str, at: int) -> bool:
+    """Whether what ends a block here is neither its fence nor its tag, but the end of thinking."""
+    return line[at] not in "`~" and not _TAG_END.match(line, at)
+
+
+def line_of(pattern: str) -> re.Pattern[str]:
+    """A line that is nothing else."""
+    return re.compile(rf"[ \t]*{pattern}[ \t]*$", re.IGNORECASE)

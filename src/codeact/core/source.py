@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from typing import NamedTuple
 
 LOOK = 256 << 10  # characters of code that the host parses; longer code still runs
 
@@ -15,22 +16,22 @@ _ENDS = {quote: re.compile(rf"\\(?:.|$)|{quote}", re.DOTALL) for quote in ("'", 
 _BEGINS = r"\"\"\"|'''|[\"'#]"
 
 
+class Hit(NamedTuple):
+    """Where a closer stands on a line; at the end of a comment it is not `sure` that it is one."""
+
+    start: int
+    stop: int
+    sure: bool
+
+
 class Closer:
     """What ends a block where it stands outside a string, such as a run of three backticks or `</code>`."""
 
-    __slots__ = ("_after_comment", "_token")
+    __slots__ = ("after_comment", "token")
 
     def __init__(self, pattern: str) -> None:
-        self._token = re.compile(f"{_BEGINS}|(?P<closer>{pattern})", re.IGNORECASE)
-        self._after_comment = re.compile(rf"(?P<closer>{pattern})[ \t]*$", re.IGNORECASE)
-
-    def token(self, line: str, at: int) -> re.Match[str] | None:
-        """The next quote, comment or closer."""
-        return self._token.search(line, at)
-
-    def after_comment(self, line: str, at: int) -> re.Match[str] | None:
-        """A closer at the very end of a comment: the model went on without a new line."""
-        return self._after_comment.search(line, at)
+        self.token = re.compile(f"{_BEGINS}|(?P<closer>{pattern})", re.IGNORECASE)
+        self.after_comment = re.compile(rf"(?P<closer>{pattern})[ \t]*$", re.IGNORECASE)
 
 
 class Strings:
@@ -38,25 +39,25 @@ class Strings:
 
     __slots__ = ("open",)
 
-    def __init__(self, open: str = "") -> None:
-        self.open = open
+    def __init__(self) -> None:
+        self.open = ""
 
-    def read(self, line: str, at: int, closer: Closer) -> tuple[int, int] | None:
-        """Read a line from `at`; the span of the first closer that stands in no string ends the reading."""
+    def read(self, line: str, at: int, closer: Closer) -> Hit | None:
+        """Read a line from `at`, up to the first closer that stands in no string."""
         while True:
             if self.open:
                 end = self._end(line, at)
                 if end is None:
                     return None
                 at = end
-            found = closer.token(line, at)
+            found = closer.token.search(line, at)
             if found is None:
                 return None
             if found["closer"] is not None:
-                return found.span("closer")
+                return Hit(*found.span("closer"), sure=True)
             if found[0] == "#":
-                last = closer.after_comment(line, found.end())
-                return last.span("closer") if last else None
+                last = closer.after_comment.search(line, found.end())
+                return Hit(*last.span("closer"), sure=False) if last else None
             self.open, at = found[0], found.end()
 
     def _end(self, line: str, at: int) -> int | None:
