@@ -63,11 +63,11 @@ def test_it_answers_says_what_is_recorded_and_mends_its_mistake(tmp_path: Path) 
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", done.out)
 
 
-def _on_terminal(columns: int, home: Path, **more: str) -> tuple[int, str]:
+def _on_terminal(columns: int, home: Path, *words: str, **more: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
-        [CODEACT, "demo"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(home, **more), close_fds=True
+        [CODEACT, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(home, **more), close_fds=True
     )
     os.close(theirs)
     seen = bytearray()
@@ -84,7 +84,7 @@ def _on_terminal(columns: int, home: Path, **more: str) -> tuple[int, str]:
 
 
 def test_on_a_terminal_it_is_drawn_in_colour_and_leaves_the_cursor_in_order(tmp_path: Path) -> None:
-    code, seen = _on_terminal(80, tmp_path)
+    code, seen = _on_terminal(80, tmp_path, "demo")
     assert code == 0
     assert re.search(r"\x1b\[(?:\d+;)*3\d", seen)
     plain = re.sub(r"\x1b\[[?\d;]*\w", "", seen)
@@ -93,7 +93,10 @@ def test_on_a_terminal_it_is_drawn_in_colour_and_leaves_the_cursor_in_order(tmp_
 
 
 def test_a_narrow_terminal_without_colour_is_served_too(tmp_path: Path) -> None:
-    code, seen = _on_terminal(30, tmp_path, NO_COLOR="1")
+    model = f"replay:{tmp_path / 'replies.jsonl'}"
+    reply = {"text": "I answer.\n```python\nif True:\n    final_answer('a long answer, ' * 5)\n```\n"}
+    (tmp_path / "replies.jsonl").write_text(json.dumps(reply))
+    code, seen = _on_terminal(30, tmp_path, "run", "x", "--model", model, NO_COLOR="1")
     assert code == 0
     assert not re.search(r"\x1b\[(?:\d+;)*3\d", seen)
     assert "answer" in seen

@@ -140,6 +140,13 @@ def test_people_see_output_values_and_tracebacks(tmp_path: Path) -> None:
     assert done.err.startswith("Traceback (most recent call last):\n") and done.err.endswith("division by zero\n")
 
 
+def test_a_file_gets_every_byte_however_much_it_is(tmp_path: Path) -> None:
+    source = "import sys\nsys.stdout.buffer.write(bytes([255]) + b'x' * (5 << 20))"
+    command = [CODEACT, "exec", "-c", source + "\nNone"]
+    done = subprocess.run(command, capture_output=True, env=environment(tmp_path), timeout=30, check=False)
+    assert done.stdout == b"\xff" + b"x" * (5 << 20)
+
+
 def test_output_comes_while_the_cell_runs(tmp_path: Path) -> None:
     source = "import time\nprint('soon', flush=True)\ntime.sleep(30)"
     with subprocess.Popen(

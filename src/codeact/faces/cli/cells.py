@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from codeact import assemble
 from codeact.cells import Cells
 from codeact.core.errors import UsageError
-from codeact.core.events import Delta
 
 from . import exits, lines, prompt
 from .arguments import Parser, add_interpreter_flags, policy
-from .said import say, tell
+from .said import Overheard, say
 
 _LARGEST = 32 << 20  # bytes of a cell: what surely fits into one message to the interpreter
 
@@ -29,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     if not cells and not alone:
         cells = [_read("-")]
     wall = assemble.sandbox(options.sandbox or "linux")
-    interpreter = Cells(wall, policy(options), assemble.tools(options.tools), _unseen if options.json else tell)
+    interpreter = Cells(wall if options.json else Overheard(wall), policy(options), assemble.tools(options.tools))
     return asyncio.run(prompt.converse(interpreter, wall.name) if alone else _run(interpreter, cells, options.json))
 
 
@@ -44,10 +43,6 @@ async def _run(interpreter: Cells, cells: Sequence[str], as_json: bool) -> int:
                 say(outcome)
             good = good and outcome.ok
     return exits.DONE if good else exits.NOT_DONE
-
-
-def _unseen(_: Delta) -> None:
-    """For a program the outcome holds it all."""
 
 
 def _read(path: str) -> str:

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import codecs
 import signal
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import TextIO
 
-from codeact.core.events import Delta, OutputDelta
-from codeact.core.execution import Outcome
+from codeact.core.execution import Outcome, Policy, Stream
 from codeact.listeners.visible import visible
+from codeact.ports import Pipe, Sandbox, Sink
 
 from . import streams
 
+_decode = codecs.getincrementaldecoder("utf-8")
 
-def tell(delta: Delta) -> None:
-    """Let what a cell prints through as it comes: as it is to a file, escaped to a terminal."""
-    if isinstance(delta, OutputDelta):
+
+class Overheard:
+    """A sandbox whose guests' output is let through as it comes: as it is to a file, escaped to a terminal."""
+
+    def __init__(self, wall: Sandbox) -> None:
+        self._wall = wall
+        self._decoders = {"stdout": _decode("replace"), "stderr": _decode("replace")}
+
+    @property
+    def name(self) -> str:
+        """The name of the wall."""
+        return self._wall.name
+
+    def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
+        """A guest of the wall."""
+
+        def hear(stream: Stream, data: bytes) -> None:
+            sink(stream, data)
+            self._show(stream, data)
+
+        return self._wall.launch(policy, hear)
+
+    def _show(self, stream: Stream, data: bytes) -> None:
+        file = sys.stdout if stream == "stdout" else sys.stderr
         try:
-            _write(sys.stdout if delta.stream == "stdout" else sys.stderr, delta.text)
+            if file.isatty():
+                _write(file, self._decoders[stream].decode(data))
+            else:
+                file.buffer.write(data)
+                file.buffer.flush()
         except BrokenPipeError:  # nothing that the cell still says is wanted
             streams.silence()
             signal.raise_signal(signal.SIGINT)
@@ -34,8 +62,6 @@ def say(outcome: Outcome) -> None:
         _write(sys.stderr, outcome.error.traceback.rstrip("\n") + "\n")
     if not outcome.kept:
         _write(sys.stderr, "The interpreter is gone, with all its variables; the next cell gets a fresh one.\n")
-    if outcome.dropped:
-        _write(sys.stderr, f"({outcome.dropped:,} bytes of output are more than is kept, and may be missing above)\n")
 
 
 def _write(file: TextIO, text: str) -> None:

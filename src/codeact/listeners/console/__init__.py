@@ -71,8 +71,7 @@ class Console:
         self._reader: Reader | None = None
         self._streamed = False
         self._code = ""
-        self._cell = 0
-        self._lines = 0
+        self._cell = self._lines = self._seen_calls = self._unseen_calls = 0
         self._shown = {"stdout": 0, "stderr": 0}
         self._open: dict[str, str] = {}
         self._begin()
@@ -80,7 +79,7 @@ class Console:
     def _begin(self) -> None:
         self._started = time.monotonic()
         self._steps = 0
-        self._calls = self._calls_of_cell = 0
+        self._calls = 0
         self._usage: Usage = NO_USAGE
 
     def __enter__(self) -> Console:
@@ -126,7 +125,7 @@ class Console:
             case ModelFailed():  # the task's end says why
                 self._canvas.end_thought()
             case CodeStarted(cell, source):
-                self._cell, self._lines, self._calls_of_cell = cell, 0, 0
+                self._cell, self._lines, self._seen_calls, self._unseen_calls = cell, 0, 0, 0
                 self._shown = {"stdout": 0, "stderr": 0}
                 self._canvas.code(cell, source)
                 self._canvas.wait(f"cell {cell} is running")
@@ -193,10 +192,11 @@ class Console:
             if output and not self._shown[stream]:
                 self._output(stream, output)
         self._canvas.end_output()
-        if self._lines > _LINES:
-            self._canvas.note(f"{self._lines - _LINES:,} more lines of output")
-        if self._calls_of_cell > _CALLS:
-            self._canvas.note(f"{self._calls_of_cell - _CALLS:,} more tool calls")
+        unseen = outcome.stdout.count("\n") + outcome.stderr.count("\n") - min(self._lines, _LINES)
+        if unseen > 0:
+            self._canvas.note(f"{unseen:,} more lines of output")
+        if self._unseen_calls:
+            self._canvas.note(f"{self._unseen_calls:,} more tool calls")
         if outcome.preview is not None:
             self._canvas.value(outcome.preview)
         if outcome.error is not None:
@@ -207,14 +207,16 @@ class Console:
         match news:
             case ToolCalled(key, _, tool, arguments):
                 self._calls += 1
-                self._calls_of_cell += 1
                 self._open[key] = f"{tool}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
             case ToolReturned(key, returned):
                 call = self._open.pop(key, "a tool")
                 if returned.failure is not None:
                     self._canvas.call(call, f"{returned.failure.type}: {returned.failure.message}", failed=True)
-                elif self._calls_of_cell <= _CALLS:
+                elif self._seen_calls < _CALLS:
+                    self._seen_calls += 1
                     self._canvas.call(call, _short(returned.value), failed=False)
+                else:
+                    self._unseen_calls += 1
         waiting = list(self._open.values())
         self._canvas.wait(
             f"waiting for tool {waiting[0]}" + (f" and {len(waiting) - 1} more" if len(waiting) > 1 else "")

@@ -1,0 +1,110 @@
+"""The console, given news by hand."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from codeact.core.events import (
+    CodeRan,
+    CodeStarted,
+    Delta,
+    Discarded,
+    Event,
+    InterpreterLost,
+    ModelAsked,
+    ModelReplied,
+    OutputDelta,
+    RunStarted,
+    SandboxReady,
+    TaskEnded,
+    TaskGiven,
+    TextDelta,
+    ToolCalled,
+    ToolReturned,
+)
+from codeact.core.execution import CellError, Failure, Gone, Outcome, Returned
+from codeact.core.messages import Reply, Usage
+from codeact.listeners.console import Console
+from codeact.listeners.visible import visible
+
+SAID = "I look.\n```python\nx = 1\n```\n"
+
+
+def written(*news: Event | Delta) -> list[str]:
+    page = io.StringIO()
+    with Console(page) as console:
+        for item in news:
+            console(item)
+    return page.getvalue().splitlines()
+
+
+def test_a_reply_that_streamed_and_one_that_came_whole_are_written_alike() -> None:
+    whole = written(ModelAsked(1), ModelReplied(Reply(SAID)))
+    pieces = [TextDelta(SAID[i : i + 3]) for i in range(0, len(SAID), 3)]
+    assert written(ModelAsked(1), *pieces, ModelReplied(Reply(SAID))) == whole
+    assert "I look." in whole
+
+
+def test_what_was_discarded_is_marked_and_said_anew() -> None:
+    lines = written(ModelAsked(1), TextDelta("I gue"), Discarded("cut off"), TextDelta(SAID), ModelReplied(Reply(SAID)))
+    assert lines.index("  (what the model said so far does not count: cut off)") < lines.index("I look.")
+
+
+def test_output_is_written_once_whether_it_streamed_or_not() -> None:
+    outcome = Outcome("done", stdout="a\nb", stderr="c\n")
+    expected = ["  | x = 1", "  > a", "  > b", "  2> c"]
+    assert sorted(written(CodeStarted(1, "x = 1", b""), CodeRan(1, outcome))) == sorted(expected)
+    streamed = [OutputDelta("stdout", "a\n"), OutputDelta("stderr", "c\n"), OutputDelta("stdout", "b")]
+    assert sorted(written(CodeStarted(1, "x = 1", b""), *streamed, CodeRan(1, outcome))) == sorted(expected)
+
+
+def test_a_flood_is_cut_and_counted() -> None:
+    lines = written(CodeStarted(1, "x", b""), CodeRan(1, Outcome("done", stdout="line\n" * 1000)))
+    assert len(lines) < 110
+    assert lines[-1] == "  (900 more lines of output)"
+
+
+def test_many_calls_are_cut_and_counted_but_no_failure_is() -> None:
+    calls: list[Event] = []
+    for number in range(50):
+        failure = Failure("ValueError", "no such city") if number == 40 else None
+        key = str(number)
+        calls += [ToolCalled(key, 1, "weather", {"city": "Oslo"}), ToolReturned(key, Returned(7, failure))]
+    lines = written(CodeStarted(1, "x", b""), *calls, CodeRan(1, Outcome("done")))
+    assert lines.count("  @ weather(city='Oslo') -> 7") == 6
+    assert "  @ weather(city='Oslo') failed: ValueError: no such city" in lines
+    assert "  (43 more tool calls)" in lines
+
+
+def test_a_death_and_an_end_without_an_answer_are_told() -> None:
+    error = CellError("SandboxDied", "it left", "SandboxDied: it left")
+    outcome = Outcome("exit", error=error, gone=Gone("it left"))
+    lines = written(CodeStarted(1, "x", b""), CodeRan(1, outcome), InterpreterLost(Gone("it left")))
+    assert lines[-2:] == ["  ! SandboxDied: it left", "!! it left"]
+    assert "!! No answer: the steps are used up. 20 steps" in written(TaskEnded("max_steps", None, None, "20 steps"))
+
+
+def test_the_last_line_counts_and_never_calls_an_unknown_number_of_tokens_zero() -> None:
+    opening = [RunStarted("openai:x", "linux"), SandboxReady("full", "3.11.7"), TaskGiven("x")]
+    ending = TaskEnded("final_answer", {"a": 1})
+    known = written(*opening, ModelAsked(1), ModelReplied(Reply("", usage=Usage(1200, 34))), ending)
+    assert known[-1].startswith("== 1 step · ") and "1,200 tokens in, 34 out" in known[-1]
+    assert known[-1].endswith("sandbox linux, full") and "{'a': 1}" in known
+    assert "tokens unknown" in written(*opening, ModelAsked(1), ModelReplied(Reply("")), ending)[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 😀 漢\n\t", "plain é 😀 漢\n\t"),
+        ("a\r\nb\rc", "a\nb\\x0dc"),
+        ("\x1b[31m\x07\x00\x7f\x9b", r"\x1b[31m\x07\x00\x7f\x9b"),
+        ("\u202e\u2066\u200b\u2028\ufeff", r"\u202e\u2066\u200b\u2028\ufeff"),
+        ("\ud800\U000e0041", r"\ud800\U000e0041"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+    ],
+)
+def test_nothing_that_moves_colours_or_reorders_reaches_the_screen(text: str, shown: str) -> None:
+    assert visible(text) == shown
