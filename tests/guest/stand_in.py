@@ -108,7 +108,7 @@ class Guest:
         """The next word; output that comes meanwhile is kept."""
         while not self.words:
             ends = {read: stream for stream, (read, _) in self.streams.items()}
-            ready, _, _ = select.select([self.socket, *ends], [], [], 30)
+            ready, _, _ = select.select([self.socket, *ends], [], [], 10)
             assert ready, "the guest says nothing"
             for end in ready:
                 if end is not self.socket:

@@ -103,14 +103,14 @@ class Calls:
             self._channel.dismiss(["RuntimeError", ANSWERED])
             if _thread.get_ident() != self._main:
                 self._interrupts.finish()
-        raise Finished
+        raise self._leave()
 
     def _ask(self, waiter: Waiter, tool: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         nonce = self._nonce
         if nonce is None:
             raise RuntimeError(f"{tool}(): {OVER}")
         if self.answer is not None:
-            raise Finished
+            raise self._leave()
         packed = _pack(tool, args, kwargs)
 
         def question(number: int) -> Word:
@@ -124,6 +124,10 @@ class Calls:
         except TooLarge as error:
             raise ValueError(f"{tool}(): the arguments are too large: {error}") from None
         self._interrupts.check()
+
+    def _leave(self) -> SystemExit:
+        """What ends the main thread's part of the cell, or another thread, which says nothing of a bare SystemExit."""
+        return Finished() if _thread.get_ident() == self._main else SystemExit()
 
     def _result(self, tool: str, waiter: Waiter) -> Any:
         word = waiter.word

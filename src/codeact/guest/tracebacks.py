@@ -94,8 +94,15 @@ def _trimmed(first: TracebackType | None, stood: TracebackType | None) -> Traceb
         steps = steps[:FIRST] + steps[-LAST:]
     trimmed = None
     for step in reversed(steps):
-        trimmed = TracebackType(trimmed, step.tb_frame, step.tb_lasti, step.tb_lineno)
+        trimmed = TracebackType(trimmed, step.tb_frame, *_place(step))
     return trimmed
+
+
+def _place(step: TracebackType) -> tuple[int, int]:
+    if step.tb_lineno:
+        return step.tb_lasti, step.tb_lineno
+    lines = (line for _, _, line in step.tb_frame.f_code.co_lines() if line)  # it has not begun: line 0
+    return -1, next(lines, 1)
 
 
 def _walk(step: TracebackType | None) -> Iterator[TracebackType]:
