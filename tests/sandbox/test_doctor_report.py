@@ -12,7 +12,7 @@ import pytest
 from emulate import MACHINES, on
 
 from codeact.sandboxes.linux import report
-from codeact.sandboxes.linux.report import explain
+from codeact.sandboxes.linux.reasons import explain
 
 _ASK = """
 import dataclasses, json
@@ -97,6 +97,16 @@ def test_the_report_says_what_the_sandbox_then_does(machine: str | None) -> None
     missing = {layer["name"] for layer in reported(machine)["layers"] if not layer["ok"]}
     assert taken == level if level else taken in missing
     assert demanded == "full" if level == "full" else demanded in missing
+
+
+@pytest.mark.parametrize("machine", [None, "docker"])
+def test_a_locked_guest_has_tried_its_own_doors(machine: str | None) -> None:
+    if reported(machine)["level"] is None:
+        pytest.skip("nothing runs on this machine; its report says why")
+    probes = {probe["name"]: probe["held"] for probe in reported(machine)["probes"]}
+    assert {"read", "write", "list", "signal", "calls", "fork", "capabilities", "descriptors"} <= probes.keys()
+    assert all(probes.values())
+    assert reported("nolandlock")["probes"] == []
 
 
 # layer, errno -> what the explanation speaks of, where no file of /proc says otherwise

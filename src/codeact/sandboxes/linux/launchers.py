@@ -19,7 +19,7 @@ from typing import Any
 from ...core.errors import SandboxUnavailable
 from .environment import Environment
 from .layers import Refused
-from .report import explain
+from .reasons import explain
 
 _PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
 _FAREWELL = 5.0

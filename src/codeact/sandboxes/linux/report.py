@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+from ...core.errors import SandboxUnavailable
+from .environment import find
+from .launchers import SHIPPED, Launcher, Parts
+from .probes import Probe
+from .reasons import explain
 
 _HERE = Path(__file__).parent
+_PATIENCE = 20.0  # seconds for a guest to try its doors: it takes some milliseconds
 _BOOT = """
 import sys, types
 package = types.ModuleType("codeact_linux")
@@ -38,14 +46,30 @@ class Layer:
     tried: bool = False
 
 
+Level: TypeAlias = Literal["full", "plain"] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The level that `linux` has here, None where nothing may run, and why."""
+    """The level that `linux` has here, None where nothing may run, and why.
 
-    level: Literal["full", "plain"] | None
+    `probes` are the ways out that a locked guest of this level tried just now; `gaps` are those it was not held from.
+    """
+
+    level: Level
     layers: tuple[Layer, ...]
-    gaps: tuple[str, ...]
+    probes: tuple[Probe, ...] = ()
+    gaps: tuple[str, ...] = ()
     landlock_abi: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What came of a real session: its level, what it tried, and the layer that kept it from being more."""
+
+    level: Level
+    probes: tuple[Probe, ...]
+    lacks: Layer | None
 
 
 GAPS_OF_PLAIN = (
@@ -58,29 +82,48 @@ GAPS_OF_PLAIN = (
     "chmod() and utime() answer that they were done and change nothing; there are no extended attributes",
 )
 
-_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
-_MOST = Path("/proc/sys/user/max_user_namespaces")
-_MEND_CONTAINER = "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined ..."
-_MEND_APPARMOR = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-_MEND_SWITCH = "sudo sysctl kernel.unprivileged_userns_clone=1"
-_MEND_MOST = "sudo sysctl user.max_user_namespaces=15000"
-_MEND_LANDLOCK = "a kernel from 5.13 on with CONFIG_SECURITY_LANDLOCK=y, booted with landlock in its lsm= line"
-
 
 def inspect() -> Report:
-    """Try each layer in a child that is thrown away; takes some 100 ms."""
+    """Try each layer in a child that is thrown away, then a whole session; takes some 300 ms."""
     if sys.platform != "linux":
         reason = f"this is {platform.system()}: the layers are those of the Linux kernel"
-        return Report(None, (Layer("kernel", False, None, reason, "codeact run --sandbox container ..."),), ())
+        return Report(None, (Layer("kernel", False, None, reason, "codeact run --sandbox container ..."),))
     found = _try()
-    of_full = [_layer(finding) for finding in found["full"]]
-    of_both = [_layer(finding) for finding in found["both"]]
-    level: Literal["full", "plain"] | None = None
-    if all(layer.ok for layer in of_both):
-        level = "full" if all(layer.ok for layer in of_full) else "plain"
-    gaps = GAPS_OF_PLAIN if level == "plain" else ()
-    return Report(level, (*of_full, *of_both, _cgroup()), gaps, found["landlock_abi"])
+    layers = [_layer(finding) for finding in (*found["full"], *found["both"])]
+    session = _start() if all(layer.ok for layer in layers[len(found["full"]) :]) else _Session(None, (), None)
+    if session.lacks is not None and all(layer.ok or layer.name != session.lacks.name for layer in layers):
+        layers.append(session.lacks)  # the trials did not show it; the session did
+    gaps = GAPS_OF_PLAIN if session.level == "plain" else ()
+    return Report(session.level, (*layers, _cgroup()), session.probes, gaps, found["landlock_abi"])
+
+
+def _start() -> _Session:
+    """Make a session as every session is made, with a guest that tries its own doors."""
+    launcher = Launcher(find(None), Parts(SHIPPED.entry, _HERE / "selftest"))
+    bounds = {"memory": 256 << 20, "threads": 8, "scratch": 1 << 20, "inodes": 100}
+    ours, channel = socket.socketpair()
+    line, life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        with ours, line:
+            with channel, life, open(os.devnull, "wb") as null:
+                launcher.order(bounds, [channel.fileno(), null.fileno(), null.fileno(), life.fileno()], "plain")
+            level: Level = "full" if launcher.level == "full" else "plain"
+            others = [os.getpid()] if level == "plain" else []  # at full the numbers are another world's
+            ours.settimeout(_PATIENCE)
+            ours.sendall(json.dumps({"level": level, "others": others, "unwritable": ["/usr/lib"]}).encode())
+            said = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+            probes = tuple(Probe(**fields) for fields in json.loads(said))
+    except SandboxUnavailable as lacks:
+        return _Session(None, (), Layer(lacks.layer, False, None, lacks.cause, lacks.mend))
+    except (OSError, ValueError, TypeError) as error:
+        return _Session(None, (), Layer("session", False, None, f"it did not answer: {error}"))
+    finally:
+        shortfall = launcher.shortfall
+        launcher.end()
+    if shortfall is None:
+        return _Session(level, probes, None)
+    failed = {"name": shortfall.layer, "ok": False, "errno": shortfall.code, "cause": shortfall.cause}
+    return _Session(level, probes, _layer(failed))
 
 
 def _try() -> dict[str, Any]:
@@ -104,32 +147,6 @@ def _layer(finding: dict[str, Any]) -> Layer:
     return Layer(name, False, code, f"{finding['cause']}: {why}" if why else finding["cause"], mend)
 
 
-def explain(name: str, code: str) -> tuple[str, str | None]:
-    """The likely cause of a refusal in words, and the line that mends it. Also for `SandboxUnavailable`."""
-    match name, code:
-        case "landlock", "EOPNOTSUPP":
-            return "it is built into the kernel and not switched on at boot", _MEND_LANDLOCK
-        case "landlock", _:
-            return "the kernel is older than 5.13 or built without it, or a container's filter hides it", _MEND_LANDLOCK
-        case "seccomp", _:
-            return "the kernel has no filters (CONFIG_SECCOMP_FILTER), or a container forbids them", _MEND_CONTAINER
-        case "user", _:
-            return "root may not become another user here (CAP_SETUID, CAP_SETGID)", "run codeact as an ordinary user"
-        case "user namespace", "ENOSPC":
-            return f"no user namespace is left to make (user.max_user_namespaces={_text(_MOST)})", _MEND_MOST
-        case "user namespace", "EPERM" if _text(_SWITCH) == "0":
-            return "ordinary users may make none (kernel.unprivileged_userns_clone=0)", _MEND_SWITCH
-        case _, "EPERM" | "EACCES" if _text(_APPARMOR) == "1":
-            cause = "AppArmor lets ordinary users make a user namespace and do nothing in it"
-            return f"{cause} (kernel.apparmor_restrict_unprivileged_userns=1)", _MEND_APPARMOR
-        case _, "EPERM" | "EACCES":
-            return "a container's filter forbids it, as the default of Docker and of Podman does", _MEND_CONTAINER
-        case _, "ENOSYS":
-            return "the kernel is too old for it, or a container's filter hides it", None
-        case _:
-            return "", None
-
-
 def _cgroup() -> Layer:
     """Not of the wall: memory and threads are bounded without it. Said, because people look for it."""
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
@@ -142,10 +159,3 @@ def _cgroup() -> Layer:
     except OSError:
         delegated = False
     return Layer("cgroup", delegated, None, "delegated" if delegated else "not delegated to this user; not needed")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
