@@ -102,7 +102,7 @@ def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
         facts = json.loads(answer.stdout)
         version = tuple(facts["version"])
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{executable} does not answer as a Python does: {error}") from None
+        raise UsageError(f"{executable} does not answer as CPython 3.11 or newer does: {error}") from None
     if facts["implementation"] != "cpython" or version < (3, 11):
         found = f"{facts['implementation']} {'.'.join(map(str, version))}"
         raise UsageError(f"{executable} is {found}; CPython 3.11 or newer is needed")

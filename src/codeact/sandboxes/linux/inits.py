@@ -55,10 +55,12 @@ def _make(orders: socket.socket) -> NoReturn:
         leash = descriptors[0]
         try:
             kernel.unshare(kernel.NEWPID)
-            pid = os.fork()
-            if pid == 0:
-                _wait(leash)
-            kernel.setns(home, kernel.NEWPID)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _wait(leash)
+            finally:
+                kernel.setns(home, kernel.NEWPID)
         except OSError as error:
             pid = -(error.errno or 1)
         os.close(leash)

@@ -18,12 +18,11 @@ from ...core.execution import Death, Stream
 from ...ports import Resources, Sink
 from .layers import Refused
 
-_MOST = 1 << 20  # bytes of one receive
+_MOST = 1 << 18  # bytes of one receive
 _CHUNK = 1 << 16
 _FAREWELL = 10.0  # seconds for the kernel to take a killed session away
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_buffer = memoryview(bytearray(_MOST))  # one for all: it is filled and copied from without a pause
 
 
 class LinuxPipe:
@@ -33,25 +32,32 @@ class LinuxPipe:
         self.level = ""
         self._loop = asyncio.get_running_loop()
         self._sink = sink
-        self._channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._buffer = memoryview(bytearray(_MOST))
         self._outputs: dict[int, Stream] = {}
-        self._writers = []
-        streams: tuple[Stream, ...] = ("stdout", "stderr")
-        for stream in streams:
-            reader, writer = os.pipe()
-            os.set_blocking(reader, False)
-            self._outputs[reader] = stream
-            self._writers.append(writer)
-        self._channel.setblocking(False)
-        self._life.setblocking(False)
+        self._writers: list[int] = []
         self._pidfd: int | None = None
         self._stat: int | None = None
         self._killed = False
         self._death: asyncio.Future[Death] | None = None
         self._sending = asyncio.Lock()
         self._oom = _oom_kills()
+        self._channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.setblocking(False)
+        self._life.setblocking(False)
         _open_pipes.add(self)
+        try:
+            self._pipe("stdout")
+            self._pipe("stderr")
+        except OSError:
+            self.abandon()
+            raise
+
+    def _pipe(self, stream: Stream) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        self._outputs[reader] = stream
+        self._writers.append(writer)
 
     @property
     def guest_descriptors(self) -> list[int]:
@@ -97,7 +103,7 @@ class LinuxPipe:
         """See `Pipe`."""
         while True:
             try:
-                data = bytes(_buffer[: self._channel.recv_into(_buffer)])
+                data = bytes(self._buffer[: self._channel.recv_into(self._buffer)])
             except BlockingIOError:
                 await self._when(self._loop.add_reader, self._loop.remove_reader, self._channel)
                 continue

@@ -31,6 +31,7 @@ class Ground:
     def close(self) -> None:
         """Take away the ground with all that is on it."""
         clear(self.path)
+        os.close(self.lock)
 
 
 def open_ground(below: str) -> Ground:

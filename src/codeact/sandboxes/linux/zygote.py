@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,7 @@ class Zygote:
         self._ground = ground
         self._home = os.pidfd_open(os.getpid())
         self._poll = select.poll()
+        self._next_look = 0.0
         self._sessions: dict[int, _Session] = {}  # by each of its descriptors that is watched
 
     def rehearse(self) -> None:
@@ -77,15 +79,15 @@ class Zygote:
         gc.freeze()
         self._poll.register(self._control.fileno(), select.POLLIN)
         while True:
-            wait = _LOOK * 1000 if self._ground is not None and self._sessions else None
-            events = self._poll.poll(wait)
+            watching = self._ground is not None and self._sessions
+            events = self._poll.poll(_LOOK * 1000 if watching else None)
             for descriptor, _ in events:
                 if descriptor != self._control.fileno():
                     self._heard(descriptor)
                 elif not self._take_order():
                     self._end_all()
                     return
-            if not events:
+            if watching:
                 self._look()
 
     def _take_order(self) -> bool:
@@ -95,7 +97,11 @@ class Zygote:
             return False
         if not message:
             return False
-        self._accept(Order(**json.loads(message), **dict(zip(_SENT, descriptors, strict=True))))
+        if len(descriptors) == len(_SENT):
+            self._accept(Order(**json.loads(message), **dict(zip(_SENT, descriptors, strict=True))))
+        else:  # there was no room for all of them here: the host sees the end of the line
+            for descriptor in descriptors:
+                os.close(descriptor)
         return True
 
     def _accept(self, order: Order) -> None:
@@ -110,34 +116,35 @@ class Zygote:
                 os.close(descriptor)
 
     def _start(self, order: Order) -> None:
-        hold = folder = None
-        if self._maker is not None:
-            pid, hold = self._fork_below_init(order)
-        else:
-            assert self._ground is not None
-            folder = self._ground.make(self._wall.identity.uid, self._wall.identity.gid)
-            pid = self._fork(order, folder)
-        session = _Session(pid, os.pidfd_open(pid), order.life, hold, folder, order.scratch, order.inodes)
+        with contextlib.ExitStack() as undo:
+            hold = folder = None
+            if self._maker is not None:
+                init, hold = inits.order(self._maker)
+                undo.callback(os.close, hold)
+                pid = self._fork_below(init, order)
+            else:
+                assert self._ground is not None
+                folder = self._ground.make(self._wall.identity.uid, self._wall.identity.gid)
+                undo.callback(_clear, folder)
+                pid = self._fork(order, folder)
+            undo.callback(_end_now, pid)
+            session = _Session(pid, os.pidfd_open(pid), order.life, hold, folder, order.scratch, order.inodes)
+            undo.pop_all()
         for descriptor in (session.pidfd, session.life):
             self._sessions[descriptor] = session
             self._poll.register(descriptor, select.POLLIN)
 
-    def _fork_below_init(self, order: Order) -> tuple[int, int]:
-        assert self._maker is not None
-        init, hold = inits.order(self._maker)
+    def _fork_below(self, init: int, order: Order) -> int:
+        """Fork into the pid namespace of this init."""
+        inside = os.pidfd_open(init)
         try:
-            inside = os.pidfd_open(init)
-            try:
-                kernel.setns(inside, kernel.NEWPID)
-            finally:
-                os.close(inside)
-            try:
-                return self._fork(order, root.SCRATCH), hold
-            finally:
-                kernel.setns(self._home, kernel.NEWPID)
-        except BaseException:
-            os.close(hold)
-            raise
+            kernel.setns(inside, kernel.NEWPID)
+        finally:
+            os.close(inside)
+        try:
+            return self._fork(order, root.SCRATCH)
+        finally:
+            kernel.setns(self._home, kernel.NEWPID)
 
     def _fork(self, order: Order, folder: str) -> int:
         parent = os.getpid()
@@ -168,15 +175,20 @@ class Zygote:
         if session.hold is not None:
             os.close(session.hold)
         if session.folder is not None:
-            scratch.clear(session.folder)
+            _clear(session.folder)
 
     def _look(self) -> None:
+        """See to it that no scratch outgrows its bounds, in at most a tenth of the time."""
+        began = time.monotonic()
+        if began < self._next_look:
+            return
         for session in set(self._sessions.values()):
             if session.folder is not None:
                 excess = scratch.excess(session.folder, session.size, session.inodes)
                 if excess is not None:
                     _kill(session)
                     self._bury(session, excess)
+        self._next_look = time.monotonic() + max(_LOOK, 9 * (time.monotonic() - began))
 
     def _end_all(self) -> None:
         for session in set(self._sessions.values()):
@@ -184,6 +196,16 @@ class Zygote:
             self._bury(session)
         if self._ground is not None:
             self._ground.close()
+
+
+def _clear(folder: str) -> None:
+    with contextlib.suppress(OSError):  # what cannot be removed now is tried again when the ground is
+        scratch.clear(folder)
+
+
+def _end_now(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _kill(session: _Session) -> None:
