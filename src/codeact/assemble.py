@@ -11,6 +11,7 @@ import math
 import os
 import re
 import tomllib
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,7 +55,7 @@ def model(text: str) -> Model:
         return made
     place = specs.endpoint(spec, os.environ)
     openai = import_module("codeact.models.openai")
-    made = openai.OpenAIModel(
+    asked = openai.OpenAIModel(
         spec.name,
         base_url=place.url,
         key=place.key,
@@ -63,8 +64,10 @@ def model(text: str) -> Model:
         parameters=spec.request,
         deadlines=openai.Deadlines(**spec.deadlines),
     )
-    retrying: Model = import_module("codeact.models.retrying").Retrying(made, spec.retries)
-    return retrying
+    if asked.warning is not None:
+        warnings.warn(asked.warning, stacklevel=2)
+    made = import_module("codeact.models.retrying").Retrying(asked, spec.retries)
+    return made
 
 
 def models_in_reach() -> Sequence[Reach]:

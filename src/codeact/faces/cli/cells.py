@@ -11,7 +11,7 @@ from codeact import assemble
 from codeact.cells import Cells
 from codeact.core.errors import UsageError
 
-from . import exits, lines, prompt
+from . import exits, lines, prompt, streams
 from .arguments import Parser, add_interpreter_flags, policy
 from .said import Overheard, say
 
@@ -20,40 +20,52 @@ _LARGEST = 32 << 20  # bytes of a cell: what surely fits into one message to the
 
 def main(argv: Sequence[str]) -> int:
     """Run the cells that were named, in order: all of them, whatever comes of each."""
-    options = _parser().read(argv)
+    options = _parser().read(_bound(argv))
     if options.words.count("-") > 1:
         raise UsageError("standard input (-) can be one cell, not several")
     cells = [*options.code, *map(_read, options.words)]
-    alone = not cells and sys.stdin.isatty() and not options.json
+    alone = not cells and streams.at_keyboard() and not options.json
     if not cells and not alone:
         cells = [_read("-")]
     wall = assemble.sandbox(options.sandbox or "linux")
     interpreter = Cells(wall if options.json else Overheard(wall), policy(options), assemble.tools(options.tools))
-    return asyncio.run(prompt.converse(interpreter, wall.name) if alone else _run(interpreter, cells, options.json))
+    if alone:
+        return asyncio.run(prompt.converse(interpreter, wall.name))
+    return asyncio.run(_run(interpreter, wall.name, cells, options.json))
 
 
-async def _run(interpreter: Cells, cells: Sequence[str], as_json: bool) -> int:
+async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], as_json: bool) -> int:
     good = True
     async with interpreter:
+        if sys.stderr.isatty() and not as_json:
+            print(f"sandbox {sandbox}, level {interpreter.level}", file=sys.stderr)
         for number, source in enumerate(cells, 1):
             outcome = await interpreter.run(source)
             if as_json:
-                print(lines.line(lines.cell(number, source, outcome)), flush=True)
+                print(lines.line(lines.cell(number, source, outcome) | {"level": interpreter.level}), flush=True)
             else:
                 say(outcome)
             good = good and outcome.ok
     return exits.DONE if good else exits.NOT_DONE
 
 
+def _bound(argv: Sequence[str]) -> list[str]:
+    """The words, with each `-c` bound to its code, which may begin with a minus too."""
+    words, rest = [], list(argv)
+    while rest:
+        word = rest.pop(0)
+        words.append(f"--code={rest.pop(0)}" if word == "-c" and rest else word)
+    return words
+
+
 def _read(path: str) -> str:
     """The source of a cell, decoded as Python would."""
+    name = "standard input" if path == "-" else path
     try:
-        file = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115
-        with file:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
             source = file.read(_LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    name = "standard input" if path == "-" else path
+        raise UsageError(f"cannot read {name}: {error.strerror or error}") from None
     if len(source) > _LARGEST:
         raise UsageError(f"{name} is longer than the {_LARGEST >> 20} MiB that a cell may have")
     try:

@@ -12,6 +12,7 @@ import stat
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -37,12 +38,50 @@ def main(argv: Sequence[str]) -> int:
     agent = _own_agent(place, options) if place else _agent(options)
     variables = _standard_input()
     with assemble.console(sys.stderr if options.json else sys.stdout) as console:
-        result, error = asyncio.run(work(agent, task, console, variables, options.max_steps))
-    if error is not None and not isinstance(error, CodeactError):  # not foreseen: whoever mends it needs the place
-        traceback.print_exception(error)
+        done = asyncio.run(work(agent, task, console, variables, options.max_steps))
+    if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
+        traceback.print_exception(done.error)
     if options.json:
-        print(lines.line(line_of(result)), flush=True)
-    return status(result, error)
+        print(lines.line(done.line()), flush=True)
+    return done.status()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task that ended: its result, how strongly its code was confined, and what was raised, if anything was."""
+
+    result: RunResult
+    level: str
+    error: Exception | None
+
+    def status(self) -> int:
+        """The exit code."""
+        match self.result.stop_reason:
+            case "final_answer":
+                return exits.DONE
+            case "cancelled":
+                return exits.INTERRUPTED
+            case _:
+                return exits.NO_SANDBOX if isinstance(self.error, SandboxUnavailable) else exits.NOT_DONE
+
+    def line(self) -> dict[str, Any]:
+        """The line of `run --json`; null is what nobody knows."""
+        result, usage = self.result, self.result.usage
+        answered = result.stop_reason == "final_answer"
+        return {
+            "output": lines.by_the_table(result.output) if answered else None,
+            "stop_reason": result.stop_reason,
+            "steps": result.steps,
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_tokens": usage.cached_tokens,
+                "requests": usage.requests,
+            },
+            "run_id": result.run_id,
+            "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
+            "level": self.level,
+        }
 
 
 async def work(
@@ -51,8 +90,8 @@ async def work(
     console: Listener,
     variables: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
-) -> tuple[RunResult, Exception | None]:
-    """The result, and what was raised, if anything was: the console has told it. Ctrl-C cancels the task."""
+) -> Done:
+    """What came of the task, which the listener was told already. Ctrl-C cancels it."""
     error: Exception | None = None
     async with agent.open(listeners=[console]) as session:
         loop = asyncio.get_running_loop()
@@ -64,36 +103,7 @@ async def work(
                 error = raised
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
-        return session.result, error
-
-
-def status(result: RunResult, error: Exception | None) -> int:
-    """The exit code of a task that ended so, having raised `error`, if anything."""
-    match result.stop_reason:
-        case "final_answer":
-            return exits.DONE
-        case "cancelled":
-            return exits.INTERRUPTED
-        case _:
-            return exits.NO_SANDBOX if isinstance(error, SandboxUnavailable) else exits.NOT_DONE
-
-
-def line_of(result: RunResult) -> dict[str, Any]:
-    """The line of `run --json`; null is what nobody knows."""
-    done, usage = result.stop_reason == "final_answer", result.usage
-    return {
-        "output": lines.by_the_table(result.output) if done else None,
-        "stop_reason": result.stop_reason,
-        "steps": result.steps,
-        "usage": {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "requests": usage.requests,
-        },
-        "run_id": result.run_id,
-        "error": None if done else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
-    }
+        return Done(session.result, session.level, error)
 
 
 # -- what was typed ----------------------------------------------------------------------------------------------------

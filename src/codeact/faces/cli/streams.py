@@ -14,6 +14,11 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def at_keyboard() -> bool:
+    """Whether somebody can type."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def silence() -> None:
     """Let go of a standard output whose reader left, as `head` does."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -240,7 +240,9 @@ class Console:
         parts = [_count(self._steps, "step")]
         if self._calls:
             parts.append(_count(self._calls, "tool call"))
-        parts += [f"{seconds:.1f} s", self._tokens()]
+        parts.append(f"{seconds:.1f} s")
+        if self._steps:
+            parts.append(self._tokens())
         if self._level:
             parts.append(f"sandbox {self._sandbox}, {self._level}")
         return " · ".join(parts)

@@ -22,7 +22,7 @@ from codeact.models.replay import ReplayModel
 from codeact.tools.function import as_tool
 
 from ..arguments import Parser
-from ..run import status, work
+from ..run import work
 from .desk import constant, read_table
 
 TASK = (
@@ -41,5 +41,4 @@ def main(argv: Sequence[str]) -> int:
     agent = Agent(model, (as_tool(read_table), as_tool(constant)), assemble.sandbox("linux"), Policy())
     with assemble.console() as console:
         console.remark(_REMARK)
-        result, error = asyncio.run(work(agent, TASK, console))
-    return status(result, error)
+        return asyncio.run(work(agent, TASK, console)).status()
