@@ -56,6 +56,17 @@ def test_any_table_is_answered_as_written(table: dict[int, int]) -> None:
     assert all(answer(program, number, arch=ARCH) == table.get(number, refuse(99)) for number in near | {0, 601})
 
 
+def test_the_smallest_programs_are_right_too() -> None:
+    for table, expected in (
+        ({}, refuse(9)),
+        ({7: Check((), refuse(8))}, refuse(8)),
+        ({7: Check(((Is(0, ()),),), refuse(8))}, refuse(8)),
+    ):
+        program = bpf.assemble(table, arch=ARCH, default=refuse(9), foreign=refuse(9))
+        assert answer(program, 7, arch=ARCH) == expected
+        assert answer(program, 6, arch=ARCH) == refuse(9)
+
+
 def test_checks_reach_their_answers_from_anywhere_in_a_long_program() -> None:
     table: dict[int, bpf.Rule] = {
         n: Check(

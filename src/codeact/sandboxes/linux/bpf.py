@@ -64,43 +64,48 @@ class _Writer:
     def program(self) -> bytes:
         return b"".join(reversed(self._lines))
 
-    def plain(self, code: int, k: int) -> int:
-        self._lines.append(struct.pack("=HBBI", code, 0, 0, k))
-        return len(self._lines) - 1
-
     def answer(self, action: int) -> int:
+        """Where the program ends with this action."""
         if action not in self._returns:
-            self._returns[action] = self.plain(_RETURN, action)
+            self._returns[action] = self._write(_RETURN, action)
         return self._returns[action]
 
-    def branch(self, code: int, k: int, yes: int, no: int) -> int:
-        yes, no = self._near(yes, 2), self._near(no, 1)
-        here = len(self._lines)
-        self._lines.append(struct.pack("=HBBI", code, here - yes - 1, here - no - 1, k))
-        return here
+    def before(self, place: int, code: int, k: int) -> int:
+        """An instruction after which the program goes on at `place`."""
+        if place != len(self._lines) - 1:
+            self._jump(place)
+        return self._write(code, k)
 
-    def _near(self, place: int, spare: int) -> int:
-        """A place within reach that leads there, when `spare` more instructions may come between."""
-        distance = len(self._lines) - place
-        if distance + spare - 1 <= _LONGEST:
+    def branch(self, code: int, k: int, yes: int, no: int) -> int:
+        """A conditional jump to one of two places."""
+        yes, no = self._near(yes, 1), self._near(no, 0)
+        here = len(self._lines)
+        return self._write(code, k, here - yes - 1, here - no - 1)
+
+    def _near(self, place: int, between: int) -> int:
+        """A place that leads there, and is in reach when so many instructions come between."""
+        if len(self._lines) - place - 1 + between <= _LONGEST:
             return place
-        return self.plain(_JUMP, distance - 1)
+        return self._jump(place)
+
+    def _jump(self, place: int) -> int:
+        return self._write(_JUMP, len(self._lines) - place - 1)
+
+    def _write(self, code: int, k: int, yes: int = 0, no: int = 0) -> int:
+        self._lines.append(struct.pack("=HBBI", code, yes, no, k))
+        return len(self._lines) - 1
 
 
 def assemble(table: Mapping[int, Rule], *, arch: int, default: int, foreign: int) -> bytes:
     """The program, as an array of struct sock_filter. `foreign` answers every call of another architecture, and x32."""
     writer = _Writer()
-    writer.answer(foreign)
-    writer.answer(default)
-    writer.answer(ALLOW)
+    for action in (foreign, default, ALLOW):
+        writer.answer(action)
     ranges: list[tuple[int, int]] = []  # (first number, place that answers it)
     for number, rule in _ranges(table, default, foreign):
         ranges.append((number, writer.answer(rule) if isinstance(rule, int) else _check(writer, rule)))
-    tree = _tree(writer, ranges)
-    if writer.plain(_LOAD, _NUMBER) != tree + 1:
-        raise AssertionError("the tree is not the last thing written")
-    writer.branch(_EQUAL, arch, len(writer._lines) - 1, writer.answer(foreign))
-    writer.plain(_LOAD, _ARCH)
+    numbers = writer.before(_tree(writer, ranges), _LOAD, _NUMBER)
+    writer.before(writer.branch(_EQUAL, arch, numbers, writer.answer(foreign)), _LOAD, _ARCH)
     return writer.program()
 
 
@@ -143,11 +148,11 @@ def _condition(writer: _Writer, condition: Is, holds: int, otherwise: int) -> in
         raise ValueError("a wide argument is compared with one value")
     low = _ARGUMENTS + 8 * condition.argument  # little-endian, as both our architectures are
     if condition.wide:
-        holds = writer.branch(_EQUAL, condition.values[0] >> 32, holds, otherwise)
-        holds = writer.plain(_LOAD, low + 4)
+        high = writer.branch(_EQUAL, condition.values[0] >> 32, holds, otherwise)
+        holds = writer.before(high, _LOAD, low + 4)
     place = otherwise
     for value in reversed(condition.values):
         place = writer.branch(_EQUAL, value & 0xFFFFFFFF, holds, place)
     if condition.mask != 0xFFFFFFFF:
-        writer.plain(_AND, condition.mask)
-    return writer.plain(_LOAD, low)
+        place = writer.before(place, _AND, condition.mask)
+    return writer.before(place, _LOAD, low)
