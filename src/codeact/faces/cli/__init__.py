@@ -46,9 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.NOT_DONE
     except SandboxUnavailable as error:
         _say("codeact: the sandbox is not available here, so nothing was run")
-        for name in ("layer", "cause", "mend"):
-            _say(f"  {name:<6} {getattr(error, name)}")
-        _say("`codeact doctor` shows every layer.")
+        _say(f"  layer  {error.layer}\n  cause  {error.cause}")
+        _say(f"{error.mend}\n`codeact doctor` shows every layer.")
         return exits.NO_SANDBOX
     except (UsageError, ToolDefinitionError) as error:
         _say(f"codeact: {error}")

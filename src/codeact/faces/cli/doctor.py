@@ -87,7 +87,7 @@ def _told(found: dict[str, Any]) -> list[str]:
     told.append(f"sandbox linux: level {found['level']}" if found["level"] else "sandbox linux: not available here")
     width = max(len(layer["name"]) for layer in found["layers"])
     for layer in found["layers"]:
-        errno = f" [{layer['errno']}]" if layer["errno"] else ""
+        errno = f" [{layer['errno']}]" if layer["errno"] and layer["errno"] not in layer["reason"] else ""
         told.append(f"  {'ok' if layer['ok'] else '--'}  {layer['name']:<{width}}  {layer['reason']}{errno}")
         if layer["mend"] and not layer["ok"]:
             told.append(f"      {'':<{width}}  mend{'' if layer['tried'] else ' (untried)'}: {layer['mend']}")

@@ -102,6 +102,7 @@ class Console:
             case OutputDelta(stream, text):
                 self._output(stream, text)
             case Waiting(why):
+                self._canvas.note(why)
                 self._canvas.wait(why)
             case Discarded(why):
                 self._canvas.note(f"what {self._model} said so far does not count: {why}")
