@@ -156,6 +156,37 @@ async def test_an_environment_below_the_scratch_is_still_visible(wall: LinuxSand
         assert "raised" in await ask(f"result = open({str(tmp_path / 'beside')!r}).read()")
 
 
+async def test_a_project_in_whose_folder_the_environment_was_made_is_not_shown(
+    wall: LinuxSandbox, tmp_path: Path
+) -> None:
+    venv.create(tmp_path, symlinks=True)
+    (tmp_path / ".env").write_text("KEY=secret")
+    async with session(wall, python=str(tmp_path)) as ask:
+        assert await ask("import sys; result = sys.prefix") == str(tmp_path)
+        assert "raised" in await ask(f"result = open({str(tmp_path / '.env')!r}).read()")
+
+
+async def test_an_environment_that_is_closed_to_others_works(full: LinuxSandbox, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    library = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    (library / "mine.py").write_text("answer = 42")
+    (library / "mine.py").chmod(0o600)
+    (tmp_path / "venv" / "lib").chmod(0o700)
+    async with session(full, python=str(tmp_path / "venv")) as ask:
+        assert await ask("import mine, os; result = [mine.answer, os.getuid()]") == [42, 1000]
+
+
+async def test_an_environment_made_anew_at_the_same_path_is_seen_as_it_is_now(
+    wall: LinuxSandbox, tmp_path: Path
+) -> None:
+    for answer in (1, 2):
+        venv.create(tmp_path / "venv", clear=True, symlinks=True)
+        library = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+        (library / "mine.py").write_text(f"answer = {answer}")
+        async with session(wall, python=str(tmp_path / "venv")) as ask:
+            assert await ask("import mine; result = mine.answer") == answer
+
+
 @pytest.mark.parametrize(
     ("made", "said"),
     [

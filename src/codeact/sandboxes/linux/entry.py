@@ -10,6 +10,6 @@ import sys
 
 if __name__ == "__main__":
     spec = importlib.machinery.ModuleSpec("codeact_linux", None, is_package=True)
-    spec.submodule_search_locations = [os.path.dirname(os.path.abspath(__file__))]
+    spec.submodule_search_locations = [os.path.dirname(os.path.realpath(__file__))]
     sys.modules["codeact_linux"] = importlib.util.module_from_spec(spec)
     importlib.import_module("codeact_linux.launcher").run(int(sys.argv[1]))

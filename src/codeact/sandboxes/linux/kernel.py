@@ -118,9 +118,9 @@ def die_with_parent() -> None:
     _prctl(_SET_PDEATHSIG, 9)
 
 
-def own_proc_files() -> None:
-    """Give this process's files in /proc back to it, which a change of user took away."""
-    _prctl(_SET_DUMPABLE, 1)
+def own_proc_files(owned: bool) -> None:
+    """Whether this process's files in /proc, and its memory, belong to its user; a change of user takes them away."""
+    _prctl(_SET_DUMPABLE, int(owned))
 
 
 def few_arenas() -> None:

@@ -1,6 +1,7 @@
 """The host's end of the launchers: one process for each Python, started when first needed, and again when it died.
 
-Bound to no event loop: what is here blocks, behind a lock, and is called from a worker thread.
+Bound to no event loop: what is here blocks, behind a lock, and is called from a worker thread. Sessions end with their
+launcher, and launchers with the host, also when either is killed.
 """
 
 from __future__ import annotations

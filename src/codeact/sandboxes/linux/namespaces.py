@@ -133,4 +133,4 @@ def leave_root(uid: int, gid: int) -> None:
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    kernel.own_proc_files()
+    kernel.own_proc_files(True)

@@ -98,6 +98,8 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
         with layer("rlimits"):
             _limit(wall, order)
     os.close(_PROC)
+    if wall.identity.changes:
+        kernel.own_proc_files(False)  # nobody's other processes on this machine are not to read its memory
     filters = wall.filters or seccomp.program(level=wall.level, landlock_abi=wall.landlock_abi, pid=os.getpid())
     if "caps" not in without:
         with layer("capabilities"):
