@@ -187,6 +187,7 @@ def test_every_stop_string_leaves_a_block_that_runs() -> None:
     ("given", "source"),
     [
         ("\ufeff```python\nx = 1\n```", "x = 1\n"),
+        ("\ufeff~~~python\nx = 1\n~~~", "x = 1\n"),
         ("```python\n\ufeffx = 1\n```", "x = 1\n"),
         ("```python\r\nx = 1\r\ny = 2\r\n```\r\n", "x = 1\ny = 2\n"),
         ("```python\rx = 1\r```\r", "x = 1\n"),
@@ -215,6 +216,10 @@ def test_what_no_source_may_hold_is_named_with_its_place(given: str, where: str)
     action = parse(given)
     assert isinstance(action, Nothing)
     assert (action.kind, action.detail) == ("character", where)
+
+
+def test_a_word_behind_a_fence_that_ends_a_line_of_code_is_a_word_and_not_a_tag() -> None:
+    assert parse("```python\nx = 1``` Done\n") == Code("x = 1\n", said="```python\nx = 1\n```\n Done")
 
 
 def test_a_native_tool_call_without_code_is_named() -> None:
