@@ -140,7 +140,7 @@ def _separate(wall: Wall, order: Order) -> None:
         kernel.unshare(_OF_ITS_OWN)
         namespaces.map_oneself(_PROC, wall.identity.uid, wall.identity.gid)
     with layer("scratch"):
-        root.mount_scratch(order.scratch, order.inodes, wall.identity.uid, wall.below_scratch)
+        root.mount_scratch(order.scratch, order.inodes, namespaces.SESSION_ID, wall.below_scratch)
 
 
 def _change_user(wall: Wall, parent: int) -> None:
