@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import resource
+import select
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -199,16 +200,14 @@ def _user(full: bool) -> Probe:
 
 
 def _descriptors(expected: frozenset[int]) -> Probe:
-    open_ones = [number for number in range(3, _LAST_DESCRIPTOR) if number not in expected and _is_open(number)]
+    """One poll of all numbers tells which are not open."""
+    highest, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    numbers = set(range(3, min(highest, _LAST_DESCRIPTOR))) - expected
+    poll = select.poll()
+    for number in numbers:
+        poll.register(number, 0)
+    open_ones = sorted(numbers - {number for number, events in poll.poll(0) if events & select.POLLNVAL})
     return Probe("descriptors", "descriptors", not open_ones, f"open: {open_ones}" if open_ones else "none but ours")
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
 
 
 def _limits() -> Probe:
