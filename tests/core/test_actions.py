@@ -218,6 +218,17 @@ def test_what_no_source_may_hold_is_named_with_its_place(given: str, where: str)
     assert (action.kind, action.detail) == ("character", where)
 
 
+def test_a_plain_string_without_its_end_holds_nothing_back() -> None:
+    pieces = Reader().feed('```python\nprint("hello)\n```\nbye\n')
+    assert pieces == [Piece("code", 'print("hello)\n'), Piece("prose", "bye\n")]
+
+
+def test_more_code_than_the_host_parses_is_left_to_the_sandbox_to_judge() -> None:
+    broken = "x = 1\n" * 50_000 + "x = ("
+    assert isinstance(parse("```python\n" + broken), Code)
+    assert isinstance(parse("```python\n" + broken[-100:]), Nothing)
+
+
 def test_a_word_behind_a_fence_that_ends_a_line_of_code_is_a_word_and_not_a_tag() -> None:
     assert parse("```python\nx = 1``` Done\n") == Code("x = 1\n", said="```python\nx = 1\n```\n Done")
 
