@@ -7,7 +7,6 @@ import errno
 import importlib
 import importlib.machinery
 import importlib.util
-import os
 import sys
 from pathlib import Path
 

@@ -296,3 +296,28 @@ async def test_a_session_in_a_forked_copy_of_the_host_is_its_own(wall: LinuxSand
 async def _answer_of_another(wall: LinuxSandbox) -> int:
     async with session(wall) as ask:
         return int(await ask("result = 42"))
+
+
+SIGNALS = """
+import asyncio, signal, sys
+sys.path[:0] = {paths!r}
+from talk import sandbox, session
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+async def main():
+    async with session(sandbox({machine!r})) as ask:
+        await ask.tell("print('going', flush=True)\\nwhile True: pass")
+        while not ask.written["stdout"]: await asyncio.sleep(0)
+        ask.pipe.interrupt()
+        print((await ask.answer())["raised"])
+        await ask.tell("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+        print((await ask.pipe.ended()).detail)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("machine", LEVELS.values(), ids=LEVELS)
+def test_signals_that_the_host_blocks_or_ignores_work_inside(machine: str | None) -> None:
+    program = SIGNALS.format(paths=[str(HERE), str(HERE.parents[1] / "src")], machine=machine)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == ["KeyboardInterrupt", "SIGTERM"], done.stderr

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import resource
+import signal
 import socket
 import stat
 import sys
@@ -29,6 +30,7 @@ _NOBODY = namespaces.Identity(65534, 65534, changes=True)
 
 def run(control: int, without: frozenset[str] = frozenset()) -> None:
     """Serve on this descriptor until its other end is closed. `without` names layers that a test leaves out."""
+    _own_signals()
     host = socket.socket(fileno=control)
     message = host.recv(1 << 20)
     if not message:
@@ -41,6 +43,14 @@ def run(control: int, without: frozenset[str] = frozenset()) -> None:
             _become_plain(host, plan, without)
     except Refused as refusal:
         host.send(json.dumps({"failed": refusal.told()}).encode())
+
+
+def _own_signals() -> None:
+    """What the host blocks or ignores is inherited; here every signal is as Python has it."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    kept = (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ)
+    for number in signal.valid_signals() - set(kept):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:

@@ -94,21 +94,20 @@ class Launcher:
 
     def _start(self, level: str) -> Refused | None:
         """Start the process for this level; the answer is what it lacks."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(_PATIENCE)
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.settimeout(_PATIENCE)
         with open(os.memfd_create("trouble"), "rb", buffering=0) as trouble:
             try:
                 with theirs:
                     self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
                 threading.Thread(target=self.process.wait, name="codeact-launcher", daemon=True).start()  # no zombie
-                ours.send(json.dumps(self._plan(level)).encode())
-                word = json.loads(ours.recv(1 << 16) or b"{}")
+                self.control.send(json.dumps(self._plan(level)).encode())
+                word = json.loads(self.control.recv(1 << 16) or b"{}")
             except (OSError, ValueError) as error:
                 word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
             if word.get("stands") == level:
-                self.control, self.level = ours, level
+                self.level = level
                 return None
-            ours.close()
             self._end()
             said = os.pread(trouble.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()[-2000:]
         return Refused(**(word.get("failed") or {"layer": "launcher", "code": "?", "cause": f"it ended: {said}"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 
+from ...core.errors import SandboxUnavailable
 from ...core.execution import Limits, Policy
 from ...ports import Pipe, Sink
 from .environment import find
@@ -41,6 +43,8 @@ class LinuxSandbox:
 
     @asynccontextmanager
     async def _launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
+        if sys.platform != "linux":
+            raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Use another sandbox.")
         environment = await anyio.to_thread.run_sync(find, policy.python)
         pipe = await self._start(launcher(environment, self._parts), policy.limits, sink)
         try:
