@@ -66,6 +66,11 @@ def test_a_flood_is_cut_and_counted() -> None:
     assert lines[-1] == "  (900 more lines of output)"
 
 
+def test_a_value_is_cut_whatever_the_guest_claims_a_preview_to_be() -> None:
+    lines = written(CodeStarted(1, "x", b""), CodeRan(1, Outcome("done", preview="v" * 20_000)))
+    assert lines[1:] == ["  = " + "v" * 16_000, "  = ... 4,000 more characters"]
+
+
 def test_many_calls_are_cut_and_counted_but_no_failure_is() -> None:
     calls: list[Event] = []
     for number in range(50):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import codeop
 import contextlib
@@ -23,7 +24,7 @@ try:
 except ImportError:  # a Python built without it still reads lines
     readline = None  # type: ignore[assignment]
 
-_TOP_LEVEL_AWAIT = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
 _LARGEST = 256 << 10  # characters that are looked at here before they run
 
 
@@ -79,7 +80,7 @@ def is_whole(source: str) -> bool:
     if len(source) > _LARGEST:
         return True
     compiler = codeop.CommandCompiler()
-    compiler.compiler.flags |= _TOP_LEVEL_AWAIT
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         return compiler(source, "<cell>", "single") is not None
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):

@@ -40,6 +40,7 @@ from .page import Page
 from .screen import Screen
 
 _LINES = 100  # of output that are shown of a cell
+_LONGEST = 16_000  # characters of a value or a traceback
 _CALLS = 6  # tool calls that are shown of a cell
 
 _ENDS = {
@@ -199,9 +200,9 @@ class Console:
         if self._unseen_calls:
             self._canvas.note(f"{self._unseen_calls:,} more tool calls")
         if outcome.preview is not None:
-            self._canvas.value(outcome.preview)
+            self._canvas.value(_cut(outcome.preview))
         if outcome.error is not None:
-            self._canvas.failure(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
+            self._canvas.failure(_cut(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"))
         self._canvas.wait(None)
 
     def _tool(self, news: ToolCalled | ToolReturned) -> None:
@@ -271,6 +272,11 @@ def _short(value: Any) -> str:
         case _:
             text = repr(value)
             return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _cut(text: str) -> str:
+    """A guest keeps these short by itself; one that was taken over need not."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... {len(text) - _LONGEST:,} more characters"
 
 
 def _count(number: int, noun: str) -> str:

@@ -99,9 +99,9 @@ class Screen:
             self._outputs[stream] = ""
 
     def call(self, call: str, result: str, *, failed: bool) -> None:
-        line = Text.assemble(_INDENT, ("ƒ ", "blue"), visible(call), (" → ", "dim"), no_wrap=True, overflow="ellipsis")
+        line = Text.assemble(_INDENT, ("ƒ ", "blue"), visible(call), (" → ", "dim"))
         line.append(visible(result), style="red" if failed else "dim")
-        self._print(line)
+        self._terminal.print(line, no_wrap=True, overflow="ellipsis")
 
     def value(self, text: str) -> None:
         for i, line in enumerate(text.split("\n")):
