@@ -86,27 +86,29 @@ WITHOUT_EFFECT = {
     "times of a file": "os.utime(CANARY_FILE, (1, 1))",
     "mode of a file by a handle": "sc(452, os.open(CANARY_FILE, os.O_PATH), b'', 0o4777, 0x1000)",
     "times of a file by a handle": "sc(280, os.open(CANARY_FILE, os.O_PATH), b'', b'\\1' * 32, 0x1000)",
+    "mode of a device": "os.fchmod(0, 0o666)",
+    "times of a device": "os.utime(0)",  # anyone who may write to a device may do this
+    "times of a device by its path": "os.utime('/dev/zero')",
     "times of a library by its descriptor": "os.utime(os.open(os.__file__, os.O_RDONLY), (1, 1))",
 }
 
 
 @pytest.mark.parametrize("what", [*REFUSED, *WITHOUT_EFFECT])
 async def test_hole(what: str, level: str, host: Canaries) -> None:
-    library = os.stat(os.__file__)
+    before = _metadata()
     code = (REFUSED | WITHOUT_EFFECT)[what].replace("\n        ", "\n").strip()
     async with session_at(level, host) as session:
         await session.prepare()
         error = (await session.run(code)).error
         if what in REFUSED or level == "full":
             assert error is not None and issubclass(_kind(error.type), OSError), error
-    now = os.stat(os.__file__)
-    assert (now.st_mode, now.st_uid, now.st_size, now.st_mtime_ns, now.st_ctime_ns) == (
-        library.st_mode,
-        library.st_uid,
-        library.st_size,
-        library.st_mtime_ns,
-        library.st_ctime_ns,
-    )
+    assert _metadata() == before
+
+
+def _metadata() -> list[tuple[int, ...]]:
+    """Of files of the host that a guest can open."""
+    found = map(os.stat, (os.__file__, "/dev/null", "/dev/zero"))
+    return [(now.st_mode, now.st_uid, now.st_size, now.st_mtime_ns, now.st_ctime_ns) for now in found]
 
 
 def _kind(name: str) -> type:

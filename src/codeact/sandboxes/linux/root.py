@@ -37,7 +37,8 @@ def build(visible: Iterable[str]) -> None:
         for place in _outermost(real):
             _show(place, _ROOT + place, _READ_ONLY)
         for device in filter(os.path.exists, DEVICES):
-            _show(device, _ROOT + device, kernel.ATTR_NOSUID | kernel.ATTR_NOEXEC)
+            # Read-only keeps the host's own node as it is, its mode and times too; a device is written all the same.
+            _show(device, _ROOT + device, kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NOEXEC)
         for link, target in links.items():
             _link(_ROOT + link, target)
         os.close(os.open(_ROOT + CANARY, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
