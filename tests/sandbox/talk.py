@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import struct
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+
 from codeact.core.execution import Limits, Policy
 from codeact.ports import Pipe
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts
+from codeact.sandboxes.linux.report import inspect
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "standin"
@@ -32,6 +36,20 @@ def sandbox(machine: str | None = None, require: Literal["plain", "full"] = "pla
         if not entry.exists():
             entry.symlink_to(HERE / "machine.py")
     return LinuxSandbox(require, _parts=Parts(entry, GUEST))
+
+
+def at(level: str) -> LinuxSandbox:
+    """The wall at this level. Where the machine does not give it, the test is skipped and says so."""
+    if level == "plain":
+        return sandbox("no_namespaces")
+    if _level_here() != "full":
+        pytest.skip(f"this machine gives {_level_here()}, not full")
+    return sandbox(require="full")
+
+
+@functools.cache
+def _level_here() -> str | None:
+    return inspect().level
 
 
 @dataclass

@@ -10,28 +10,28 @@ import venv
 from pathlib import Path
 
 import pytest
-from talk import GUEST, sandbox, session
+from talk import GUEST, at, sandbox, session
 
 from codeact.core.errors import SandboxUnavailable, UsageError
 from codeact.core.execution import Policy
 from codeact.sandboxes.linux import LinuxSandbox
 
-LEVELS = {"full": None, "plain": "no_namespaces"}
+LEVELS = ("full", "plain")
 
 
 @pytest.fixture(params=LEVELS)
 def wall(request: pytest.FixtureRequest) -> LinuxSandbox:
-    return sandbox(LEVELS[request.param])
+    return at(str(request.param))
 
 
 @pytest.fixture
 def full() -> LinuxSandbox:
-    return sandbox(require="full")
+    return at("full")
 
 
 @pytest.fixture
 def plain() -> LinuxSandbox:
-    return sandbox("no_namespaces")
+    return at("plain")
 
 
 async def test_a_session_says_how_strongly_it_is_confined(full: LinuxSandbox, plain: LinuxSandbox) -> None:

@@ -12,17 +12,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from talk import HERE, descendants, sandbox, session, until
+from talk import HERE, at, descendants, session, until
 
 from codeact.core.execution import Death
 from codeact.sandboxes.linux import LinuxSandbox
 
-LEVELS = {"full": None, "plain": "no_namespaces"}
+LEVELS = ("full", "plain")
 
 
 @pytest.fixture(params=LEVELS)
 def wall(request: pytest.FixtureRequest) -> LinuxSandbox:
-    return sandbox(LEVELS[request.param])
+    return at(str(request.param))
 
 
 def descriptors() -> int:
@@ -235,9 +235,9 @@ def state_of(pid: int) -> str:
 HOST = """
 import asyncio, os, sys
 sys.path[:0] = {paths!r}
-from talk import descendants, sandbox, session
+from talk import at, descendants, session
 async def main():
-    async with session(sandbox({machine!r})) as ask:
+    async with session(at({level!r})) as ask:
         await ask.tell("import time\\nwhile True: time.sleep(1)")
         pids = " ".join(map(str, descendants()))
         if {fork!r} and os.fork() == 0:
@@ -262,7 +262,8 @@ asyncio.run(main())
 )
 def test_when_the_host_goes_everything_goes(level: str, last: str, fork: bool) -> None:
     paths = [str(HERE), str(HERE.parents[1] / "src")]
-    program = HOST.format(paths=paths, machine=LEVELS[level], last=last, fork=fork)
+    at(level)
+    program = HOST.format(paths=paths, level=level, last=last, fork=fork)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         pids = [int(pid) for pid in host.stdout.readline().split()]
@@ -301,11 +302,11 @@ async def _answer_of_another(wall: LinuxSandbox) -> int:
 SIGNALS = """
 import asyncio, signal, sys
 sys.path[:0] = {paths!r}
-from talk import sandbox, session
+from talk import at, session
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
 async def main():
-    async with session(sandbox({machine!r})) as ask:
+    async with session(at({level!r})) as ask:
         await ask.tell("print('going', flush=True)\\nwhile True: pass")
         while not ask.written["stdout"]: await asyncio.sleep(0)
         ask.pipe.interrupt()
@@ -316,8 +317,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("machine", LEVELS.values(), ids=LEVELS)
-def test_signals_that_the_host_blocks_or_ignores_work_inside(machine: str | None) -> None:
-    program = SIGNALS.format(paths=[str(HERE), str(HERE.parents[1] / "src")], machine=machine)
+@pytest.mark.parametrize("level", LEVELS)
+def test_signals_that_the_host_blocks_or_ignores_work_inside(level: str) -> None:
+    at(level)
+    program = SIGNALS.format(paths=[str(HERE), str(HERE.parents[1] / "src")], level=level)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout.split() == ["KeyboardInterrupt", "SIGTERM"], done.stderr

@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 
 import pytest
-from talk import sandbox, session, until
+from talk import at, session, until
 
 from codeact.core.execution import Death
 from codeact.sandboxes.linux import LinuxSandbox
 
 MIB = 1 << 20
-LEVELS = {"full": None, "plain": "no_namespaces"}
+LEVELS = ("full", "plain")
 
 
 @pytest.fixture(params=LEVELS)
 def wall(request: pytest.FixtureRequest) -> LinuxSandbox:
-    return sandbox(LEVELS[request.param])
+    return at(str(request.param))
 
 
 @pytest.fixture
 def full() -> LinuxSandbox:
-    return sandbox(require="full")
+    return at("full")
 
 
 @pytest.fixture
 def plain() -> LinuxSandbox:
-    return sandbox("no_namespaces")
+    return at("plain")
 
 
 @pytest.mark.parametrize(

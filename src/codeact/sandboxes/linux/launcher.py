@@ -76,10 +76,10 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
 def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
-    places = {folder for path in visible for folder in _folders_to(path)}
-    identity = _who((*visible, *places), _NOBODY)
+    identity = _who(_ways(visible), _NOBODY)
+    reached = not identity.changes or all(map(_open_to_others, _ways((plan["scratch"],))))
     with layer("scratch"):
-        ground = scratch.open_ground(plan["scratch"] if _open_to_others(plan["scratch"]) else "/tmp")
+        ground = scratch.open_ground(plan["scratch"] if reached else "/tmp")
     with layer("proc"):
         proc = namespaces.open_proc()
     wall = Wall("plain", visible, (), identity, abi, proc, None, without)
@@ -107,10 +107,13 @@ def _who(paths: Iterable[str], nobody: namespaces.Identity) -> namespaces.Identi
     return namespaces.Identity(os.geteuid(), os.getegid(), changes=False)
 
 
-def _folders_to(path: str) -> set[str]:
-    """Every folder that is walked through on the way to what a path names."""
-    links, place = root.follow(path)
-    return {str(folder) for each in (*links, place) for folder in Path(each).parents}
+def _ways(paths: Iterable[str]) -> set[str]:
+    """What the paths name, and every folder that is walked through on the way there."""
+    found = set(paths)
+    for path in paths:
+        links, place = root.follow(path)
+        found |= {str(folder) for each in (*links, place) for folder in Path(each).parents}
+    return found
 
 
 def _open_to_others(path: str) -> bool:
