@@ -18,6 +18,7 @@ from codeact.core.execution import Death
 from codeact.sandboxes.linux import LinuxSandbox
 
 LEVELS = ("full", "plain")
+MACHINES = {"full": None, "plain": "no_namespaces"}
 
 
 @pytest.fixture(params=LEVELS)
@@ -235,9 +236,9 @@ def state_of(pid: int) -> str:
 HOST = """
 import asyncio, os, sys
 sys.path[:0] = {paths!r}
-from talk import at, descendants, session
+from talk import descendants, sandbox, session
 async def main():
-    async with session(at({level!r})) as ask:
+    async with session(sandbox({machine!r})) as ask:
         await ask.tell("import time\\nwhile True: time.sleep(1)")
         pids = " ".join(map(str, descendants()))
         if {fork!r} and os.fork() == 0:
@@ -263,7 +264,7 @@ asyncio.run(main())
 def test_when_the_host_goes_everything_goes(level: str, last: str, fork: bool) -> None:
     paths = [str(HERE), str(HERE.parents[1] / "src")]
     at(level)
-    program = HOST.format(paths=paths, level=level, last=last, fork=fork)
+    program = HOST.format(paths=paths, machine=MACHINES[level], last=last, fork=fork)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         pids = [int(pid) for pid in host.stdout.readline().split()]
@@ -302,11 +303,11 @@ async def _answer_of_another(wall: LinuxSandbox) -> int:
 SIGNALS = """
 import asyncio, signal, sys
 sys.path[:0] = {paths!r}
-from talk import at, session
+from talk import sandbox, session
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
 async def main():
-    async with session(at({level!r})) as ask:
+    async with session(sandbox({machine!r})) as ask:
         await ask.tell("print('going', flush=True)\\nwhile True: pass")
         while not ask.written["stdout"]: await asyncio.sleep(0)
         ask.pipe.interrupt()
@@ -320,6 +321,6 @@ asyncio.run(main())
 @pytest.mark.parametrize("level", LEVELS)
 def test_signals_that_the_host_blocks_or_ignores_work_inside(level: str) -> None:
     at(level)
-    program = SIGNALS.format(paths=[str(HERE), str(HERE.parents[1] / "src")], level=level)
+    program = SIGNALS.format(paths=[str(HERE), str(HERE.parents[1] / "src")], machine=MACHINES[level])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout.split() == ["KeyboardInterrupt", "SIGTERM"], done.stderr
