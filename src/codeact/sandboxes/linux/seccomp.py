@@ -66,7 +66,6 @@ _SOL_SOCKET = 1
 _MSG_OOB = 1  # a rich source of kernel bugs (CVE-2025-38236) that nobody here needs
 # TYPE ERROR SNDBUF RCVBUF RCVTIMEO SNDTIMEO ACCEPTCONN PROTOCOL DOMAIN; not PEERPIDFD
 _GETSOCKOPT = (3, 4, 7, 8, 20, 21, 30, 38, 39)
-_SETSOCKOPT = (7, 8, 20, 21)  # SNDBUF RCVBUF RCVTIMEO SNDTIMEO; not ATTACH_FILTER
 _MEMBARRIER = (0, 8, 16)  # QUERY, and PRIVATE_EXPEDITED: musl's dlopen
 _CLOCKS = tuple(range(12))  # a negative clock is another process's CPU time
 _O_TRUNC, _O_ACCMODE, _O_WRONLY, _O_RDWR = 0o1000, 3, 1, 2
@@ -103,7 +102,6 @@ def _checked(fork: bool) -> dict[str, Rule]:
         "sendto": _only((Is(3, (0,), mask=_MSG_OOB), Is(4, (0,), wide=True))),
         "recvfrom": _only((Is(3, (0,), mask=_MSG_OOB),)),
         "getsockopt": _only((Is(1, (_SOL_SOCKET,)), Is(2, _GETSOCKOPT))),
-        "setsockopt": _only((Is(1, (_SOL_SOCKET,)), Is(2, _SETSOCKOPT))),
         "fcntl": _only((Is(1, _FCNTL),)),
         "ioctl": _only((Is(1, _IOCTL),)),
         "prctl": _only((Is(0, _PRCTL),)),
