@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import datetime
+import decimal
 import doctest
+import inspect
 import io
+import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
 import types
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from docs.page import ROOT, Block, blocks_of, pages
+
+import codeact
+from codeact import UsageError, api
+from codeact.core import errors, events
+from codeact.faces.cli import lines
+from codeact.guest.advice import OUTSIDE
+from codeact.models import specs
+from docs.page import ROOT, Block, blocks_of, names_in, pages, rows_of
 from models.server import Server, says, serving
 
 BIN = Path(sys.executable).parent
@@ -115,3 +129,143 @@ def shell(block: Block, where: str, desk: Desk) -> str:
         assert done.returncode == int(expected[1] if expected else 0), f"{where}: {line}\n{done.stdout}{done.stderr}"
         said += done.stdout
     return said
+
+
+# -- what the docs list and the code knows -----------------------------------------------------------------------------
+
+GUIDE, TOOLS_PAGE, MODELS, LINE = (
+    ROOT / "docs" / f"{name}.md" for name in ("guide", "tools", "models", "command-line")
+)
+
+
+def first_column(page: Path, heading: str) -> set[str]:
+    return names_in([row[0] for row in rows_of(page, heading)])
+
+
+def help_of(command: str, desk: Desk) -> str:
+    return subprocess.run(
+        [BIN / "codeact", *command.split(), "--help"], capture_output=True, text=True, check=True, env=desk.environ
+    ).stdout
+
+
+FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+
+
+@pytest.mark.parametrize("command", ["run", "exec", "doctor", "demo"])
+def test_the_flags_of_a_command_are_those_of_its_help(command: str, desk: Desk) -> None:
+    told = {flag for name in first_column(LINE, f"codeact {command}") for flag in FLAG.findall(name)}
+    taken = set(FLAG.findall(help_of(command, desk))) - {"-h", "--help"}
+    assert told == taken
+
+
+def test_no_page_names_a_flag_that_no_command_takes(desk: Desk) -> None:
+    taken = {flag for command in ("", "run", "exec", "doctor") for flag in FLAG.findall(help_of(command, desk))}
+    for page in pages():
+        for span in re.findall(r"`(codeact [^`]+|--[^`]+)`", page.read_text(encoding="utf-8")):
+            assert set(FLAG.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", span))) <= taken, f"{page.name}: {span}"
+
+
+def test_the_commands_and_exit_codes_are_those_of_the_program(desk: Desk) -> None:
+    listed = set(re.findall(r"^  (\w+) ", help_of("", desk), re.MULTILINE))
+    assert {name.removeprefix("codeact ") for name in first_column(LINE, "The command line")} == listed
+    said = re.search(r"^exit codes: (.*)$", help_of("", desk), re.MULTILINE)
+    assert said and [row[0] for row in rows_of(LINE, "Exit codes")] == re.findall(r"\b\d+\b", said[1])
+
+
+def test_the_keys_of_every_line_of_json_are_told(desk: Desk) -> None:
+    def line(command: str) -> dict[str, object]:
+        done = subprocess.run(command, shell=True, capture_output=True, cwd=desk.folder, env=desk.environ, check=False)
+        return dict(json.loads(done.stdout))
+
+    desk.server.script[:] = [says("```python\nfinal_answer(1)\n```")]
+    for heading, command in (
+        ("The line of run", "codeact run 'One.' --model openai:gpt-5 --json </dev/null"),
+        ("The lines of exec", "codeact exec --json -c 1"),
+        ("The line of doctor", "codeact doctor --json"),
+    ):
+        told = [name for row in rows_of(LINE, heading) for name in re.findall(r"`(\w+)`", row[0])]
+        keys = list(line(command))
+        assert told[: len(keys)] == keys, heading
+
+
+def test_values_stand_in_json_as_told() -> None:
+    for python_side, json_side in rows_of(LINE, "Values in JSON"):
+        (source,), (told,) = names_in([python_side]), names_in([json_side])
+        value = eval(source, {"datetime": datetime, "decimal": decimal})
+        assert lines.by_the_table(value) == json.loads(told), source
+
+
+def test_the_base_set_leaves_out_what_the_guide_says() -> None:
+    """Of each Python its own: a module that this one no longer has is told for those that have it."""
+    told = {name for name in first_column(GUIDE, "What code may import") if name.split(".")[0].islower()}
+    told -= {name for name in told if "=" in name or "(" in name or "[" in name}
+    out = {name for name in OUTSIDE if name.partition(".")[0] in sys.stdlib_module_names and name[0] != "_"}
+    assert out <= told <= OUTSIDE
+
+
+def test_every_parameter_of_a_model_is_told() -> None:
+    with pytest.raises(UsageError) as refusal:
+        specs.parse("openai:gpt-5?nonsense=1")
+    known = re.search(r"known are ([\w, ]+)", str(refusal.value))
+    assert known and first_column(MODELS, "Parameters") == {*known[1].split(", "), "rate"}
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "known"),
+    [
+        (GUIDE, "Stop reasons", set(get_args(events.StopReason))),
+        (GUIDE, "Events and listeners", {event.__name__ for event in get_args(events.Event)}),
+        (GUIDE, "A first agent", {*inspect.signature(api.CodeAgent.__init__).parameters}
+         - {"self", "additional_authorized_imports"}),
+        (TOOLS_PAGE, "What can be a tool", {*inspect.signature(codeact.tool).parameters} - {"function"}),
+        (MODELS, "Replay", {"text", "reasoning", "tool_calls", "finish", "usage", "error"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_table_of_names_is_whole(page: Path, heading: str, known: set[str]) -> None:
+    assert first_column(page, heading) == known
+
+
+def test_every_error_and_every_public_name_is_told() -> None:
+    guide, models = GUIDE.read_text(encoding="utf-8"), MODELS.read_text(encoding="utf-8")
+    told = first_column(GUIDE, "Errors, and whose fault they are") | first_column(MODELS, "When a model fails")
+    tree = {
+        name for name, value in vars(errors).items() if inspect.isclass(value) and value.__module__ == errors.__name__
+    }
+    assert told | {"CodeactError"} == tree
+    for name in codeact.__all__:
+        assert re.search(rf"\b{name}\b", guide + models + TOOLS_PAGE.read_text(encoding="utf-8")), name
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, place = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if place:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert place in map(anchor, headings), target
+
+
+# -- examples ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_an_example_runs_offline_and_says_what_it_promises(program: Path, desk: Desk) -> None:
+    offline = {"PATH": desk.environ["PATH"], "HOME": desk.environ["HOME"]}
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=60, check=False, cwd=desk.folder, env=offline
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    said = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or ""
+    promised = re.split("it prints:\n", said, flags=re.IGNORECASE)[1]
+    assert textwrap.dedent(promised).strip() == done.stdout.strip()

@@ -13,7 +13,8 @@ Two conventions in HTML comments, which a reader of the page does not see, stand
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -57,8 +58,7 @@ def blocks_of(page: Path) -> list[Block]:
             found.append(Block(piece["language"], piece["text"], line + 1, replies, None, outline))
             replies, outline = (), False
         elif piece["language"] == "text" and near and found:
-            last = found.pop()
-            found.append(Block(last.language, last.text, last.line, last.replies, piece["text"], last.outline))
+            found[-1] = replace(found[-1], prints=piece["text"])
     assert not replies, f"{page.name}: replies without a block"
     return found
 
@@ -69,18 +69,16 @@ def pages() -> list[Path]:
 
 
 def rows_of(page: Path, heading: str) -> list[list[str]]:
-    """The cells of the tables below a heading, without their headers."""
+    """The cells of the tables between a heading and the next one, without their headers."""
     source = page.read_text(encoding="utf-8")
-    title = re.search(rf"^(#+) {re.escape(heading)}$", source, re.MULTILINE)
+    title = re.search(rf"^#+ {re.escape(heading)}$", source, re.MULTILINE)
     assert title, f"{page.name} has no heading {heading!r}"
-    rest = source[title.end() :]
-    following = re.search(rf"^#{{1,{len(title[1])}}} ", rest, re.MULTILINE)
-    lines = (rest[: following.start()] if following else rest).splitlines()
-    rows = []
-    for above, line in zip(["", *lines], lines, strict=False):
-        if line.startswith("|") and above.startswith("|") and not line.startswith("|--") and not line.startswith("|-"):
-            rows.append([cell.strip() for cell in line.strip("|").split("|")])
-    return rows
+    lines = re.split(r"^#+ ", source[title.end() :], maxsplit=1, flags=re.MULTILINE)[0].splitlines()
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for above, line in pairwise(lines)
+        if above.startswith("|") and line.startswith("|") and not line.startswith("|--")
+    ]
 
 
 def names_in(cells: list[str]) -> set[str]:
