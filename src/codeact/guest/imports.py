@@ -58,7 +58,7 @@ class Imports:
         if names and all(self.allows(f"{module}.{name}") for name in names):
             return None
         top = module.partition(".")[0]
-        if not _is_known(top) and self._is_own(_find(top)):
+        if not _is_known(top) and self._is_own(top):
             return None
         return self._words(module)
 
@@ -123,9 +123,11 @@ class Imports:
         near = difflib.get_close_matches(module, [name for name in known if name[:1] != "_"], n=1, cutoff=0.75)
         return f": allowed is {allowed}" + (f"; did you mean {near[0]!r}?" if near else "")
 
-    def _is_own(self, spec: ModuleSpec | None) -> bool:
+    def _is_own(self, top: str) -> bool:
+        """Whether the session made this module: a file in its scratch, an object in sys.modules, a finder's work."""
+        spec = _find(top)
         if spec is None:
-            return False
+            return top in sys.modules or any(_found_by(finder, top) for finder in sys.meta_path)
         places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
         real = [os.path.realpath(place) for place in places]
         return any(_under(place, self._scratch) and not _under(place, self._installed) for place in real)
@@ -146,6 +148,13 @@ def _find(top: str) -> ModuleSpec | None:
         return PathFinder.find_spec(top)
     except Exception:  # a finder that a cell put there
         return None
+
+
+def _found_by(finder: Any, top: str) -> bool:
+    try:
+        return finder.find_spec(top, None) is not None
+    except Exception:  # a finder that a cell put there
+        return False
 
 
 def _real(places: set[str]) -> frozenset[str]:
