@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -168,12 +169,27 @@ def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert json.loads(process.stdout.readline())["value"] == "1"
+        ours = _descendants(process.pid)
+        assert ours
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
         assert process.wait(10) == 130
         assert process.stdout.read() == b""
         assert b"Traceback" not in process.stderr.read()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    until = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in ours):
+        assert time.monotonic() < until, "something was left running"
+        time.sleep(0.01)
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it went away meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for parent in found:
+        found += [child for child, of in parents.items() if of == parent]
+    return found[1:]
 
 
 def test_tools_of_a_file_answer_from_outside(tmp_path: Path) -> None:

@@ -229,6 +229,8 @@ class Console:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _ended(self, end: TaskEnded) -> None:
+        self._canvas.end_thought()
+        self._canvas.end_output()
         self._canvas.wait(None)
         if end.stop_reason == "final_answer":
             self._canvas.answer(shown(end.output))
