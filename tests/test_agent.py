@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from codeact import ALL, CodeAgent, ModelError, NoAnswer, UsageError, only, tool
 from codeact.agent import Session
-from codeact.core.errors import ModelUnavailable
+from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
 from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
 from codeact.core.messages import Reply, Usage
 from codeact.testing import ScriptedModel
@@ -294,3 +295,29 @@ def closed_session() -> Iterator[Session]:
 
 def test_a_result_outlives_its_session(closed_session: Session) -> None:
     assert closed_session.result.output == 1
+
+
+def test_data_that_cannot_cross_is_refused_with_its_path_before_the_model_is_asked() -> None:
+    model = ScriptedModel(code("final_answer(1)"))
+    with pytest.raises(ValueRefused, match=r"\$\.data\.lock"):
+        CodeAgent(model=model).run("Go.", additional_args={"data": {"lock": threading.Lock()}})
+    assert not model.prompts
+
+
+def test_an_interpreter_that_died_between_two_tasks_is_replaced_and_the_model_is_told() -> None:
+    later = "import os, threading\nthreading.Timer(0.05, os._exit, [1]).start()\nfinal_answer(1)"
+    model = ScriptedModel(code(later), code("y"), code("final_answer(y)"))
+    with CodeAgent(model=model, imports=ALL).session() as session:
+        session.run("Die soon.")
+        with pytest.raises(InterpreterDied):
+            time.sleep(0.5)
+            session.fetch("os")
+        result = session.run("Go on.", additional_args={"y": 2})
+        assert result.output == 2
+    assert "interpreter was lost" in observations(session._session.events)[2]
+
+
+def test_what_a_model_made_up_after_its_code_is_not_said_to_it_again() -> None:
+    model = ScriptedModel(code("x = 1") + "\nObservation: x is 7, all is well.\n", code("final_answer(x)"))
+    assert CodeAgent(model=model).run("Go.").output == 1
+    assert "x is 7" not in "".join(message.text for message in model.prompts[1].messages)

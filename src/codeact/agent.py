@@ -7,6 +7,7 @@ everything and decides nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 from collections import deque
@@ -34,7 +35,7 @@ from .core.events import (
     TaskGiven,
     TextDelta,
 )
-from .core.execution import Policy
+from .core.execution import Gone, Policy
 from .core.loop import Ask, Run, Stop, next_step
 from .core.messages import Usage
 from .core.prompt import prompt
@@ -115,7 +116,9 @@ class Session:
         self._streams: set[asyncio.Task[None]] = set()
         door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
         self._door = door
-        self._interpreter = Interpreter(agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands)
+        self._interpreter = Interpreter(
+            agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands, self._lost
+        )
 
     async def __aenter__(self) -> Session:
         async with AsyncExitStack() as stack:
@@ -265,13 +268,16 @@ class Session:
     async def _run(self, cell: int, source: str) -> None:
         seed = secrets.token_bytes(16)
         await self.record(CodeStarted(cell, source, seed))
-        outcome = await self._interpreter.run(cell, source, seed, self._door, self._tell)
+        outcome = await self._interpreter.run(cell, source, _sown(seed), self._door, self._tell)
         await self.record(CodeRan(cell, outcome))
         if outcome.gone is not None:
             await self.record(InterpreterLost(outcome.gone))
 
     async def _stands(self, level: str, python: str) -> None:
         await self.record(SandboxReady(level, python))
+
+    async def _lost(self, gone: Gone) -> None:
+        await self.record(InterpreterLost(gone))
 
     def _started(self) -> RunStarted:
         agent, policy = self._agent, self._agent.policy
@@ -334,6 +340,11 @@ class _Cursor:
             if isinstance(item, Delta):
                 self._deltas -= 1
             yield item
+
+
+def _sown(seed: bytes) -> bytes:
+    """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
+    return hashlib.sha256(seed).digest()[:16]
 
 
 def check_task(task: object) -> None:

@@ -3,6 +3,7 @@
 CodeactError
 ├── UsageError                  a name, file, flag or setting that cannot be used; also a ValueError
 ├── SandboxUnavailable          a layer of the sandbox is missing here: nothing was run
+├── InterpreterDied             the interpreter was found dead when a variable of it was asked for
 ├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
 ├── ValueRefused                a value that does not cross the wall; also a TypeError
 ├── NoAnswer                    `RunResult.output` of a run that ended without an answer
@@ -38,6 +39,10 @@ class SandboxUnavailable(CodeactError):
         self.layer = layer
         self.cause = cause
         self.mend = mend
+
+
+class InterpreterDied(CodeactError):
+    """The interpreter was found dead when a variable was asked for. The next cell gets a fresh one."""
 
 
 class ToolDefinitionError(CodeactError, TypeError):

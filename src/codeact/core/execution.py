@@ -86,7 +86,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the model and the guest know it. `signature` is Python source, such as `(city: str, unit: str = 'C') -> dict`."""
+    """A tool as model and guest know it; `signature` is Python source: `(city: str, unit: str = 'C') -> dict`."""
 
     name: str
     signature: str
@@ -96,7 +96,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a tool: `kind` as in `inspect.Parameter.kind.name`, `default` as source text, None where required."""
+    """A parameter of a tool: `kind` as `inspect` names it, `default` as source text, None where it is required."""
 
     name: str
     kind: Literal["POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "VAR_POSITIONAL", "KEYWORD_ONLY", "VAR_KEYWORD"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from .actions import STOP
 from .messages import Prompt, say
 from .state import State
-
-# Where a model begins to make up what we would say to it.
-STOP = ("\nObservation:", "\n<stdout ", "\n<value ")
 
 
 def prompt(state: State) -> Prompt:

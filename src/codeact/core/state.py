@@ -6,7 +6,7 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
 from . import actions, observations
@@ -39,7 +39,7 @@ RECENT = 10  # cells that are remembered to notice a loop
 class State:
     """What a session knows of itself."""
 
-    started: RunStarted = RunStarted("", "")
+    started: RunStarted = field(default_factory=lambda: RunStarted("", ""))
     system: str = ""
     messages: tuple[Message, ...] = ()
     step: int = 0  # replies of this task
@@ -54,6 +54,7 @@ class State:
     ended: TaskEnded | None = None
     alive: tuple[int, ...] = ()  # the cells whose effects are in the namespace
     recent: tuple[Fingerprint, ...] = ()
+    outcome_lost: bool = False  # the last cell took the interpreter with it, and the model was told
     news: str = ""  # for the next observation
 
 
@@ -65,18 +66,21 @@ def after(state: State, event: Event) -> State:
             return replace(state, started=event, system=system)
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
-            return _told(replace(fresh, code=None), observations.task(event.task, event.variables))
+            text = observations.task(event.task, event.variables)
+            return _told(replace(fresh, code=None), f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
             return replace(state, step=event.step)
         case ModelReplied():
             return _replied(state, event)
         case CodeStarted():
             notes = state.code.notes if state.code is not None else ()
-            return replace(state, code=None, notes=notes, cell=event.cell, running=event)
+            return replace(state, code=None, notes=notes, cell=event.cell, running=event, outcome_lost=False)
         case CodeRan():
             return _ran(state, event)
         case InterpreterLost():
-            return replace(state, alive=())
+            # a loss in a cell was told with its outcome; one between cells is told with the next
+            news = "" if state.outcome_lost else observations.interpreter_lost(event.gone)
+            return replace(state, alive=(), news=news, outcome_lost=False)
         case Noted():
             return replace(state, news=event.text)
         case TaskEnded():
@@ -97,7 +101,7 @@ def _replied(state: State, event: ModelReplied) -> State:
     action = actions.read(reply)
     state = replace(
         state,
-        messages=(*state.messages, say("assistant", reply.text or "(nothing)")),
+        messages=(*state.messages, say("assistant", action.said or "(nothing)")),
         usage=state.usage + reply.usage,
     )
     if reply.finish == "content_filter":
@@ -121,6 +125,7 @@ def _ran(state: State, event: CodeRan) -> State:
         answer=outcome.answer or state.answer,
         alive=state.alive if outcome.gone else (*state.alive, event.cell),
         recent=recent,
+        outcome_lost=outcome.gone is not None,
     )
     text = observations.after_cell(
         event.cell,
