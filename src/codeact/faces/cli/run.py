@@ -20,9 +20,10 @@ import anyio
 from codeact import assemble
 from codeact.agent import Agent, RunResult, check_task
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError
+from codeact.core.events import Delta, Event
 from codeact.ports import Listener
 
-from . import exits, lines
+from . import exits, lines, streams
 from .arguments import Parser, add_interpreter_flags, policy, positive
 
 _AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
@@ -93,7 +94,14 @@ async def work(
 ) -> Done:
     """What came of the task, which the listener was told already. Ctrl-C cancels it."""
     error: Exception | None = None
-    async with agent.open(listeners=[console]) as session:
+
+    def draw(news: Event | Delta) -> None:
+        try:
+            console(news)
+        except BrokenPipeError:
+            streams.hang_up()
+
+    async with agent.open(listeners=[draw]) as session:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
             loop.add_signal_handler(signal.SIGINT, scope.cancel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import signal
 import sys
 from contextlib import AbstractAsyncContextManager
 from typing import TextIO
@@ -47,8 +46,7 @@ class Overheard:
                 file.buffer.write(data)
                 file.buffer.flush()
         except BrokenPipeError:  # nothing that the cell still says is wanted
-            streams.silence()
-            signal.raise_signal(signal.SIGINT)
+            streams.hang_up()
 
 
 def say(outcome: Outcome) -> None:

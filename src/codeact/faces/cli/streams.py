@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 
 
@@ -20,5 +21,15 @@ def at_keyboard() -> bool:
 
 
 def silence() -> None:
-    """Let go of a standard output whose reader left, as `head` does."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """Let go of a standard stream whose reader left, as `head` does."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def hang_up() -> None:
+    """Nobody reads what we say: let go of the stream, and stop as Ctrl-C would."""
+    silence()
+    signal.raise_signal(signal.SIGINT)
