@@ -231,7 +231,11 @@ async def test_below_plain_nothing_runs() -> None:
         ("capabilities_stay", "capabilities"),
     ],
 )
-async def test_a_layer_that_was_put_up_and_does_not_hold_is_found_and_named(fault: str, named: str) -> None:
+async def test_a_layer_that_was_put_up_and_does_not_hold_is_found_and_named(
+    full: LinuxSandbox, fault: str, named: str
+) -> None:
+    async with session(full):
+        pass
     with pytest.raises(SandboxUnavailable, match="self-test") as caught:
         async with session(sandbox(fault, require="full")):
             pass
