@@ -18,7 +18,7 @@ from typing import Any
 
 from .advice import ADVICE, OUTSIDE, WELL_KNOWN
 
-_CATCHING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+_CATCHING = {"ImportPolicyError", "ModuleNotFoundError", "ImportError", "Exception", "BaseException"}
 
 
 class ImportPolicyError(ModuleNotFoundError):

@@ -270,7 +270,11 @@ class _Decoder:
         if self.nodes > MAX_NODES:
             raise Refused(f"{path}: more than {MAX_NODES:,} items in one value")
         cls = type(tree)
-        if cls is str or tree is None or cls is bool or cls is float:
+        if cls is str or tree is None or cls is bool:
+            return tree
+        if cls is float:
+            if tree - tree != 0.0:  # JSON's 1e999
+                raise Refused(f"{path}: an untagged float that is not finite")
             return tree
         if cls is int:
             if tree.bit_length() >= 64:
