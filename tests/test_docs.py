@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import decimal
 import doctest
+import functools
 import inspect
 import io
 import json
@@ -26,7 +27,8 @@ import pytest
 
 import codeact
 from codeact import UsageError, api
-from codeact.core import errors, events
+from codeact.core import errors, events, observations
+from codeact.core.execution import Limits
 from codeact.faces.cli import lines
 from codeact.guest.advice import OUTSIDE
 from codeact.models import specs
@@ -62,7 +64,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     (tmp_path / "tools.py").write_text(TOOLS)
     (tmp_path / "run").write_text(RUN)
     (tmp_path / "run").chmod(0o755)
-    venv.create(tmp_path / ".venv", symlinks=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with serving() as server:
@@ -79,6 +80,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_the_code_of_a_page_does_what_the_page_says(page: Path, desk: Desk) -> None:
+    if ".venv" in page.read_text(encoding="utf-8"):
+        venv.create(desk.folder / ".venv", symlinks=True)
     module = types.ModuleType(f"page_{page.stem}")
     sys.modules[module.__name__] = module  # where dataclasses and type hints look
     try:
@@ -142,33 +145,33 @@ def first_column(page: Path, heading: str) -> set[str]:
     return names_in([row[0] for row in rows_of(page, heading)])
 
 
-def help_of(command: str, desk: Desk) -> str:
-    return subprocess.run(
-        [BIN / "codeact", *command.split(), "--help"], capture_output=True, text=True, check=True, env=desk.environ
-    ).stdout
+@functools.cache
+def help_of(command: str) -> str:
+    words = [BIN / "codeact", *command.split(), "--help"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
 @pytest.mark.parametrize("command", ["run", "exec", "doctor", "demo"])
-def test_the_flags_of_a_command_are_those_of_its_help(command: str, desk: Desk) -> None:
+def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
     told = {flag for name in first_column(LINE, f"codeact {command}") for flag in FLAG.findall(name)}
-    taken = set(FLAG.findall(help_of(command, desk))) - {"-h", "--help"}
+    taken = set(FLAG.findall(help_of(command))) - {"-h", "--help"}
     assert told == taken
 
 
-def test_no_page_names_a_flag_that_no_command_takes(desk: Desk) -> None:
-    taken = {flag for command in ("", "run", "exec", "doctor") for flag in FLAG.findall(help_of(command, desk))}
+def test_no_page_names_a_flag_that_no_command_takes() -> None:
+    taken = {flag for command in ("", "run", "exec", "doctor") for flag in FLAG.findall(help_of(command))}
     for page in pages():
         for span in re.findall(r"`(codeact [^`]+|--[^`]+)`", page.read_text(encoding="utf-8")):
             assert set(FLAG.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", span))) <= taken, f"{page.name}: {span}"
 
 
-def test_the_commands_and_exit_codes_are_those_of_the_program(desk: Desk) -> None:
-    listed = set(re.findall(r"^  (\w+) ", help_of("", desk), re.MULTILINE))
+def test_the_commands_and_exit_codes_are_those_of_the_program() -> None:
+    listed = set(re.findall(r"^  (\w+) ", help_of(""), re.MULTILINE))
     assert {name.removeprefix("codeact ") for name in first_column(LINE, "The command line")} == listed
-    said = re.search(r"^exit codes: (.*)$", help_of("", desk), re.MULTILINE)
+    said = re.search(r"^exit codes: (.*)$", help_of(""), re.MULTILINE)
     assert said and [row[0] for row in rows_of(LINE, "Exit codes")] == re.findall(r"\b\d+\b", said[1])
 
 
@@ -235,6 +238,18 @@ def test_every_error_and_every_public_name_is_told() -> None:
     assert told | {"CodeactError"} == tree
     for name in codeact.__all__:
         assert re.search(rf"\b{name}\b", guide + models + TOOLS_PAGE.read_text(encoding="utf-8")), name
+
+
+def test_the_limits_are_told_with_their_defaults() -> None:
+    units = {"": 1, "s": 1, "MiB": 1 << 20, "GiB": 1 << 30}
+    page = ROOT / "docs" / "limits.md"
+    for limits, default in [row[:2] for row in rows_of(page, "Limits") if "`" in row[0]]:
+        told = [float(n.replace(",", "")) * units[unit] for n, unit in re.findall(r"([\d,]+\d|\d) ?(\w*)", default)]
+        assert told == [getattr(Limits(), name) for name in re.findall(r"`(\w+)`", limits)], limits
+    for name in Limits.__dataclass_fields__:
+        assert f"`{name}`" in page.read_text(encoding="utf-8"), name
+    for shown in (observations.SHOWN, observations.TRACEBACK):
+        assert f"{shown:,}" in GUIDE.read_text(encoding="utf-8")
 
 
 def anchor(heading: str) -> str:
