@@ -40,7 +40,7 @@ from .page import Page
 from .screen import Screen
 
 _LINES = 100  # of output that are shown of a cell
-_LONGEST = 16_000  # characters of a value or a traceback
+_LONGEST = 16_000  # characters of a value, a traceback or a cell
 _CALLS = 6  # tool calls that are shown of a cell
 
 _ENDS = {
@@ -71,7 +71,6 @@ class Console:
         self._level = ""
         self._reader: Reader | None = None
         self._streamed = False
-        self._code = ""
         self._cell = self._lines = self._seen_calls = self._unseen_calls = 0
         self._shown = {"stdout": 0, "stderr": 0}
         self._open: dict[str, str] = {}
@@ -106,6 +105,7 @@ class Console:
                 self._canvas.note(why)
                 self._canvas.wait(why)
             case Discarded(why):
+                self._canvas.end_thought()
                 self._canvas.note(f"what {self._model} said so far does not count: {why}")
                 self._listen()
             case RunStarted(model=model, sandbox=sandbox):
@@ -129,7 +129,7 @@ class Console:
             case CodeStarted(cell, source):
                 self._cell, self._lines, self._seen_calls, self._unseen_calls = cell, 0, 0, 0
                 self._shown = {"stdout": 0, "stderr": 0}
-                self._canvas.code(cell, source)
+                self._canvas.code(cell, _cut(source))
                 self._canvas.wait(f"cell {cell} is running")
             case CodeRan(_, outcome):
                 self._ran(outcome)
@@ -147,7 +147,7 @@ class Console:
     # -- the reply -----------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        self._reader, self._streamed, self._code = Reader(), False, ""
+        self._reader, self._streamed = Reader(), False
         self._canvas.wait(f"waiting for {self._model}")
 
     def _read(self, text: str) -> None:
@@ -161,9 +161,8 @@ class Console:
                     self._canvas.wait(f"{self._model} is writing")
                     self._canvas.thought(piece.text)
                 case "code":
-                    self._code += piece.text
                     self._canvas.wait(f"{self._model} is writing code")
-                    self._canvas.draft(self._code)
+                    self._canvas.draft(piece.text)
                 case "thinking":
                     self._canvas.wait(f"{self._model} is thinking")
 
@@ -277,7 +276,7 @@ def _short(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    """A guest keeps these short by itself; one that was taken over need not."""
+    """What is shown of a text. A guest keeps values short by itself; one that was taken over need not."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... {len(text) - _LONGEST:,} more characters"
 
 

@@ -20,8 +20,8 @@ class Canvas(Protocol):
     def end_thought(self) -> None:
         """The model has spoken."""
 
-    def draft(self, source: str) -> None:
-        """The code as far as it is written."""
+    def draft(self, text: str) -> None:
+        """More of the code that the model writes."""
 
     def code(self, cell: int, source: str) -> None:
         """A cell that is about to run."""

@@ -32,7 +32,7 @@ class Page:
         self._sentence(self._partial)
         self._partial = ""
 
-    def draft(self, source: str) -> None:
+    def draft(self, text: str) -> None:
         """Nothing: a page shows code when it runs."""
 
     def code(self, cell: int, source: str) -> None:

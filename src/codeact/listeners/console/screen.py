@@ -38,6 +38,7 @@ _THEME = ANSISyntaxTheme(
     }
 )
 _DRAFT = 12  # lines of growing code that are shown
+_WIDEST = 1000  # characters of such a line
 _BARS = {"stdout": "dim", "stderr": "yellow"}
 _INDENT = "  "
 
@@ -50,6 +51,7 @@ class Screen:
         self._below = _Below()
         self._live: Live | None = None
         self._thought = ""
+        self._draft = [""]
         self._outputs = {"stdout": "", "stderr": ""}
 
     # -- the strokes ---------------------------------------------------------------------------------------------------
@@ -71,16 +73,19 @@ class Screen:
 
     def end_thought(self) -> None:
         self._prose(self._thought)
-        self._thought = ""
+        self._thought, self._draft = "", [""]
         self._below.clear()
 
-    def draft(self, source: str) -> None:
+    def draft(self, text: str) -> None:
         if self._thought:
             self.end_thought()
-        lines = visible(source).rstrip("\n").split("\n")
-        self._below.growing = self._framed("\n".join(lines[-_DRAFT:]), first=max(len(lines) - _DRAFT, 0) + 1)
+        first, *more = text.split("\n")
+        self._draft[-1] = (self._draft[-1] + first)[-_WIDEST:]
+        self._draft = [*self._draft, *more][-_DRAFT:]
+        self._below.growing = self._framed(visible("\n".join(self._draft)))
 
     def code(self, cell: int, source: str) -> None:
+        self._draft = [""]
         self._below.clear()
         self._print(self._framed(visible(source).strip("\n"), title=f"cell {cell}"))
 
@@ -165,9 +170,9 @@ class Screen:
         for part in Text(visible(line).expandtabs(4), style=text).wrap(self._terminal, room):
             self._print(Text.assemble(_INDENT, ("│ ", bar), part))
 
-    def _framed(self, source: str, title: str = "", first: int = 1) -> RenderableType:
+    def _framed(self, source: str, title: str = "") -> RenderableType:
         width = self._width()
-        shown = Syntax(source, "python", theme=_THEME, word_wrap=True, background_color="default", start_line=first)
+        shown = Syntax(source, "python", theme=_THEME, word_wrap=True, background_color="default")
         if width < 40:  # no room for a frame
             return shown
         return Panel(shown, title=title or None, title_align="left", border_style="blue", width=width)
