@@ -35,18 +35,7 @@ OPEN_AT_PLAIN_FOR_ROOT = {"pr-07": (True, "the guest is the user")}
 
 
 # Not held yet. Strict: the entry must go when the check is held.
-NOT_YET = {
-    "en-06": "the guest keeps a second descriptor of each of 0, 1 and 2, so that a cell that closes one has it back"
-}
-
-
-def _case(check: Check) -> Any:
-    reason = NOT_YET.get(check.id)
-    marks = [pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True)] if reason else []
-    return pytest.param(check, id=check.id, marks=marks)
-
-
-@pytest.mark.parametrize("check", [_case(check) for check in CHECKS])
+@pytest.mark.parametrize("check", [pytest.param(check, id=check.id) for check in CHECKS])
 async def test_way_out(check: Check, level: str, host: Canaries) -> None:
     async with session_at(level, host, _policy(check)) as session:
         code = check.source

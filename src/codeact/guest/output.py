@@ -17,11 +17,15 @@ except (ImportError, OSError, AttributeError):
     _fflush = None
 
 
+_ABOVE = 1024  # the numbers below are the cell's own: code that looks for what is open finds nothing of ours
+
+
 class Output:
     """Holds a second descriptor of each stream, so that a cell that closes or redirects one has it back afterwards."""
 
     def __init__(self) -> None:
-        self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (0, 1, 2)}
+        above = min(os.sysconf("SC_OPEN_MAX"), _ABOVE + 3) - 3
+        self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (0, 1, 2)}
         self._same = {fd: _identity(fd) for fd in (0, 1, 2)}
         self._stdin = _nobody()
         self._stdout = _stream(1)
