@@ -32,7 +32,6 @@ class _Session:
     pid: int
     pidfd: int
     life: int
-    hold: int | None  # what keeps its init
     folder: str | None
     size: int
     inodes: int
@@ -58,6 +57,7 @@ class Zygote:
         self._poll = select.poll()
         self._next_look = 0.0
         self._sessions: dict[int, _Session] = {}  # by each of its descriptors that is watched
+        self._holds: dict[int, int] = {}  # by pid: what keeps a session's init, and so everything in its namespace
 
     def rehearse(self) -> None:
         """Make a session that has nothing to do, so that what this machine refuses is known now. Raises Refused."""
@@ -128,8 +128,10 @@ class Zygote:
                 undo.callback(_clear, folder)
                 pid = self._fork(order, folder)
             undo.callback(_end_now, pid)
-            session = _Session(pid, os.pidfd_open(pid), order.life, hold, folder, order.scratch, order.inodes)
+            session = _Session(pid, os.pidfd_open(pid), order.life, folder, order.scratch, order.inodes)
             undo.pop_all()
+        if hold is not None:
+            self._holds[pid] = hold
         for descriptor in (session.pidfd, session.life):
             self._sessions[descriptor] = session
             self._poll.register(descriptor, select.POLLIN)
@@ -159,9 +161,18 @@ class Zygote:
             return  # it ended by the event before this one
         if descriptor == session.life:  # the host says nothing on it: this is its end
             self._poll.unregister(session.life)
-            _kill(session)
+            self._kill(session)
         else:
             self._bury(session)
+
+    def _kill(self, session: _Session) -> None:
+        signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
+        self._release(session)
+
+    def _release(self, session: _Session) -> None:
+        hold = self._holds.pop(session.pid, None)
+        if hold is not None:
+            os.close(hold)
 
     def _bury(self, session: _Session, why: str | None = None) -> None:
         """Take away what is left of a session that ended, or is about to, and say how; `why` we ended it."""
@@ -172,8 +183,7 @@ class Zygote:
             with contextlib.suppress(KeyError):
                 self._poll.unregister(descriptor)
             os.close(descriptor)
-        if session.hold is not None:
-            os.close(session.hold)
+        self._release(session)
         if session.folder is not None:
             _clear(session.folder)
 
@@ -186,13 +196,13 @@ class Zygote:
             if session.folder is not None:
                 excess = scratch.excess(session.folder, session.size, session.inodes)
                 if excess is not None:
-                    _kill(session)
+                    self._kill(session)
                     self._bury(session, excess)
         self._next_look = time.monotonic() + max(_LOOK, 9 * (time.monotonic() - began))
 
     def _end_all(self) -> None:
         for session in set(self._sessions.values()):
-            _kill(session)
+            self._kill(session)
             self._bury(session)
         if self._ground is not None:
             self._ground.close()
@@ -206,10 +216,6 @@ def _clear(folder: str) -> None:
 def _end_now(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-
-
-def _kill(session: _Session) -> None:
-    signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
 
 
 def _tell(life: int, word: dict[str, Any]) -> None:
