@@ -19,7 +19,7 @@ from .imports import ImportPolicyError, Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
 from .tracebacks import Sources, describe, describe_uncompiled
 
-_eval = eval
+_eval: Any = eval
 _FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 
 
@@ -93,13 +93,13 @@ class Cells:
         self._interrupts.check()
         if cell.awaits:
             return self._drive(self._evaluate_in_loop(cell))
-        body = (_eval, cell.body, self.namespace)
+        body: Any = (_eval, cell.body, self.namespace)
         self._run(*body)  # with a star: such a call is as deep the first time as the hundredth, also in 3.11
         self._complete = cell.before
         self._interrupts.check()
         if cell.last is None:
             return None
-        last = (_eval, cell.last, self.namespace)
+        last: Any = (_eval, cell.last, self.namespace)
         value = self._run(*last)
         self._complete = cell.before + 1
         self._interrupts.check()
@@ -127,7 +127,6 @@ class Cells:
 
     def put_back(self) -> None:
         """Undo what a cell did to the module that it runs in."""
-        self._builtins.update(self._kept)
         self.namespace["__name__"] = "__main__"
         self.namespace["__builtins__"] = builtins
         sys.modules["__main__"] = self.module

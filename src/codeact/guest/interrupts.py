@@ -7,6 +7,7 @@ the runtime's bookkeeping, the strike waits until `check`. So no runtime code ha
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # its functions do not make an enum of every answer
 import _thread
 import signal
 from collections.abc import Callable
@@ -57,8 +58,8 @@ class Interrupts:
 
     def install(self) -> None:
         """Take SIGINT, also back from a cell that took it."""
-        if signal.getsignal(signal.SIGINT) != self._strike_or_wait:
-            signal.signal(signal.SIGINT, self._strike_or_wait)
+        if _signal.getsignal(signal.SIGINT) != self._strike_or_wait:
+            _signal.signal(signal.SIGINT, self._strike_or_wait)
 
     def begin(self) -> None:
         """A cell begins. A strike that came while its word was being read is kept."""

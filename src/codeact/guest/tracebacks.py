@@ -15,6 +15,7 @@ MAX_MESSAGE = 4 << 10
 FIRST, LAST = 50, 1500  # frames looked at: enough for a recursion of the default depth
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _KEPT = [(vars(module), dict(vars(module))) for module in (traceback, linecache)]  # against cells that patch them
+_CACHE = linecache.cache
 
 
 class Sources:
@@ -25,15 +26,14 @@ class Sources:
 
     def add(self, name: str, source: str) -> None:
         """Keep a cell's text."""
-        self.put_back()
         lines = [line + "\n" for line in source.split("\n")]
-        self._entries[name] = linecache.cache[name] = (len(source), None, lines, name)
+        self._entries[name] = _CACHE[name] = (len(source), None, lines, name)
 
     def put_back(self) -> None:
         """Undo what a cell did to the modules that render tracebacks."""
         for module, kept in _KEPT:
             module.update(kept)
-        linecache.cache.update(self._entries)
+        _CACHE.update(self._entries)
 
 
 def describe(error: BaseException, stood: TracebackType | None = None) -> list[str]:

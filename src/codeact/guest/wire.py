@@ -215,7 +215,7 @@ def parse(header: bytes) -> Any:
     if _commas(header) > MAX_NODES and _commas(_STRINGS.sub(b"", header)) > MAX_NODES:
         raise ProtocolError("a header of too many items")
     try:
-        return json.loads(header.decode("ascii"), object_pairs_hook=_object, parse_constant=_constant)
+        return _loads(header.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"a header that is not the JSON we speak: {str(error)[:100]}") from None
 
@@ -233,6 +233,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+_loads = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
 
 
 def _pop(fields: dict[str, Any], name: str, kind: type) -> Any:
