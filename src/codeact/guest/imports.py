@@ -31,7 +31,7 @@ ImportPolicyError.__module__ = "builtins"
 class Imports:
     """What cells may import: the base set or not, these names beside it with their submodules, or everything.
 
-    A module that the session wrote itself, in its scratch, is always allowed.
+    A module that the session made itself, as a file in its scratch or an object in sys.modules, is always allowed.
     """
 
     def __init__(self, names: list[str], base: bool, everything: bool) -> None:
@@ -58,20 +58,16 @@ class Imports:
         if names and all(self.allows(f"{module}.{name}") for name in names):
             return None
         top = module.partition(".")[0]
-        if not _is_known(top) and self._is_own(top):
-            return None
+        if not _is_known(top):
+            spec = _find(top)
+            if spec is None or self._is_own(spec):  # CPython says itself that there is none
+                return None
         return self._words(module)
 
     def check(self, tree: ast.AST) -> list[str]:
-        """The refusals of a cell. An import that its code is ready to see fail is left to run time, as is one of a
-        module that is not there yet: the cell may be about to write it."""
-        refusals = []
-        for module, names in _imports(tree):
-            words = self.refusal(module, names)
-            top = module.partition(".")[0]
-            if words and (_is_known(top) or _find(top) is not None) and words not in refusals:
-                refusals.append(words)
-        return refusals
+        """The refusals of a cell. An import that its code is ready to see fail is left to run time."""
+        refusals = (self.refusal(module, names) for module, names in _imports(tree))
+        return list(dict.fromkeys(filter(None, refusals)))
 
     def guard(self, namespace: dict[str, Any]) -> None:
         """Stand before `__import__` and `importlib.import_module`, for the frames of this namespace."""
@@ -95,6 +91,12 @@ class Imports:
                     words = self.refusal(name, tuple(fromlist or ()))
                     if words:
                         raise ImportPolicyError(words, name=name)
+                    try:
+                        return real(name, globals, locals, fromlist, level)
+                    except ModuleNotFoundError as error:
+                        if error.name == name.partition(".")[0] and (near := self._near(error.name)):
+                            error.add_note(near)
+                        raise
             return real(name, globals, locals, fromlist, level)
 
         return __import__
@@ -114,20 +116,19 @@ class Imports:
 
     def _words(self, module: str) -> str:
         advice = next((ADVICE[step] for step in reversed(_steps(module)) if step in ADVICE), None)
-        return f"{module} cannot be imported here{': ' + advice if advice else self._alternatives(module)}"
+        if advice is None:
+            beside = ", ".join(sorted(self.names))
+            allowed = " and ".join(filter(None, ("the standard library" if self.base else "", beside))) or "nothing"
+            advice = "; ".join(filter(None, (f"allowed is {allowed}", self._near(module))))
+        return f"{module} cannot be imported here: {advice}"
 
-    def _alternatives(self, module: str) -> str:
-        beside = ", ".join(sorted(self.names))
-        allowed = " and ".join(filter(None, ("the standard library" if self.base else "", beside))) or "nothing"
+    def _near(self, module: str) -> str:
         known = sorted(self.names) + (sorted(sys.stdlib_module_names - OUTSIDE) if self.base else [])
         near = difflib.get_close_matches(module, [name for name in known if name[:1] != "_"], n=1, cutoff=0.75)
-        return f": allowed is {allowed}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"did you mean {near[0]!r}?" if near else ""
 
-    def _is_own(self, top: str) -> bool:
-        """Whether the session made this module: a file in its scratch, an object in sys.modules, a finder's work."""
-        spec = _find(top)
-        if spec is None:
-            return top in sys.modules or any(_found_by(finder, top) for finder in sys.meta_path)
+    def _is_own(self, spec: ModuleSpec) -> bool:
+        """Whether the session wrote this module."""
         places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
         real = [os.path.realpath(place) for place in places]
         return any(_under(place, self._scratch) and not _under(place, self._installed) for place in real)
@@ -148,13 +149,6 @@ def _find(top: str) -> ModuleSpec | None:
         return PathFinder.find_spec(top)
     except Exception:  # a finder that a cell put there
         return None
-
-
-def _found_by(finder: Any, top: str) -> bool:
-    try:
-        return finder.find_spec(top, None) is not None
-    except Exception:  # a finder that a cell put there
-        return False
 
 
 def _real(places: set[str]) -> frozenset[str]:
