@@ -32,6 +32,7 @@ from codeact.core.execution import Limits
 from codeact.faces.cli import lines
 from codeact.guest.advice import OUTSIDE
 from codeact.models import specs
+from codeact.testing import ScriptedModel
 from docs.page import ROOT, Block, blocks_of, names_in, pages, rows_of
 from models.server import Server, says, serving
 
@@ -238,6 +239,16 @@ def test_every_error_and_every_public_name_is_told() -> None:
     assert told | {"CodeactError"} == tree
     text = guide + models + TOOLS_PAGE.read_text(encoding="utf-8")
     assert [name for name in codeact.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["add_base_tools", "executor_type", "step_callbacks", "verbosity_level", "managed_agents", "system_prompt"],
+)
+def test_an_argument_of_elsewhere_is_refused_with_what_to_write_here(argument: str) -> None:
+    assert f"`{argument}" in GUIDE.read_text(encoding="utf-8") or f"{argument}=" in GUIDE.read_text(encoding="utf-8")
+    with pytest.raises(TypeError, match=f"has no argument '{argument}': "):
+        codeact.CodeAgent(model=ScriptedModel(), **{argument: None})  # type: ignore[arg-type]
 
 
 def test_the_limits_are_told_with_their_defaults() -> None:

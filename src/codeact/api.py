@@ -32,6 +32,10 @@ _ELSEWHERE = {
     "verbosity_level": "write run(..., show=True) to see the console",
     "add_base_tools": "name the tools you want: tools=[...]",
     "timeout": "write seconds=30",
+    "step_callbacks": "write listeners=[...]; each is called with every event",
+    "managed_agents": "write a tool that asks the other agent",
+    "prompt_templates": "write instructions='...'",
+    "system_prompt": "write instructions='...'",
 }
 
 
@@ -244,6 +248,6 @@ def _imports(given: Imports | Sequence[str]) -> Imports:
     names = tuple(given)
     for name in names:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            mend = "write imports=ALL to allow everything" if name == "*" else "write the name of a module"
+            mend = "write imports=ALL to allow everything" if name == "*" else "a bare name includes its submodules"
             raise UsageError(f"imports: {name!r} is not a module's name; {mend}")
     return Imports(names)
