@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .core.errors import UsageError, nearest
+from .core.errors import SandboxUnavailable, UsageError, nearest
 from .core.execution import ALL, NONE, Imports, only
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
@@ -41,6 +42,8 @@ def sandbox(name: str) -> Sandbox:
     except KeyError:
         known = ", ".join(SANDBOXES)
         raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, SANDBOXES)}") from None
+    if name.startswith("linux") and sys.platform != "linux":
+        raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Run codeact in a Linux machine.")
     made: Sandbox = getattr(import_module(module), kind)(**settings)
     return made
 

@@ -220,3 +220,14 @@ def test_a_reader_that_leaves_does_not_hurt(words: str, tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, env=environment(tmp_path), timeout=30, check=False)
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""
+
+
+def test_what_a_tool_prints_on_the_host_is_not_mixed_into_the_lines(tmp_path: Path) -> None:
+    tools = tmp_path / "noisy.py"
+    tools.write_text(
+        'import os\nprint("loading")\ndef f() -> int:\n    print("tool")\n    os.write(1, b"raw\\n")\n    return 1\n'
+    )
+    done = codeact("exec", "--json", "--tools", str(tools), "-c", "f()", home=tmp_path)
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["value"] == "1"
+    assert [word in done.stderr for word in ("loading", "tool", "raw")] == [True] * 3

@@ -85,7 +85,9 @@ def after(state: State, event: Event) -> State:
             return replace(state, news=event.text)
         case TaskEnded():
             return replace(state, ended=event, running=None)
-        case SandboxReady() | ModelFailed() | ToolCalled() | ToolReturned():
+        case ModelFailed():
+            return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
+        case SandboxReady() | ToolCalled() | ToolReturned():
             return state
         case _:
             assert_never(event)

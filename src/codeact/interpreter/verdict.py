@@ -7,6 +7,9 @@ from typing import Literal, TypeAlias
 from ..core.execution import MIB, Answer, CellError, Death, Ended, Gone, Limits, Outcome
 from ..guest import values, wire
 
+_VALUE = 64 << 10  # characters that a guest's words are cut at, whatever it sends
+_MESSAGE = 16 << 10
+
 Reason: TypeAlias = Literal["timeout", "memory", "interrupt"]  # why the host stopped a cell
 
 
@@ -39,7 +42,7 @@ def check(done: wire.Done) -> None:
 
 def heard(done: wire.Done, reason: Reason | None, limits: Limits) -> Outcome:
     """The outcome of a cell whose end the guest told; `reason` is why the host had interrupted it, if it had."""
-    error = CellError(*map(str, done.error)) if done.error else None
+    error = CellError(*(_cut(part, _MESSAGE) for part in done.error)) if done.error else None
     answer = None if done.answer is None or error is not None else Answer(values.decode(done.answer))
     ended: Ended = "done" if answer is None else "final_answer"
     if answer is None and (done.ended == "interrupted" or reason is not None):
@@ -47,12 +50,12 @@ def heard(done: wire.Done, reason: Reason | None, limits: Limits) -> Outcome:
         error = CellError(kind, message, _retold(error, kind, message))
     return Outcome(
         ended,
-        value=None if done.value is None else str(values.decode(done.value)),
-        preview=None if done.preview is None else str(values.decode(done.preview)),
+        value=None if done.value is None else _cut(values.decode(done.value), _VALUE),
+        preview=None if done.preview is None else _cut(values.decode(done.preview), _MESSAGE),
         error=error,
         answer=answer,
         complete=done.complete,
-        notes=tuple(map(str, done.notes)),
+        notes=tuple(_cut(note, 1000) for note in done.notes),
     )
 
 
@@ -65,6 +68,10 @@ def lost(lost: Lost, reason: Reason | None, limits: Limits) -> Outcome:
     elif ended == "memory":
         kind = "CellMemory"
     return Outcome(ended, error=CellError(kind, message, f"{kind}: {message}"), gone=Gone(message))
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[:room]} ... ({len(text) - room:,} more characters)"
 
 
 def _stopped(reason: Reason | None, how: str, limits: Limits) -> tuple[Ended, str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import tokenize
 from collections.abc import Sequence
+from typing import TextIO
 
 from codeact import assemble
 from codeact.cells import Cells
@@ -27,24 +28,26 @@ def main(argv: Sequence[str]) -> int:
     alone = not cells and streams.at_keyboard() and not options.json
     if not cells and not alone:
         cells = [_read("-")]
+    out = streams.for_programs() if options.json else None
     wall = assemble.sandbox(options.sandbox or "linux")
     interpreter = Cells(wall if options.json else Overheard(wall), policy(options), assemble.tools(options.tools))
     if alone:
         return asyncio.run(prompt.converse(interpreter, wall.name))
-    return asyncio.run(_run(interpreter, wall.name, cells, options.json))
+    return asyncio.run(_run(interpreter, wall.name, cells, out))
 
 
-async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], as_json: bool) -> int:
+async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: TextIO | None) -> int:
     good = True
     async with interpreter:
-        if sys.stderr.isatty() and not as_json:
+        if sys.stderr.isatty() and out is None:
             print(f"sandbox {sandbox}, level {interpreter.level}", file=sys.stderr)
         for number, source in enumerate(cells, 1):
             outcome = await interpreter.run(source)
-            if as_json:
-                print(lines.line(lines.cell(number, source, outcome) | {"level": interpreter.level}), flush=True)
-            else:
+            if out is None:
                 say(outcome)
+            else:
+                line = lines.cell(number, source, outcome) | {"level": interpreter.level}
+                print(lines.line(line), file=out, flush=True)
             good = good and outcome.ok
     return exits.DONE if good else exits.NOT_DONE
 

@@ -36,14 +36,15 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().read(argv)
     task, place = _split(options.words)
     check_task(task)
+    out = streams.for_programs() if options.json else None
     agent = _own_agent(place, options) if place else _agent(options)
     variables = _standard_input()
-    with assemble.console(sys.stderr if options.json else sys.stdout) as console:
+    with assemble.console(sys.stdout) as console:
         done = asyncio.run(work(agent, task, console, variables, options.max_steps))
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
-    if options.json:
-        print(lines.line(done.line()), flush=True)
+    if out is not None:
+        print(lines.line(done.line()), file=out, flush=True)
     return done.status()
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+from typing import TextIO
 
 
 def prepare() -> None:
@@ -13,6 +14,15 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def for_programs() -> TextIO:
+    """Standard output, kept for our lines alone: whatever else prints in this process goes to standard error."""
+    kept = io.TextIOWrapper(io.FileIO(os.dup(1), "w"), encoding="ascii", newline="\n", write_through=True)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return kept
 
 
 def at_keyboard() -> bool:
