@@ -228,6 +228,5 @@ def test_what_a_tool_prints_on_the_host_is_not_mixed_into_the_lines(tmp_path: Pa
         'import os\nprint("loading")\ndef f() -> int:\n    print("tool")\n    os.write(1, b"raw\\n")\n    return 1\n'
     )
     done = codeact("exec", "--json", "--tools", str(tools), "-c", "f()", home=tmp_path)
-    (line,) = done.stdout.splitlines()
-    assert json.loads(line)["value"] == "1"
-    assert [word in done.stderr for word in ("loading", "tool", "raw")] == [True] * 3
+    assert [line["value"] for line in done.lines] == ["1"]
+    assert [word in done.err for word in ("loading", "tool", "raw")] == [True] * 3
