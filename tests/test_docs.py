@@ -99,6 +99,7 @@ def test_the_code_of_a_page_does_what_the_page_says(page: Path, desk: Desk) -> N
                 assert same, f"{where}: the page says\n{block.prints}\nbut it prints\n{said}"
     finally:
         del sys.modules[module.__name__]
+        sys.modules.pop("tools", None)  # the reader's file, not to be met by another test
 
 
 def python(block: Block, page: Path, module: types.ModuleType, desk: Desk) -> str:
