@@ -270,7 +270,7 @@ def anchor(heading: str) -> str:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_and_every_path_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith(("https://", "http://")):
@@ -281,6 +281,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if place:
             headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
             assert place in map(anchor, headings), target
+    for path in re.findall(r"`((?:src|tests|docs|examples|benchmarks)/[^`\s]*)`", text):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"`(test_\w+\.py)`", text):
+        assert list((ROOT / "tests").rglob(name)), name
 
 
 # -- examples ----------------------------------------------------------------------------------------------------------

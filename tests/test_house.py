@@ -104,6 +104,16 @@ def test_adapters_of_one_folder_do_not_import_each_other() -> None:
     assert not wrong
 
 
+def test_assemble_alone_knows_models_and_sandboxes() -> None:
+    wrong = [
+        f"{name} -> {target}"
+        for name, targets in graph().items()
+        for target in targets
+        if room(target) in ("models", "sandboxes") and room(name) not in (room(target), "assemble")
+    ]
+    assert not wrong
+
+
 def test_no_circle_of_imports_early_or_late() -> None:
     edges = graph()
     done: set[str] = set()

@@ -26,8 +26,8 @@ from codeact.core.events import (
 )
 from codeact.core.execution import CellError, Failure, Gone, Outcome, Returned
 from codeact.core.messages import Reply, Usage
+from codeact.core.untrusted import escaped
 from codeact.listeners.console import Console
-from codeact.listeners.visible import visible
 
 SAID = "I look.\n```python\nx = 1\n```\n"
 
@@ -112,4 +112,4 @@ def test_the_last_line_counts_and_never_calls_an_unknown_number_of_tokens_zero()
     ],
 )
 def test_nothing_that_moves_colours_or_reorders_reaches_the_screen(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escaped(text) == shown

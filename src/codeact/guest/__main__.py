@@ -89,8 +89,8 @@ def _end_with(channel: int) -> None:
     os._exit(0)
 
 
-# Our frames between `serve` and a cell; until 3.12 the calls through C between them count as well.
-_BELOW = 4 if sys.version_info >= (3, 12) else 7
+# How much deeper a cell stands than the start of a `Session`; until 3.12 calls through C count as well.
+_BETWEEN = 1 if sys.version_info >= (3, 12) else 2
 
 
 class Session:
@@ -104,7 +104,7 @@ class Session:
         self._output = Output()
         self._seeds = Seeds()
         self._depth = Depth()
-        self._depth.begin(_frames() + _BELOW)
+        self._depth.begin(_BETWEEN)
         keyboard.silence_input(lambda: self._output.stdin)
         self._calls = Calls(channel, self._interrupts, Failures())
         self._cells = Cells(Imports(**opening.imports), self._interrupts)
@@ -202,14 +202,6 @@ class Session:
             return Fetched(word.id, values.encode(value), None)
         except values.Refused as error:
             return Fetched(word.id, None, ["Refused", str(error)])
-
-
-def _frames() -> int:
-    """How many frames are below the caller's."""
-    frame, count = sys._getframe(1), -1
-    while frame is not None:
-        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
-    return count
 
 
 def _script() -> None:

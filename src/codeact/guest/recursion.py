@@ -8,6 +8,14 @@ DEPTH = 1000  # CPython's default
 LEAST = 200  # what the runtime needs between cells
 
 
+def _room() -> int:
+    """How many calls fit on the stack from here. CPython keeps the count to itself, and what it counts changes."""
+    try:
+        return 1 + _room()
+    except RecursionError:
+        return 0
+
+
 class Depth:
     """`sys.getrecursionlimit` and `sys.setrecursionlimit` as a cell at the bottom of the stack would see them."""
 
@@ -16,10 +24,10 @@ class Depth:
         self._get, self._set = sys.getrecursionlimit, sys.setrecursionlimit
         sys.getrecursionlimit, sys.setrecursionlimit = self.get, self.set
 
-    def begin(self, below: int) -> None:
-        """Set the limit for cells that have so many frames below them."""
-        self._below = below
-        self._set(DEPTH + below)
+    def begin(self, between: int) -> None:
+        """Set the limit for cells that have so many frames between them and the caller, measuring what is below."""
+        self._below = self._get() - _room() + between
+        self._set(DEPTH + self._below)
 
     def put_back(self) -> None:
         """After a cell that left less than the runtime needs."""
