@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
     from .models.reach import Reach
     from .ports import Model, Sandbox, Tool
+    from .sandboxes.linux.report import Report
 
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linux": ("codeact.sandboxes.linux", "LinuxSandbox", {}),
@@ -42,10 +43,22 @@ def sandbox(name: str) -> Sandbox:
     except KeyError:
         known = ", ".join(SANDBOXES)
         raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, SANDBOXES)}") from None
-    if name.startswith("linux") and sys.platform != "linux":
-        raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Run codeact in a Linux machine.")
+    if name.startswith("linux"):
+        _only_on_linux()
     made: Sandbox = getattr(import_module(module), kind)(**settings)
     return made
+
+
+def machine() -> Report:
+    """What this machine gives to the sandbox `linux`, found by trying. Raises SandboxUnavailable elsewhere."""
+    _only_on_linux()
+    found: Report = import_module("codeact.sandboxes.linux.report").inspect()
+    return found
+
+
+def _only_on_linux() -> None:
+    if sys.platform != "linux":
+        raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Run codeact in a Linux machine.")
 
 
 def model(text: str) -> Model:

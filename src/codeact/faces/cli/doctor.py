@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,8 +15,7 @@ from codeact import assemble
 from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Policy
-from codeact.listeners.visible import visible
-from codeact.sandboxes.linux.report import inspect
+from codeact.core.untrusted import escaped
 
 from . import exits, lines
 from .arguments import Parser
@@ -30,12 +30,12 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(lines.line(found))
     else:
-        print("\n".join(map(visible, _told(found))))
+        print("\n".join(map(escaped, _told(found))))
     return exits.DONE if found["cell"]["ok"] else exits.NO_SANDBOX
 
 
 def _look() -> dict[str, Any]:
-    report = inspect()
+    report = assemble.machine()
     return {
         "level": report.level,
         "layers": [
@@ -49,6 +49,7 @@ def _look() -> dict[str, Any]:
             }
             for layer in report.layers
         ],
+        "probes": [{"name": one.name, "held": one.held, "detail": one.detail} for one in report.probes],
         "gaps": list(report.gaps),
         "cell": asyncio.run(_cell()),
         "models": [
@@ -96,6 +97,11 @@ def _told(found: dict[str, Any]) -> list[str]:
         told.append(f"  a cell ran at level {cell['level']}: {start:.0f} ms to start, {took:.1f} ms to run")
     else:
         told += [f"  no cell could be run: {cell.get('reason', 'it gave a wrong value')}", f"  {cell.get('mend', '')}"]
+    if found["probes"]:
+        held = [probe["name"] for probe in found["probes"] if probe["held"]]
+        told += ["", f"a locked guest tried {len(found['probes'])} ways out; {len(held)} are shut:"]
+        told += textwrap.wrap(", ".join(held), 100, initial_indent="  ", subsequent_indent="  ")
+        told += [f"  open: {one['name']}: {one['detail']}" for one in found["probes"] if not one["held"]]
     if found["gaps"]:
         told += ["", f"what level {found['level']} leaves open:", *(f"  - {gap}" for gap in found["gaps"])]
     told += ["", "models in reach:"]

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TextIO
 
 from codeact.core.execution import Outcome, Policy, Stream
-from codeact.listeners.visible import visible
+from codeact.core.untrusted import escaped
 from codeact.ports import Pipe, Sandbox, Sink
 
 from . import streams
@@ -63,5 +63,5 @@ def say(outcome: Outcome) -> None:
 
 
 def _write(file: TextIO, text: str) -> None:
-    file.write(visible(text) if file.isatty() else text)
+    file.write(escaped(text) if file.isatty() else text)
     file.flush()

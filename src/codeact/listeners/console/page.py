@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from codeact.listeners.visible import visible
+from codeact.core.untrusted import escaped
 
 
 class Page:
@@ -69,7 +69,7 @@ class Page:
         self._lines("", text)
 
     def closing(self, text: str) -> None:
-        self._write(f"\n== {visible(text)}\n")
+        self._write(f"\n== {escaped(text)}\n")
 
     def wait(self, for_what: str | None) -> None:
         """Nothing: a page is read afterwards."""
@@ -85,7 +85,7 @@ class Page:
 
     def _lines(self, sign: str, text: str) -> None:
         for line in text.rstrip("\n").split("\n"):
-            self._write(f"{sign}{visible(line)}".rstrip() + "\n")
+            self._write(f"{sign}{escaped(line)}".rstrip() + "\n")
 
     def _write(self, text: str) -> None:
         self._file.write(text)

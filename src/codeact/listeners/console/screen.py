@@ -20,7 +20,7 @@ from rich.style import Style
 from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.text import Text
 
-from codeact.listeners.visible import visible
+from codeact.core.untrusted import escaped
 
 _THEME = ANSISyntaxTheme(
     {
@@ -57,16 +57,16 @@ class Screen:
     # -- the strokes ---------------------------------------------------------------------------------------------------
 
     def task(self, text: str, variables: list[str]) -> None:
-        self._print(Text(visible(text), style="bold"))
+        self._print(Text(escaped(text), style="bold"))
         for line in variables:
-            self._print(Text(f"{_INDENT}with {visible(line)}", style="dim"))
+            self._print(Text(f"{_INDENT}with {escaped(line)}", style="dim"))
 
     def step(self, number: int) -> None:
         self._print(Text())
         self._print(Text(f"── step {number} ".ljust(min(self._terminal.width, 100), "─"), style="dim"))
 
     def thought(self, text: str) -> None:
-        *paragraphs, self._thought = (self._thought + visible(text)).split("\n")
+        *paragraphs, self._thought = (self._thought + escaped(text)).split("\n")
         for paragraph in paragraphs:
             self._prose(paragraph)
         self._below.growing = Text(self._thought)
@@ -82,18 +82,18 @@ class Screen:
         first, *more = text.split("\n")
         self._draft[-1] = (self._draft[-1] + first)[-_WIDEST:]
         self._draft = [*self._draft, *more][-_DRAFT:]
-        self._below.growing = self._framed(visible("\n".join(self._draft)))
+        self._below.growing = self._framed(escaped("\n".join(self._draft)))
 
     def code(self, cell: int, source: str) -> None:
         self._draft = [""]
         self._below.clear()
-        self._print(self._framed(visible(source).strip("\n"), title=f"cell {cell}"))
+        self._print(self._framed(escaped(source).strip("\n"), title=f"cell {cell}"))
 
     def output(self, stream: str, text: str) -> None:
         *lines, self._outputs[stream] = (self._outputs[stream] + text).split("\n")
         for line in lines:
             self._barred(line, _BARS[stream])
-        rest = visible(self._outputs[stream][-200:])
+        rest = escaped(self._outputs[stream][-200:])
         self._below.growing = Text(f"{_INDENT}│ {rest}", no_wrap=True) if rest else None
 
     def end_output(self) -> None:
@@ -104,13 +104,13 @@ class Screen:
             self._outputs[stream] = ""
 
     def call(self, call: str, result: str, *, failed: bool) -> None:
-        line = Text.assemble(_INDENT, ("ƒ ", "blue"), visible(call), (" → ", "dim"))
-        line.append(visible(result), style="red" if failed else "dim")
+        line = Text.assemble(_INDENT, ("ƒ ", "blue"), escaped(call), (" → ", "dim"))
+        line.append(escaped(result), style="red" if failed else "dim")
         self._terminal.print(line, no_wrap=True, overflow="ellipsis")
 
     def value(self, text: str) -> None:
         for i, line in enumerate(text.split("\n")):
-            self._print(Text.assemble(_INDENT, ("⇒ " if i == 0 else "  ", "cyan"), visible(line)))
+            self._print(Text.assemble(_INDENT, ("⇒ " if i == 0 else "  ", "cyan"), escaped(line)))
 
     def failure(self, text: str) -> None:
         *trace, last = text.rstrip("\n").split("\n")
@@ -119,27 +119,27 @@ class Screen:
         self._barred(last, "red", "bold red")
 
     def note(self, text: str) -> None:
-        self._print(Text(f"{_INDENT}{visible(text)}", style="dim"))
+        self._print(Text(f"{_INDENT}{escaped(text)}", style="dim"))
 
     def trouble(self, text: str) -> None:
-        self._print(Text(visible(text), style="bold red"))
+        self._print(Text(escaped(text), style="bold red"))
 
     def answer(self, text: str) -> None:
         self._print(Text())
         framed = Panel(
-            Text(visible(text)), title="answer", title_align="left", border_style="green", width=self._width()
+            Text(escaped(text)), title="answer", title_align="left", border_style="green", width=self._width()
         )
         self._print(framed)
 
     def closing(self, text: str) -> None:
-        self._print(Text(visible(text), style="dim"))
+        self._print(Text(escaped(text), style="dim"))
         self.close()
 
     def wait(self, for_what: str | None) -> None:
         if for_what is None:
             self.close()
             return
-        self._below.waiting(visible(for_what))
+        self._below.waiting(escaped(for_what))
         if self._live is None:
             self._live = Live(
                 self._below, console=self._terminal, refresh_per_second=12, transient=True, redirect_stdout=False,
@@ -167,7 +167,7 @@ class Screen:
 
     def _barred(self, line: str, bar: str, text: str = "") -> None:
         room = max(self._terminal.width - 4, 8)
-        for part in Text(visible(line).expandtabs(4), style=text).wrap(self._terminal, room):
+        for part in Text(escaped(line).expandtabs(4), style=text).wrap(self._terminal, room):
             self._print(Text.assemble(_INDENT, ("│ ", bar), part))
 
     def _framed(self, source: str, title: str = "") -> RenderableType:
