@@ -9,7 +9,6 @@ in the public domain.
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -18,8 +17,6 @@ from codeact import assemble
 from codeact.agent import Agent
 from codeact.core.execution import Policy
 from codeact.listeners.console import is_terminal
-from codeact.models.replay import ReplayModel
-from codeact.tools.function import as_tool
 
 from ..arguments import Parser
 from ..run import work
@@ -29,7 +26,7 @@ TASK = (
     "In 1879 Albert Michelson timed light a hundred times, in five series of twenty. Which speed in vacuum do his "
     "measurements give, and with which standard error? Do the five series agree? How far was he from today's value?"
 )
-_PACE = 180.0  # tokens a second, so that it can be read along
+_PACE = 180  # tokens a second, so that it can be read along
 _REMARK = "Offline: the model's replies are recorded, their code runs now in the sandbox."
 
 
@@ -37,8 +34,10 @@ def main(argv: Sequence[str]) -> int:
     """Show it, on a terminal at a pace that can be read along."""
     Parser("demo", "A real task on real data, offline.", "codeact demo").read(argv)
     with as_file(files(__package__) / "replies.jsonl") as replies:
-        model = ReplayModel(replies, _PACE if is_terminal(sys.stdout) else math.inf)
-    agent = Agent(model, (as_tool(read_table), as_tool(constant)), assemble.sandbox("linux"), Policy())
+        pace = f"?rate={_PACE}" if is_terminal(sys.stdout) else ""
+        model = assemble.model(f"replay:{replies}{pace}")
+    tools = (assemble.tool(read_table), assemble.tool(constant))
+    agent = Agent(model, tools, assemble.sandbox("linux"), Policy())
     with assemble.console() as console:
         console.remark(_REMARK)
         return asyncio.run(work(agent, TASK, console)).status()
