@@ -28,7 +28,7 @@ import pytest
 import codeact
 from codeact import UsageError, api
 from codeact.core import errors, events, observations
-from codeact.core.execution import Limits
+from codeact.core.execution import Ended, Limits
 from codeact.faces.cli import lines
 from codeact.guest.advice import OUTSIDE
 from codeact.models import specs
@@ -223,6 +223,7 @@ def test_every_parameter_of_a_model_is_told() -> None:
 @pytest.mark.parametrize(
     ("page", "heading", "known"),
     [
+        (LINE, "How a cell ends", set(get_args(Ended))),
         (GUIDE, "Stop reasons", set(get_args(events.StopReason))),
         (GUIDE, "Events and listeners", {event.__name__ for event in get_args(events.Event)}),
         (GUIDE, "A first agent", {*inspect.signature(api.CodeAgent.__init__).parameters}
