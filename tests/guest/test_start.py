@@ -54,7 +54,7 @@ def test_site_folders_and_the_path_lines_of_their_pth_files_can_be_imported(tmp_
         f"main.prepare([{str(site)!r}, {str(tmp_path / 'absent')!r}])\n"
         "import mine_in_site, mine_in_extra, json, threading\n"
         "told = [mine_in_site.where, mine_in_extra.where]\n"
-        "told += [ 'random' in sys.modules, threading.active_count(), str(exit)]\n"
+        "told += ['random' in sys.modules, threading.active_count(), str(exit)]\n"
         "print(json.dumps(told))"
     )
     told = subprocess.run([sys.executable, "-s", "-P", "-S", "-c", source], capture_output=True, text=True, check=True)

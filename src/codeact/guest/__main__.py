@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _thread
 import builtins
+import importlib.util
+import json
 import keyword
 import os
 import platform
@@ -206,9 +208,6 @@ class Session:
 
 def _script() -> None:
     """This folder as a package, alone: `python -s -P -S FOLDER CHANNEL [JSON list of site directories]`."""
-    import importlib.util
-    import json
-
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [place for place in sys.path if os.path.abspath(place) != folder]
     spec = importlib.util.spec_from_file_location(
