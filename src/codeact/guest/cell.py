@@ -47,6 +47,7 @@ class Cells:
     def __init__(self, imports: Imports, interrupts: Interrupts) -> None:
         self.module = ModuleType("__main__")
         self.namespace = vars(self.module)
+        self.namespace.update(__annotations__={}, __cached__=None)  # what CPython's own __main__ has besides
         self.sources = Sources()
         self._imports = imports
         self._interrupts = interrupts

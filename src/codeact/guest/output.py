@@ -68,9 +68,11 @@ def _nobody() -> io.TextIOWrapper:
 def _stream(fd: int) -> io.TextIOWrapper:
     raw = io.FileIO(fd, "wb", closefd=False)
     raw.name = "<stdout>" if fd == 1 else "<stderr>"
-    return io.TextIOWrapper(
+    stream = io.TextIOWrapper(
         io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
     )
+    stream.mode = "w"  # type: ignore[misc]  # CPython's own has it too
+    return stream
 
 
 def _is_sound(stream: io.TextIOWrapper) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 DEPTH = 1000  # CPython's default
@@ -40,4 +41,8 @@ class Depth:
 
     def set(self, limit: int, /) -> None:
         """Set the maximum depth of the Python interpreter stack."""
-        self._set(limit + self._below if type(limit) is int and 0 < limit < 1 << 30 else limit)
+        try:
+            self._set(limit + self._below if type(limit) is int and 0 < limit < 1 << 30 else limit)
+        except RecursionError as error:  # the cell is deeper than that: said in the cell's own numbers
+            words = re.sub(r"\d+", lambda number: str(int(number[0]) - self._below), str(error))
+            raise RecursionError(words) from None

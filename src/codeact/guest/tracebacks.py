@@ -48,6 +48,8 @@ def describe(error: BaseException, stood: TracebackType | None = None) -> list[s
 def describe_uncompiled(error: BaseException) -> list[str]:
     """The same for source that does not compile: there is no frame yet."""
     name = type(error).__name__
+    if isinstance(error, SyntaxError) and error.text is None and error.lineno:  # the compiler looked for a file
+        error.text = linecache.getline(error.filename or "", error.lineno) or None
     text = "".join(traceback.TracebackException(type(error), error, None, compact=True).format_exception_only())
     message = error.msg if isinstance(error, SyntaxError) and isinstance(error.msg, str) else _message(error)
     return [name, cut(message, MAX_MESSAGE), cut(text, MAX_TRACEBACK)]
