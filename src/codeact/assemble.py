@@ -34,6 +34,7 @@ _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "unconfined": ("codeact.sandboxes.unconfined", "Unconfined", {}),
 }
 SANDBOXES = tuple(_SANDBOXES)
+WALLS = tuple(name for name in SANDBOXES if name != "unconfined")  # who asks for a wall is never pointed to none
 
 
 def sandbox(name: str) -> Sandbox:
@@ -42,7 +43,7 @@ def sandbox(name: str) -> Sandbox:
         module, kind, settings = _SANDBOXES[name]
     except KeyError:
         known = ", ".join(SANDBOXES)
-        raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, SANDBOXES)}") from None
+        raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, WALLS)}") from None
     if name.startswith("linux"):
         _only_on_linux()
     made: Sandbox = getattr(import_module(module), kind)(**settings)

@@ -75,6 +75,12 @@ def test_an_unknown_sandbox_is_refused_with_the_nearest() -> None:
         assemble.sandbox("linux-ful")
 
 
+def test_nobody_who_asks_for_a_sandbox_is_pointed_to_none() -> None:
+    with pytest.raises(UsageError) as refused:
+        assemble.sandbox("container")
+    assert "did you mean" not in str(refused.value)
+
+
 def _configured(home: Path, text: str) -> dict[str, str]:
     file = home / ".config" / "codeact" / "config.toml"
     file.parent.mkdir(parents=True)

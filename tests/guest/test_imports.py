@@ -131,6 +131,8 @@ def test_a_module_that_is_not_there_is_pythons_own_error_with_a_hint() -> None:
         assert guest.error("import no_such_thing")[:2] == ["ModuleNotFoundError", "No module named 'no_such_thing'"]
         text = guest.error("import nmpy")[2]
         assert text.splitlines()[-2:] == ["ModuleNotFoundError: No module named 'nmpy'", "did you mean 'numpy'?"]
+    with Guest(names=["no_such_thing"]) as guest:  # allowed, but not installed: it is not its own nearest
+        assert "did you mean" not in guest.error("import no_such_thing")[2]
 
 
 def test_what_is_allowed_may_import_what_it_needs() -> None:

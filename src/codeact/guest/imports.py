@@ -124,7 +124,9 @@ class Imports:
 
     def _near(self, module: str) -> str:
         known = sorted(self.names) + (sorted(sys.stdlib_module_names - OUTSIDE) if self.base else [])
-        near = difflib.get_close_matches(module, [name for name in known if name[:1] != "_"], n=1, cutoff=0.75)
+        near = difflib.get_close_matches(
+            module, [name for name in known if name[:1] != "_" and name != module], n=1, cutoff=0.75
+        )
         return f"did you mean {near[0]!r}?" if near else ""
 
     def _is_own(self, spec: ModuleSpec) -> bool:

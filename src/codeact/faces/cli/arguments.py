@@ -81,7 +81,7 @@ def positive(text: str) -> int:
 def _sandbox_name(text: str) -> str:
     if text not in assemble.SANDBOXES:
         raise UsageError(
-            f"no sandbox {text!r}: there are {', '.join(assemble.SANDBOXES)}{nearest(text, assemble.SANDBOXES)}"
+            f"no sandbox {text!r}: there are {', '.join(assemble.SANDBOXES)}{nearest(text, assemble.WALLS)}"
         )
     return text
 
