@@ -69,5 +69,28 @@ def test_the_module_has_what_a_script_has(guest: Guest, tmp_path: Path) -> None:
         assert fresh.stdout == subprocess.check_output([sys.executable, "-P", str(file)], text=True)
 
 
+STACKS = """
+import inspect, logging, traceback
+def f(n):
+    if n:
+        return f(n - 1)
+    traceback.print_stack()
+    return [one.function for one in inspect.stack()], len(traceback.extract_stack()), len(traceback.format_stack())
+print(f(2))
+logging.warning("%d", "not a number")
+logging.warning("with", stack_info=True)
+"""
+
+
+def test_a_cell_is_the_bottom_of_the_stack_also_after_one_that_failed(guest: Guest, tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(STACKS)
+    plain = subprocess.run([sys.executable, "-P", str(file)], check=False, capture_output=True, text=True)
+    guest.run("1/0")
+    guest.run(STACKS)
+    assert guest.stdout == plain.stdout
+    assert _placeless(guest.stderr) == _placeless(plain.stderr)
+
+
 def _placeless(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x", re.sub(r'File "[^"]*"', "File", text)).strip()

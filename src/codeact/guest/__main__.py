@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 if __package__:
-    from . import keyboard, stubs, unheard, values
+    from . import keyboard, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Ended
@@ -43,6 +43,7 @@ def prepare(path: Sequence[str]) -> None:
             if place not in sys.path and os.path.exists(place):
                 sys.path.append(place)
     keyboard.install()
+    stacks.install()
     unheard.install()
 
 

@@ -14,7 +14,6 @@ MAX_TRACEBACK = 8 << 10  # characters
 MAX_MESSAGE = 4 << 10
 FIRST, LAST = 50, 1500  # frames looked at: enough for a recursion of the default depth
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_KEPT = [(vars(module), dict(vars(module))) for module in (traceback, linecache)]  # against cells that patch them
 _CACHE = linecache.cache
 
 
@@ -23,6 +22,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[int, None, list[str], str]] = {}
+        self._kept = [(vars(module), dict(vars(module))) for module in (traceback, linecache)]
 
     def add(self, name: str, source: str) -> None:
         """Keep a cell's text."""
@@ -31,7 +31,7 @@ class Sources:
 
     def put_back(self) -> None:
         """Undo what a cell did to the modules that render tracebacks."""
-        for module, kept in _KEPT:
+        for module, kept in self._kept:
             module.update(kept)
         _CACHE.update(self._entries)
 
