@@ -1,4 +1,4 @@
-"""A cell is the bottom of the stack that `inspect.stack`, `traceback.print_stack` and `logging` show, as in a script."""
+"""A cell is the bottom of the stack, as a script is: in `inspect.stack`, `traceback.print_stack` and `logging`."""
 
 from __future__ import annotations
 
