@@ -92,5 +92,19 @@ def test_a_cell_is_the_bottom_of_the_stack_also_after_one_that_failed(guest: Gue
     assert _placeless(guest.stderr) == _placeless(plain.stderr)
 
 
+def test_the_source_of_a_class_is_found_in_the_cell_that_made_it(guest: Guest) -> None:
+    guest.run("class Early:\n    x = 1\n")
+    guest.run("class Late:\n    y = 2\n")
+    guest.run("import inspect\nprint(inspect.getsource(Early) + inspect.getsource(Late), end='')")
+    assert guest.stdout == "class Early:\n    x = 1\nclass Late:\n    y = 2\n"
+
+
+def test_an_error_that_a_cell_kept_shows_no_frame_of_ours_later(guest: Guest) -> None:
+    guest.run("try:\n    1/0\nexcept Exception as error:\n    kept = error")
+    guest.run("raise kept")
+    guest.run("import traceback\nprint(''.join(traceback.format_exception(kept)))")
+    assert "ZeroDivisionError" in guest.stdout and "guest" not in guest.stdout
+
+
 def _placeless(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x", re.sub(r'File "[^"]*"', "File", text)).strip()

@@ -76,9 +76,9 @@ def _message(error: BaseException) -> str:
 
 def _text(error: BaseException, name: str, stood: TracebackType | None) -> str:
     try:
-        whole = traceback.TracebackException(
-            type(error), error, _trimmed(error.__traceback__, stood), limit=-LAST, compact=True
-        )
+        steps = _trimmed(error.__traceback__, stood)
+        BaseException.with_traceback(error, steps)  # a cell that kept the error may show it again
+        whole = traceback.TracebackException(type(error), error, steps, limit=-LAST, compact=True)
         _without_ours(whole)
         return cut("".join(whole.format()), MAX_TRACEBACK)
     except BaseException as failed:
