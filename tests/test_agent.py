@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codeact import ALL, CodeAgent, ModelError, NoAnswer, UsageError, only, tool
+from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageError, only, tool
 from codeact.agent import Session
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
 from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
@@ -321,3 +321,44 @@ def test_what_a_model_made_up_after_its_code_is_not_said_to_it_again() -> None:
     model = ScriptedModel(code("x = 1") + "\nObservation: x is 7, all is well.\n", code("final_answer(x)"))
     assert CodeAgent(model=model).run("Go.").output == 1
     assert "x is 7" not in "".join(message.text for message in model.prompts[1].messages)
+
+
+def test_a_session_that_was_left_is_closed(closed_session: Session) -> None:
+    with pytest.raises(RuntimeError, match="this session is closed"):
+        asyncio.run(closed_session.run("Go on."))
+
+
+def test_a_session_must_be_entered() -> None:
+    with pytest.raises(AttributeError, match=r"with agent\.session\(\) as session"):
+        agent().session().run("Go.")  # type: ignore[attr-defined]
+
+
+def test_the_model_is_told_of_the_replies_that_this_task_has() -> None:
+    model = ScriptedModel(code("1"), code("2"), code("final_answer(0)"))
+    assert CodeAgent(model=model).run("Go.", max_steps=3).output == 0
+    assert "One reply is left" in model.prompts[2].messages[-1].text
+
+
+def test_what_the_user_gave_is_given_again_to_a_fresh_interpreter_and_the_model_knows() -> None:
+    script = agent(code("import os; os._exit(1)"), code("final_answer(rows)"), imports=ALL)
+    result = script.run("Go.", additional_args={"rows": [1, 2]})
+    assert result.output == [1, 2]
+    assert "`rows` is set again." in observations(result.events)[1]
+
+
+def test_an_interpreter_may_be_entered_twice() -> None:
+    python = Interpreter()
+    for _ in range(2):
+        with python as cells:
+            assert cells.run("'x' in globals()").value == "False"
+            cells.run("x = 1")
+
+
+def test_a_cell_is_interrupted_from_another_thread() -> None:
+    with Interpreter() as python:
+        timer = threading.Timer(0.2, python.interrupt)
+        timer.start()
+        outcome = python.run("x = 1\nwhile True: pass")
+        timer.join()
+        assert outcome.error is not None and outcome.error.type == "KeyboardInterrupt"
+        assert python.run("x").value == "1"

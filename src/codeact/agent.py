@@ -35,7 +35,7 @@ from .core.events import (
     TaskGiven,
     TextDelta,
 )
-from .core.execution import Gone, Policy
+from .core.execution import Gone, Limits, Policy
 from .core.loop import Ask, Run, Stop, next_step
 from .core.messages import Usage
 from .core.prompt import prompt
@@ -112,6 +112,8 @@ class Session:
         self._state = State()
         self._recording = anyio.Lock(fast_acquire=True)
         self._busy = False
+        self._open = False
+        self._broken: set[tuple[int, type]] = set()
         self._stack = AsyncExitStack()
         self._streams: set[asyncio.Task[None]] = set()
         door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
@@ -125,9 +127,11 @@ class Session:
             await self.record(self._started())
             await stack.enter_async_context(self._interpreter)
             self._stack = stack.pop_all()
+        self._open = True
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._open = False
         with anyio.CancelScope(shield=True):
             for task in self._streams:  # one whose reader left in the middle runs on until here
                 task.cancel()
@@ -144,18 +148,20 @@ class Session:
         Raises ModelError when the model cannot be asked; the session stays usable.
         """
         check_task(task)
+        self._check_open()
         if self._busy:
             raise RuntimeError("a task is running in this session: await it first, or open another session")
         self._busy = True
         first = len(self._events)
         try:
-            await self._work(task, dict(additional_args or {}), max_steps)
+            limits = self._limits if max_steps is None else replace(self._limits, steps=max_steps)
+            await self._work(task, dict(additional_args or {}), limits)
         finally:
             self._busy = False
         return self._result(first)
 
     async def stream(
-        self, task: str, *, additional_args: Mapping[str, Any] | None = None
+        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
     ) -> AsyncGenerator[Event | Delta, None]:
         """The same, event by event, with what passes meanwhile. Leaving the loop does not stop the task."""
         cursor = _Cursor()
@@ -164,7 +170,7 @@ class Session:
 
         async def work() -> None:
             try:
-                await self.run(task, additional_args=additional_args)
+                await self.run(task, additional_args=additional_args, max_steps=max_steps)
             except Exception as error:  # told to the reader of the stream, where it belongs
                 outcome.append(error)
             finally:
@@ -182,11 +188,17 @@ class Session:
 
     async def bind(self, **bindings: Any) -> None:
         """Bind variables in the interpreter, by the table of values."""
+        self._check_open()
         await self._interpreter.bind(bindings)
 
     async def fetch(self, name: str) -> Any:
         """The value of a variable in the interpreter."""
+        self._check_open()
         return await self._interpreter.fetch(name)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RuntimeError("this session is closed: use it inside `with agent.session() as session:`")
 
     @property
     def result(self) -> RunResult:
@@ -219,18 +231,19 @@ class Session:
         for listener in tuple(self._listeners):
             try:
                 listener(item)
-            except Exception:  # somebody's screen must not end somebody's run
-                _log.exception("a listener failed at %s", type(item).__name__)
+            except Exception as error:  # somebody's screen must not end somebody's run
+                if (id(listener), type(error)) not in self._broken:
+                    self._broken.add((id(listener), type(error)))
+                    _log.exception("a listener failed at %s; this is said once", type(item).__name__)
 
     # -- the loop's driver -------------------------------------------------------------------------------------------
 
-    async def _work(self, task: str, variables: dict[str, Any], max_steps: int | None) -> None:
-        limits = self._limits if max_steps is None else replace(self._limits, steps=max_steps)
+    async def _work(self, task: str, variables: dict[str, Any], limits: Limits) -> None:
         try:
             if variables:
                 await self._interpreter.bind(variables)
             shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
-            await self.record(TaskGiven(task, shown))
+            await self.record(TaskGiven(task, shown, limits.steps))
             while True:
                 match next_step(self._state, limits):
                     case Ask(step):

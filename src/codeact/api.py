@@ -178,6 +178,9 @@ class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[Block
     async def __aexit__(self, *exc: object) -> None:
         await self._session.__aexit__(*exc)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"enter the session first: `with agent.session() as session:`, then session.{name}")
+
     def __enter__(self) -> BlockingSession:
         self._blocking = portal.entered(self._session)
         return BlockingSession(self._blocking.__enter__())

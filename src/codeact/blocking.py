@@ -28,9 +28,11 @@ class BlockingSession:
 
         return portal.call(run)
 
-    def stream(self, task: str, *, additional_args: Mapping[str, Any] | None = None) -> Iterator[Event | Delta]:
+    def stream(
+        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+    ) -> Iterator[Event | Delta]:
         """The same, event by event."""
-        items = self._session.stream(task, additional_args=additional_args)
+        items = self._session.stream(task, additional_args=additional_args, max_steps=max_steps)
         try:
             while True:
                 try:
@@ -52,6 +54,16 @@ class BlockingSession:
     def result(self) -> RunResult:
         """Where the last task stands, or how it ended."""
         return self._session.result
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All that happened so far."""
+        return self._session.events
+
+    @property
+    def level(self) -> str:
+        """How strongly the interpreter is confined."""
+        return self._session.level
 
     @property
     def run_id(self) -> str:
@@ -76,6 +88,19 @@ class BlockingCells:
     def get(self, name: str) -> Any:
         """The value of a variable, by the table of values."""
         return portal.call(self._cells.get, name)
+
+    def interrupt(self) -> None:
+        """Stop the cell that runs now in another thread, keeping the variables if it comes out within the grace."""
+
+        async def interrupt() -> None:
+            self._cells.interrupt()
+
+        portal.call(interrupt)
+
+    @property
+    def version(self) -> str:
+        """The Python version inside."""
+        return self._cells.version
 
     @property
     def level(self) -> str:

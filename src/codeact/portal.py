@@ -22,13 +22,16 @@ class _Place:
     """Where the loop is, if it was started."""
 
     def __init__(self) -> None:
+        self._behind: list[object] = []
+        self._context: AbstractContextManager[BlockingPortal] | None = None
         self.forget()
 
     def forget(self) -> None:
-        """In a forked child: the thread has stayed behind."""
+        """In a forked child: the thread has stayed behind. Its context is kept, for its end would wait for it."""
+        self._behind.append(self._context)
         self._lock = threading.Lock()
         self._portal: BlockingPortal | None = None
-        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._context = None
         self._thread: int | None = None
 
     def portal(self) -> BlockingPortal:

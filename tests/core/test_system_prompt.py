@@ -90,8 +90,8 @@ def test_what_may_be_imported_is_said(imports: Imports, words: str) -> None:
 
 
 def test_the_limits_of_a_cell_are_said() -> None:
-    text = system_prompt((), Imports(), Limits(seconds=5, memory=512 * MIB, steps=7))
-    assert "A block may run for 5 s and use 512 MiB of memory. You have 7 replies." in text
+    text = system_prompt((), Imports(), Limits(seconds=5, memory=512 * MIB))
+    assert "A block may run for 5 s and use 512 MiB of memory." in text
 
 
 @pytest.mark.parametrize("words", ["Answer in French. {x} {{7*7}} %s $y \\n", "```python\nx\n```", "one\n\ntwo"])

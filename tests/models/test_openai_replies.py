@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from codeact.core.messages import Image, Message, NativeCall, Prompt, Text, Usage
+from codeact.core.messages import Image, Message, NativeCall, Prompt, Text, Usage, say
 from codeact.models.openai import OpenAIModel
+from codeact.models.openai.question import as_messages
 
 from . import server as s
 from .asking import KEY, ask, model_at
@@ -338,3 +339,9 @@ def test_the_name_never_holds_a_key_and_a_key_over_plain_http_is_warned_of() -> 
     assert far.warning is not None and "plain http" in far.warning and KEY not in far.warning
     assert near.warning is None
     assert OpenAIModel("m", base_url="http://models.example/v1").warning is None
+
+
+def test_neighbours_of_one_role_are_joined_since_templates_want_the_roles_to_alternate() -> None:
+    turns = [say("system", "S"), say("user", "a"), say("user", "b"), say("assistant", "c"), say("user", "d")]
+    told = [(message["role"], message["content"]) for message in as_messages(Prompt(tuple(turns)))]
+    assert told == [("system", "S"), ("user", "a\n\nb"), ("assistant", "c"), ("user", "d")]

@@ -41,10 +41,11 @@ class SandboxReady:
 
 @dataclass(frozen=True, slots=True)
 class TaskGiven:
-    """The user gave a task; `variables` are the names bound for it, with a short preview of each."""
+    """The user gave a task; `variables` are the names bound for it, each with a short preview, `steps` its replies."""
 
     task: str
     variables: tuple[tuple[str, str], ...] = ()
+    steps: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class CodeRan:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
-    """A tool is about to be called with these validated arguments."""
+    """A tool is about to be called: its arguments are valid, and stand here by name, as they were asked."""
 
     key: str
     cell: int

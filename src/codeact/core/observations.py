@@ -224,6 +224,13 @@ def interpreter_lost(gone: Gone, restored: int | None = None) -> str:
     return f"The interpreter was lost: {_why(gone)}.\n{after}"
 
 
+def set_again(names: Sequence[str]) -> str:
+    """Which names of the user's a fresh interpreter was given again; nothing where there are none."""
+    if not names:
+        return ""
+    return f"{', '.join(f'`{name}`' for name in names)} {'is' if len(names) == 1 else 'are'} set again."
+
+
 def same_again(times: int) -> str:
     """The same code had the same outcome; said to get a model out of its loop."""
     return f"The same code has now had the same outcome {times} times. It will not change: try another way."

@@ -43,6 +43,8 @@ class State:
     system: str = ""
     messages: tuple[Message, ...] = ()
     step: int = 0  # replies of this task
+    steps: int = 20  # that it may take
+    bound: tuple[str, ...] = ()  # names that the user gave, and that every fresh interpreter is given again
     usage: Usage = NO_USAGE  # of this task
     cell: int = 0  # the last one started; they count through the session
     code: actions.Code | None = None  # found in the last reply, not yet started
@@ -67,7 +69,9 @@ def after(state: State, event: Event) -> State:
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
             text = observations.task(event.task, event.variables)
-            return _told(replace(fresh, code=None), f"{text}\n\n{state.news}" if state.news else text)
+            bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
+            fresh = replace(fresh, code=None, steps=event.steps, bound=bound)
+            return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
             return replace(state, step=event.step)
         case ModelReplied():
@@ -79,7 +83,8 @@ def after(state: State, event: Event) -> State:
             return _ran(state, event)
         case InterpreterLost():
             # a loss in a cell was told with its outcome; one between cells is told with the next
-            news = "" if state.outcome_lost else observations.interpreter_lost(event.gone)
+            lost = "\n".join(filter(None, (observations.interpreter_lost(event.gone), _again(state))))
+            news = "" if state.outcome_lost else lost
             return replace(state, alive=(), news=news, outcome_lost=False)
         case Noted():
             return replace(state, news=event.text)
@@ -136,16 +141,20 @@ def _ran(state: State, event: CodeRan) -> State:
         delimiter=running.seed.hex()[:8] if running else "",
         known=[tool.name for tool in state.started.tools],
         source=running.source if running else "",
-        notes=(*state.notes, *((state.news,) if state.news else ())),
+        notes=[*state.notes, *filter(None, (state.news, _again(state) if outcome.gone else ""))],
         repeated=repeats(recent),
     )
     return _told(state, text + _budget(state))
 
 
 def _budget(state: State) -> str:
-    left = state.started.limits.steps - state.step
+    left = state.steps - state.step
     note = observations.steps_left(left) if state.answer is None else ""
     return f"\n{note}" if note else ""
+
+
+def _again(state: State) -> str:
+    return observations.set_again(state.bound)
 
 
 def _essence(outcome: Outcome) -> str:

@@ -74,7 +74,7 @@ def _may_import(imports: Imports) -> str:
 def _bounds(limits: Limits) -> str:
     return (
         f"There is no network and no shell. A block may run for {seconds(limits.seconds)} and use "
-        f"{size(limits.memory)} of memory. You have {limits.steps} replies."
+        f"{size(limits.memory)} of memory."
     )
 
 

@@ -8,6 +8,7 @@ while one is), and so is the watch on its memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import secrets
 import time
@@ -84,6 +85,7 @@ class Conversation:
         self._last_call = 0
         self._last_question = 0
         self._tools: frozenset[str] = frozenset()
+        self._unsettled = False
         self.lost: Lost | None = None
         self.python = ""
 
@@ -142,6 +144,10 @@ class Conversation:
             cpu=usage.cpu if usage else 0.0,
         )
         started = job.looked
+        if self._unsettled:  # an interrupt may still be on its way: it must not hit this cell
+            self._unsettled = False
+            with contextlib.suppress(NameError, values.Refused, Lost):
+                await self.fetch("__name__")
         self._capture.begin()
         self._job = job
         # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
@@ -159,6 +165,7 @@ class Conversation:
             stdout, stderr, dropped = self._capture.end()
         if job.broken is not None:
             raise job.broken
+        self._unsettled = job.reason is not None
         if isinstance(heard, Lost):
             outcome = verdict.lost(heard, job.reason if job.killed else None, self._limits)
         else:

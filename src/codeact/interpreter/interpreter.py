@@ -55,6 +55,7 @@ class Interpreter:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._guest = None
         with anyio.CancelScope(shield=True):
             await self._stack.aclose()
 

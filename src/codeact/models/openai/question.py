@@ -9,8 +9,18 @@ from codeact.core.messages import Image, Message, Prompt, Text
 
 
 def as_messages(prompt: Prompt) -> list[dict[str, Any]]:
-    """The messages of a request; pictures go as data URLs."""
-    return [_message(message) for message in prompt.messages]
+    """The messages of a request; pictures go as data URLs.
+
+    Neighbours of one role are joined: many chat templates insist that the roles alternate.
+    """
+    joined: list[Message] = []
+    for message in prompt.messages:
+        if joined and joined[-1].role == message.role:
+            parts = (*joined[-1].parts, Text("\n\n"), *message.parts)
+            joined[-1] = Message(message.role, parts)
+        else:
+            joined.append(message)
+    return [_message(message) for message in joined]
 
 
 def mended(text: str) -> str:

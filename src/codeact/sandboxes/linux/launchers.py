@@ -161,6 +161,9 @@ _launchers: dict[tuple[Environment, Parts], Launcher] = {}  # setdefault is atom
 
 def launcher(environment: Environment, parts: Parts) -> Launcher:
     """The one for this Python; not started yet, perhaps."""
+    for each in list(_launchers.values()):
+        if each.process is not None:
+            each.process.poll()  # one that died is not left a zombie until somebody asks for its own Python
     return _launchers.setdefault((environment, parts), Launcher(environment, parts))
 
 

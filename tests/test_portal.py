@@ -1,0 +1,71 @@
+"""Calls without await: from any thread, inside a running loop, in a forked copy of the process, and interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from codeact import portal
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+def test_many_threads_share_one_loop() -> None:
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda n=n: results.append(portal.call(double, n))) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(results) == [2 * n for n in range(20)]
+
+
+async def test_a_call_works_inside_a_running_loop() -> None:
+    assert portal.call(double, 4) == 8
+
+
+def test_a_call_on_the_portals_own_loop_is_refused() -> None:
+    async def inside() -> int:
+        return portal.call(double, 1)
+
+    with pytest.raises(RuntimeError, match="async form"):
+        portal.call(inside)
+
+
+def test_an_interrupt_cancels_what_is_waited_for_and_waits_until_it_is_out() -> None:
+    seen: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append("out")
+
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        portal.call(endless)
+    assert seen == ["out"]
+
+
+def test_a_forked_copy_of_the_process_gets_a_loop_of_its_own() -> None:
+    assert portal.call(double, 1) == 2
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            os.write(writer, str(portal.call(double, 21)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        assert file.read() == b"42"
+    os.waitpid(child, 0)
