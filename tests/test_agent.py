@@ -362,3 +362,14 @@ def test_a_cell_is_interrupted_from_another_thread() -> None:
         timer.join()
         assert outcome.error is not None and outcome.error.type == "KeyboardInterrupt"
         assert python.run("x").value == "1"
+
+
+def test_data_too_large_to_cross_is_refused_and_the_interpreter_lives() -> None:
+    with Interpreter(memory="2GiB") as python:
+        python.run("x = 1\nbig = bytes(70 << 20)")
+        with pytest.raises(ValueRefused, match="fit into one message"):
+            python.set(data=bytes(70 << 20))
+        with pytest.raises(ValueRefused, match="fit into one message"):
+            python.get("big")
+        assert python.get("x") == 1
+        assert "at most" in (python.run("#" * (16 << 20)).error or pytest.fail("it ran")).message

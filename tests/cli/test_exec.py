@@ -230,3 +230,14 @@ def test_what_a_tool_prints_on_the_host_is_not_mixed_into_the_lines(tmp_path: Pa
     done = codeact("exec", "--json", "--tools", str(tools), "-c", "f()", home=tmp_path)
     assert [line["value"] for line in done.lines] == ["1"]
     assert [word in done.err for word in ("loading", "tool", "raw")] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "words", [["exec", "-c", "print(1)"], ["exec", "--json", "-c", "1"], ["exec", "-c", "1"], ["--help"]]
+)
+def test_a_full_disk_behind_standard_output_is_said_in_one_line(words: list[str], tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [CODEACT, *words], stdout=full, stderr=subprocess.PIPE, check=False, env=environment(tmp_path), timeout=60
+        )
+    assert (done.returncode, done.stderr) == (1, b"codeact: cannot go on: No space left on device\n")

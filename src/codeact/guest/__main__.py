@@ -30,7 +30,7 @@ if __package__:
     from .output import Output
     from .recursion import Depth
     from .seeds import Seeds
-    from .wire import Bind, Bound, Done, Fetch, Fetched, Open, Ready, Run
+    from .wire import Bind, Bound, Done, Fetch, Fetched, Open, Ready, Run, TooLarge
 
 
 def prepare(path: Sequence[str]) -> None:
@@ -129,7 +129,10 @@ class Session:
         if type(word) is Bind:
             self._channel.send(Bound(word.id, self._bind(word)))
         elif type(word) is Fetch:
-            self._channel.send(self._fetch(word))
+            try:
+                self._channel.send(self._fetch(word))
+            except TooLarge as error:
+                self._channel.send(Fetched(word.id, None, ["Refused", f"$: {error}"]))
 
     def _run(self, word: Run) -> Done:
         self._interrupts.begin()

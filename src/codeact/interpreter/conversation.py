@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from ..core.events import OutputDelta
-from ..core.execution import Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
+from ..core.execution import CellError, Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
 from ..guest import values, wire
 from ..ports import Emit, Pipe
 from . import verdict
@@ -30,6 +30,7 @@ from .verdict import Lost, Reason
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.01  # between two looks at the clock, the memory and the output
 _SOFT = 0.9  # of the memory limit: there the cell is interrupted, at the limit the guest is killed
+_LONGEST = 15 << 20  # characters of a cell: at four bytes each they fit into a frame
 _INTERRUPTS = 3  # within the grace: code that waits for its own threads on the way out needs a second one
 _INTERRUPTED = Failure("Interrupted", "the cell was stopped while it waited for this call")
 
@@ -131,6 +132,9 @@ class Conversation:
 
     async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
         """Run one cell. Cancelling it interrupts the cell; a guest that does not come out within the grace is ended."""
+        if len(source) > _LONGEST:
+            words = f"a cell of {len(source):,} characters; at most {_LONGEST:,} fit"
+            return Outcome("done", error=CellError("ValueError", words, f"ValueError: {words}"))
         usage = self._pipe.usage()
         soft = self._limits.memory * _SOFT
         job = _Job(
@@ -348,6 +352,10 @@ class Conversation:
     async def _question(self, word: wire.Bind | wire.Fetch, kind: type) -> Any:
         if self.lost is not None:
             raise self.lost
+        try:
+            wire.encode(word)
+        except wire.TooLarge as error:
+            raise values.Refused(f"$: {error}") from None
         answered = False
         try:
             with anyio.fail_after(self._limits.seconds):

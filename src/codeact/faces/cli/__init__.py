@@ -38,12 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.prepare()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # one line, without a place
     try:
-        return _main(words)
+        status = _main(words)
+        sys.stdout.flush()  # here, where what goes wrong can still be said
+        return status
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
         streams.silence()
-        return exits.NOT_DONE
+        return exits.INTERRUPTED
     except SandboxUnavailable as error:
         _say("codeact: the sandbox is not available here, so nothing was run")
         _say(f"  layer  {error.layer}\n  cause  {error.cause}")
@@ -54,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.USAGE
     except CodeactError as error:
         _say(f"codeact: {error}")
+        return exits.NOT_DONE
+    except OSError as error:
+        streams.silence()
+        _say(f"codeact: cannot go on: {error.strerror or error}")
         return exits.NOT_DONE
 
 

@@ -16,7 +16,7 @@ from . import exits, lines, prompt, streams
 from .arguments import Parser, add_interpreter_flags, policy
 from .said import Overheard, say
 
-_LARGEST = 32 << 20  # bytes of a cell: what surely fits into one message to the interpreter
+_LARGEST = 15 << 20  # bytes of a cell: what surely fits into one message to the interpreter
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,10 +30,14 @@ def main(argv: Sequence[str]) -> int:
         cells = [_read("-")]
     out = streams.for_programs() if options.json else None
     wall = assemble.sandbox(options.sandbox or "linux")
-    interpreter = Cells(wall if options.json else Overheard(wall), policy(options), assemble.tools(options.tools))
+    heard = Overheard(wall)
+    interpreter = Cells(wall if options.json else heard, policy(options), assemble.tools(options.tools))
     if alone:
         return asyncio.run(prompt.converse(interpreter, wall.name))
-    return asyncio.run(_run(interpreter, wall.name, cells, out))
+    status = asyncio.run(_run(interpreter, wall.name, cells, out))
+    if heard.trouble is not None:
+        raise heard.trouble
+    return status
 
 
 async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: TextIO | None) -> int:
@@ -55,10 +59,10 @@ async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: Text
 def _bound(argv: Sequence[str]) -> list[str]:
     """The words, with each `-c` bound to its code, which may begin with a minus too."""
     words, rest = [], list(argv)
-    while rest:
+    while rest and rest[0] != "--":
         word = rest.pop(0)
         words.append(f"--code={rest.pop(0)}" if word == "-c" and rest else word)
-    return words
+    return words + rest
 
 
 def _read(path: str) -> str:

@@ -21,6 +21,7 @@ class Overheard:
 
     def __init__(self, wall: Sandbox) -> None:
         self._wall = wall
+        self.trouble: OSError | None = None  # the first one with showing it
         self._decoders = {"stdout": _decode("replace"), "stderr": _decode("replace")}
 
     @property
@@ -47,6 +48,8 @@ class Overheard:
                 file.buffer.flush()
         except BrokenPipeError:  # nothing that the cell still says is wanted
             streams.hang_up()
+        except OSError as error:  # a full disk, say: the cell is not at fault, and what follows may be shown
+            self.trouble = self.trouble or error
 
 
 def say(outcome: Outcome) -> None:

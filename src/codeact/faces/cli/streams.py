@@ -31,11 +31,11 @@ def at_keyboard() -> bool:
 
 
 def silence() -> None:
-    """Let go of a standard stream whose reader left, as `head` does."""
+    """Let go of a standard stream that takes no more: its reader left, as `head` does, or its disk is full."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
