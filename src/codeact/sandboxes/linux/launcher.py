@@ -68,7 +68,7 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     maker = inits.start()
     root.build(visible)
     filters = seccomp.program(level="full", landlock_abi=abi, pid=2)
-    wall = Wall("full", visible, hidden, _who(visible, nobody), abi, proc, filters, without)
+    wall = Wall("full", visible, hidden, _who(visible, nobody, without), abi, proc, filters, without)
     _serve(Zygote(host, wall, _guest(plan), maker, None), host, plan)
     os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
 
@@ -76,7 +76,7 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
 def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
-    identity = _who(_ways(visible), _NOBODY)
+    identity = _who(_ways(visible), _NOBODY, without)
     reached = not identity.changes or all(map(_open_to_others, _ways((plan["scratch"],))))
     with layer("scratch"):
         ground = scratch.open_ground(plan["scratch"] if reached else "/tmp")
@@ -100,9 +100,9 @@ def _filters() -> int:
     return abi
 
 
-def _who(paths: Iterable[str], nobody: namespaces.Identity) -> namespaces.Identity:
+def _who(paths: Iterable[str], nobody: namespaces.Identity, without: frozenset[str]) -> namespaces.Identity:
     """Nobody where we are root and what must be visible is open to others; else oneself, without capabilities."""
-    if os.geteuid() == 0 and all(map(_open_to_others, paths)):
+    if "user" not in without and os.geteuid() == 0 and all(map(_open_to_others, paths)):
         return nobody
     return namespaces.Identity(os.geteuid(), os.getegid(), changes=False)
 
