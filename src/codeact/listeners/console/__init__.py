@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Any, TextIO, assert_never
 
-from codeact.core.actions import Piece, Reader
+from codeact.core.actions import Nothing, Piece, Reader, read
 from codeact.core.events import (
     CodeRan,
     CodeStarted,
@@ -34,6 +34,7 @@ from codeact.core.events import (
 )
 from codeact.core.execution import Outcome
 from codeact.core.messages import NO_USAGE, Reply, Usage
+from codeact.core.observations import after_nothing
 
 from .canvas import Canvas
 from .page import Page
@@ -104,9 +105,9 @@ class Console:
             case Waiting(why):
                 self._canvas.note(why)
                 self._canvas.wait(why)
-            case Discarded(why):
+            case Discarded():  # why is said by what is waited for
                 self._canvas.end_thought()
-                self._canvas.note(f"what {self._model} said so far does not count: {why}")
+                self._canvas.note("what was said so far does not count")
                 self._listen()
             case RunStarted(model=model, sandbox=sandbox):
                 self._recorded = model.startswith("replay:")
@@ -178,6 +179,10 @@ class Console:
         self._usage += reply.usage
         for note in reply.notes:
             self._canvas.note(note)
+        action = read(reply)
+        if isinstance(action, Nothing) and reply.finish != "content_filter":
+            told, _, _ = after_nothing(action).partition("\n")
+            self._canvas.note(f"the model is told: {told}")
 
     # -- the cell ------------------------------------------------------------------------------------------------------
 
