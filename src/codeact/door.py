@@ -20,6 +20,7 @@ from .tools.failure import failure_of
 
 Record = Callable[[Event], Awaitable[None]]
 
+_UNCHANGING = (str, int, float, bool, type(None), bytes)
 _STOPPED = Failure("Interrupted", "the call was stopped; whether it took effect is not known")
 
 
@@ -49,7 +50,7 @@ class Door:
             for name, tool in self._tools.items()
             if tool.concurrency
         }
-        self._seen: Counter[tuple[int, str]] = Counter()
+        self._seen: Counter[str] = Counter()
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
         """The packed value of a call, or why there is none."""
@@ -104,12 +105,14 @@ class Door:
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""
-        tree = json.dumps(asked.arguments.tree, sort_keys=True)
-        blobs = [hashlib.sha256(blob).hexdigest() for blob in asked.arguments.blobs]
-        content = json.dumps([self._run, asked.cell, asked.tool, tree, blobs])
-        place = (asked.cell, hashlib.sha256(content.encode()).hexdigest())
-        self._seen[place] += 1
-        return hashlib.sha256(f"{place[1]} {self._seen[place]}".encode()).hexdigest()[:32]
+        content = json.dumps([self._run, asked.cell, asked.tool, asked.arguments.tree], sort_keys=True)
+        digest = hashlib.sha256(content.encode())
+        for blob in asked.arguments.blobs:
+            digest.update(hashlib.sha256(blob).digest())
+        call = digest.hexdigest()
+        self._seen[call] += 1
+        digest.update(self._seen[call].to_bytes(8, "big"))
+        return digest.hexdigest()[:32]
 
 
 def _arguments(packed: values.Packed) -> tuple[list[Any], dict[str, Any]]:
