@@ -34,10 +34,9 @@ OPEN_AT_PLAIN: dict[str, tuple[Any, str]] = {
 OPEN_AT_PLAIN_FOR_ROOT = {"pr-07": (True, "the guest is the user")}
 
 
-# Not held yet. Strict: the entry must go when the check is held.
 @pytest.mark.parametrize("check", [pytest.param(check, id=check.id) for check in CHECKS])
 async def test_way_out(check: Check, level: str, host: Canaries) -> None:
-    async with session_at(level, host, _policy(check)) as session:
+    async with session_at(level, host, policy_of(check)) as session:
         code = check.source
         if not check.id.startswith("ip-"):
             await session.prepare()
@@ -54,7 +53,7 @@ async def test_way_out(check: Check, level: str, host: Canaries) -> None:
         assert (after.ok, after.stdout) == (True, "42\n")
 
 
-def _policy(check: Check) -> Policy:
+def policy_of(check: Check) -> Policy:
     limits = SHORT if check.kill else FREE.limits
     return replace(FREE, limits=limits, imports=FEW if check.id.startswith("ip-") else FREE.imports)
 
@@ -65,10 +64,17 @@ def held(check: Check, outcome: Outcome) -> bool:
         return outcome.ended in check.dies
     if outcome.error is not None:
         return any(name in check.raises for name in _bases(outcome.error.type))
-    value = None if outcome.value is None else ast.literal_eval(outcome.value)
+    value = None if outcome.value is None else _literal(outcome.value)
     if check.most is not None:
         return isinstance(value, int) and value <= check.most
     return any(value == accepted and type(value) is type(accepted) for accepted in check.values)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text  # no literal: some object, which no check accepts
 
 
 def _bases(name: str) -> list[str]:

@@ -81,8 +81,7 @@ def _keep_descriptors(wall: Wall, order: Order) -> None:
         for place, high in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]):
             os.dup2(high, place)
         _make_room()
-        if "fd" not in wall.without:
-            os.closerange(len(wanted), 1 << 30)
+        os.closerange(_HIGH if "fd" in wall.without else len(wanted), 1 << 30)
 
 
 def _make_room() -> None:
