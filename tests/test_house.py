@@ -18,6 +18,7 @@ FLOORS = {
     "ports": 2,
     "interpreter": 3,
     "portal": 3,
+    "packages": 3,
     "models": 3,
     "sandboxes": 3,
     "tools": 3,
@@ -91,6 +92,8 @@ def test_every_arrow_points_down() -> None:
 
 
 def test_adapters_of_one_folder_do_not_import_each_other() -> None:
+    """`child` is no adapter: it is what those that start a command have between them and the guest."""
+
     def adapter(name: str) -> str:
         return name.split(".")[1]
 
@@ -99,7 +102,7 @@ def test_adapters_of_one_folder_do_not_import_each_other() -> None:
         f"{name} -> {target}"
         for name, targets in sandboxes.items()
         for target in targets
-        if target.startswith("sandboxes.") and adapter(name) != adapter(target)
+        if target.startswith("sandboxes.") and adapter(target) not in (adapter(name), "child")
     ]
     assert not wrong
 
