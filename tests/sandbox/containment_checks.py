@@ -413,6 +413,7 @@ CHECKS = (
         """,
         dies=("timeout",),
         kill=True,
+        nocontrol="the host's clock ends it, whatever the sandbox",
     ),
     # clone with namespace flags
     Check(
@@ -537,6 +538,7 @@ CHECKS = (
         raises=("MemoryError",),
         dies=("timeout", "signal", "memory"),
         kill=True,
+        nocontrol="the host's clock ends it, whatever the sandbox",
     ),
     # int-str digit limit left at CPython default
     Check(
