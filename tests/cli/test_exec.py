@@ -90,7 +90,7 @@ def test_limits_stop_a_cell_and_the_next_one_runs(tmp_path: Path) -> None:
         "while True: pass",
         "x",
         "try:\n    while True: pass\nexcept BaseException: pass",
-        "data = []\nwhile True: data.append(bytearray(1 << 20))",
+        "data = []\nwhile True: data.append(bytearray(100 << 20))",
         "import os; os._exit(3)",
         "x",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
