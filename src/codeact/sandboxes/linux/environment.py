@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from ...core.errors import UsageError
@@ -60,22 +59,28 @@ def find(python: str | None) -> Environment:
 
     Raises UsageError. The answer is kept: packages installed later are seen, new `.pth` lines are not.
     """
+    return found(python) or _ask(executable := _executable(python), _stamp(executable))
+
+
+def found(python: str | None) -> Environment | None:
+    """The answer that is kept, without running anything; None where there is none yet. Raises UsageError."""
+    executable = _executable(python)
+    return _answers.get((executable, _stamp(executable)))
+
+
+def _executable(python: str | None) -> str:
     if python is None:
-        return _known(sys.executable)
+        return sys.executable
     path = Path(python).expanduser().absolute()
     if path.is_dir():
         candidates = [path / "bin" / "python", path / "bin" / "python3"]
-        found = next((candidate for candidate in candidates if candidate.exists()), None)
-        if found is None:
+        first = next((candidate for candidate in candidates if candidate.exists()), None)
+        if first is None:
             raise UsageError(f"python={python!r}: this folder is no virtual environment: it has no bin/python")
-        return _known(str(found))
+        return str(first)
     if not path.is_file():
         raise UsageError(f"python={python!r}: there is no interpreter and no virtual environment at {path}")
-    return _known(str(path))
-
-
-def _known(executable: str) -> Environment:
-    return _ask(executable, _stamp(executable))
+    return str(path)
 
 
 def _stamp(executable: str) -> tuple[int, ...]:
@@ -89,25 +94,28 @@ def _stamp(executable: str) -> tuple[int, ...]:
     return stamp
 
 
-@lru_cache(maxsize=32)
+_answers: dict[tuple[str, tuple[int, ...]], Environment] = {}  # grows by one when a Python is made anew
+
+
 def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
     try:
-        answer = subprocess.run(
+        said = subprocess.run(
             [executable, "-I", "-S", "-c", _QUESTION],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=60,
             check=False,
         )
-        facts = json.loads(answer.stdout)
+        facts = json.loads(said.stdout)
         version = tuple(facts["version"])
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{executable} does not answer as CPython 3.11 or newer does: {error}") from None
     if facts["implementation"] != "cpython" or version < (3, 11):
-        found = f"{facts['implementation']} {'.'.join(map(str, version))}"
-        raise UsageError(f"{executable} is {found}; CPython 3.11 or newer is needed")
+        other = f"{facts['implementation']} {'.'.join(map(str, version))}"
+        raise UsageError(f"{executable} is {other}; CPython 3.11 or newer is needed")
     site = _site(facts)
-    return Environment(facts["executable"], version, facts["prefix"], site, _visible(facts, site), stamp)
+    answer = Environment(facts["executable"], version, facts["prefix"], site, _visible(facts, site), stamp)
+    return _answers.setdefault((executable, stamp), answer)
 
 
 def _site(facts: dict[str, list[str] | str]) -> tuple[str, ...]:

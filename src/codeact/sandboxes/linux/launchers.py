@@ -38,7 +38,7 @@ class Parts:
 SHIPPED = Parts()
 
 
-@dataclass
+@dataclass(eq=False)
 class Launcher:
     """A launcher's process and what it said."""
 

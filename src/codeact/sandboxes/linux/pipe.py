@@ -11,66 +11,48 @@ import socket
 import struct
 import termios
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...core.execution import Death, Stream
+from ...core.execution import Death
 from ...ports import Resources, Sink
+from .ends import Ends
 from .layers import Refused
 
 _MOST = 1 << 18  # bytes of one receive
 _CHUNK = 1 << 16
+_AHEAD = 4  # receives that nobody waited for
 _FAREWELL = 10.0  # seconds for the kernel to take a killed session away
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class LinuxPipe:
-    """A session as the host holds it. `Pipe` says what its methods promise."""
+    """A session as the host holds it, on the loop that took it. `Pipe` says what its methods promise.
 
-    def __init__(self, sink: Sink) -> None:
+    The loop watches the channel all the time: what arrives is read at once, and all output before it, and waits here
+    for `receive`. Of more than a little the rest waits in the kernel, and the guest with it.
+    """
+
+    def __init__(self, ends: Ends, sink: Sink) -> None:
         self.level = ""
+        self._ends = ends
+        self._channel, self._life = ends.channel, ends.life
         self._loop = asyncio.get_running_loop()
         self._sink = sink
         self._buffer = memoryview(bytearray(_MOST))
-        self._outputs: dict[int, Stream] = {}
-        self._writers: list[int] = []
+        self._arrived: deque[bytes] = deque()
+        self._watched = self._over = False
+        self._waiting: asyncio.Future[None] | None = None
         self._pidfd: int | None = None
         self._stat: int | None = None
+        self._inherited = 0
         self._killed = False
         self._death: asyncio.Future[Death] | None = None
         self._sending = asyncio.Lock()
         self._oom = _oom_kills()
-        self._channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.setblocking(False)
-        self._life.setblocking(False)
         _open_pipes.add(self)
-        try:
-            self._pipe("stdout")
-            self._pipe("stderr")
-        except OSError:
-            self.abandon()
-            raise
-
-    def _pipe(self, stream: Stream) -> None:
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
-        self._outputs[reader] = stream
-        self._writers.append(writer)
-
-    @property
-    def guest_descriptors(self) -> list[int]:
-        """What the session is given: its ends of the channel, of the two outputs, and of the line for its end."""
-        return [self._guest_channel.fileno(), *self._writers, self._guest_life.fileno()]
-
-    def release_guest_descriptors(self) -> None:
-        """They have been passed on; from here on the end of the session is seen."""
-        self._guest_channel.close()
-        self._guest_life.close()
-        for writer in self._writers:
-            os.close(writer)
-        self._writers = []
 
     async def settle(self) -> bool:
         """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""
@@ -85,8 +67,9 @@ class LinuxPipe:
         self._hold(ready["pid"], ready["began"])
         self._death = self._loop.create_future()
         self._loop.add_reader(self._life.fileno(), self._on_end)
-        for reader in self._outputs:
+        for reader in self._ends.outputs:
             self._loop.add_reader(reader, self._on_output, reader)
+        self._watch()
         return True
 
     async def send(self, data: bytes) -> None:
@@ -101,17 +84,15 @@ class LinuxPipe:
 
     async def receive(self) -> bytes:
         """See `Pipe`."""
-        while True:
-            try:
-                data = bytes(self._buffer[: self._channel.recv_into(self._buffer)])
-            except BlockingIOError:
-                await self._when(self._loop.add_reader, self._loop.remove_reader, self._channel)
-                continue
-            except ConnectionError:
-                data = b""
-            for reader in list(self._outputs):
-                self._drain(reader)
-            return data
+        while not self._arrived:
+            self._waiting = self._loop.create_future()
+            await self._waiting
+        if not self._arrived[0]:
+            return b""  # the end stays
+        data = self._arrived.popleft()
+        if not self._watched and not self._over:
+            self._watch()
+        return data
 
     def interrupt(self) -> None:
         """See `Pipe`."""
@@ -156,24 +137,20 @@ class LinuxPipe:
 
     def close(self) -> None:
         """Keep no descriptor. A session that still runs is ended by this."""
-        if self._channel.fileno() >= 0 and not self._loop.is_closed():
-            for reader in self._outputs:
-                self._loop.remove_reader(reader)
-            self._loop.remove_reader(self._life.fileno())
+        if not self._ends.closed and not self._loop.is_closed():
+            for descriptor in (*self._ends.outputs, self._life.fileno(), self._channel.fileno()):
+                self._loop.remove_reader(descriptor)
+            self._watched = False
         self.abandon()
 
     def abandon(self) -> None:
         """Close what is open and touch no loop: also right in a forked copy of the host."""
         _open_pipes.discard(self)
-        if self._channel.fileno() >= 0:
-            self.release_guest_descriptors()
-            self._channel.close()
-            self._life.close()
-            for descriptor in (*self._outputs, self._pidfd, self._stat):
-                if descriptor is not None:
-                    os.close(descriptor)
-            self._outputs = {}
-            self._pidfd = self._stat = None
+        self._ends.close()
+        for descriptor in (self._pidfd, self._stat):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._pidfd = self._stat = None
 
     def _hold(self, pid: int, began: int) -> None:
         """Take hold of the process itself, not of its number, which may be another's by now."""
@@ -216,13 +193,37 @@ class LinuxPipe:
                 return None
             return json.loads(message) if message else None
 
+    def _watch(self) -> None:
+        self._watched = True
+        self._loop.add_reader(self._channel.fileno(), self._on_channel)
+
+    def _rest(self) -> None:
+        self._watched = False
+        self._loop.remove_reader(self._channel.fileno())
+
+    def _on_channel(self) -> None:
+        try:
+            data = bytes(self._buffer[: self._channel.recv_into(self._buffer)])
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data = b""
+        for reader in self._ends.outputs:
+            self._drain(reader)
+        self._arrived.append(data)
+        self._over = not data
+        if self._over or len(self._arrived) >= _AHEAD:
+            self._rest()
+        if self._waiting is not None:
+            _set(self._waiting)
+
     def _on_output(self, reader: int) -> None:
         try:
             data = os.read(reader, _CHUNK)
         except BlockingIOError:
             return
         if data:
-            self._sink(self._outputs[reader], data)
+            self._sink(self._ends.outputs[reader], data)
         else:
             self._loop.remove_reader(reader)
 
@@ -233,7 +234,7 @@ class LinuxPipe:
             data = os.read(reader, left)
             if not data:
                 return
-            self._sink(self._outputs[reader], data)
+            self._sink(self._ends.outputs[reader], data)
             left -= len(data)
 
     def _on_end(self) -> None:
@@ -245,7 +246,7 @@ class LinuxPipe:
             message = b""
         self._loop.remove_reader(self._life.fileno())
         self._signal(signal.SIGKILL)  # without its launcher at the level plain it might live on
-        for reader in list(self._outputs):
+        for reader in self._ends.outputs:
             self._drain(reader)
         assert self._death is not None
         if not self._death.done():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,24 +11,30 @@ import anyio
 import anyio.to_thread
 
 from ...core.errors import SandboxUnavailable
-from ...core.execution import Limits, Policy
+from ...core.execution import Policy
 from ...ports import Pipe, Sink
-from .environment import find
-from .launchers import SHIPPED, Launcher, Parts, launcher, unavailable
+from .ends import Ends
+from .environment import find, found
+from .launchers import SHIPPED, Parts, launcher, unavailable
 from .layers import Refused
 from .pipe import LinuxPipe
+from .pool import POOL, Kind
+
+_BOUNDS = ("memory", "threads", "scratch", "inodes")
 
 
 class LinuxSandbox:
     """Confines by what the kernel gives: the level `full`, or `plain` where namespaces or mounts are refused.
 
-    With `require="full"` nothing weaker runs; below `plain` nothing ever does.
+    With `require="full"` nothing weaker runs; below `plain` nothing ever does. Of a kind of session that is asked for
+    again, `ready` ones are kept waiting.
     """
 
-    def __init__(self, require: Literal["plain", "full"] = "plain", *, _parts: Parts = SHIPPED) -> None:
+    def __init__(self, require: Literal["plain", "full"] = "plain", *, ready: int = 0, _parts: Parts = SHIPPED) -> None:
         if require not in ("plain", "full"):
             raise ValueError(f"require={require!r}: 'plain' or 'full'")
         self._require = require
+        self._ready = ready
         self._parts = _parts
 
     @property
@@ -45,35 +50,43 @@ class LinuxSandbox:
     async def _launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
         if sys.platform != "linux":
             raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Use another sandbox.")
-        environment = await anyio.to_thread.run_sync(find, policy.python)
-        pipe = await self._start(launcher(environment, self._parts), policy.limits, sink)
+        environment = found(policy.python)
+        if environment is None:
+            environment = await anyio.to_thread.run_sync(find, policy.python)
+        bounds = tuple((name, getattr(policy.limits, name)) for name in _BOUNDS)
+        pipe = await self._start(Kind(launcher(environment, self._parts), self._require, bounds), sink)
         try:
             yield pipe
         finally:
             with anyio.CancelScope(shield=True):
                 await pipe.aclose()
 
-    async def _start(self, from_: Launcher, limits: Limits, sink: Sink) -> LinuxPipe:
-        bounds = {
-            "memory": limits.memory,
-            "threads": limits.threads,
-            "scratch": limits.scratch,
-            "inodes": limits.inodes,
-        }
-        for _ in range(2):  # a launcher may have died since its last session; a second time is no chance
-            pipe = LinuxPipe(sink)
+    async def _start(self, kind: Kind, sink: Sink) -> LinuxPipe:
+        while self._ready and (ends := POOL.take(kind, self._ready)) is not None:
             try:
-                await anyio.to_thread.run_sync(
-                    functools.partial(from_.order, bounds, pipe.guest_descriptors, self._require)
-                )
-                pipe.release_guest_descriptors()
-                if await pipe.settle():
-                    return pipe
+                pipe = await _settled(ends, sink)
+            except Refused:
+                continue  # what the machine refuses now is told of the one that is made now
+            if pipe is not None:
+                return pipe
+        for _ in range(2):  # a launcher may have died since its last session; a second time is no chance
+            try:
+                pipe = await _settled(await anyio.to_thread.run_sync(kind.order), sink)
             except Refused as refused:
-                pipe.close()
                 raise unavailable(refused) from None
-            except BaseException:
-                pipe.close()
-                raise
-            pipe.close()
+            if pipe is not None:
+                return pipe
         raise unavailable(Refused("launcher", "?", "it died while a session was made"))
+
+
+async def _settled(ends: Ends, sink: Sink) -> LinuxPipe | None:
+    """The session once it is locked and ready; None when it died before. Raises Refused."""
+    pipe = LinuxPipe(ends, sink)
+    try:
+        if await pipe.settle():
+            return pipe
+    except BaseException:
+        pipe.close()
+        raise
+    pipe.close()
+    return None

@@ -1,0 +1,91 @@
+"""The host's ends of a session's descriptors, from before it is ordered until nothing of it is held.
+
+Bound to no event loop and to no thread. In a forked copy of the host all of them are closed: the sessions are its
+parent's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import weakref
+
+from ...core.execution import Stream
+
+
+class Ends:
+    """The channel of words, the line on which its beginning and end are told, and the two outputs."""
+
+    def __init__(self) -> None:
+        _held.add(self)
+        self.outputs: dict[int, Stream] = {}
+        self._writers: list[int] = []
+        self.channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel.setblocking(False)
+        self.life.setblocking(False)
+        try:
+            self._pipe("stdout")
+            self._pipe("stderr")
+        except OSError:
+            self.close()
+            raise
+
+    def _pipe(self, stream: Stream) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        self.outputs[reader] = stream
+        self._writers.append(writer)
+
+    @property
+    def of_guest(self) -> list[int]:
+        """What the session is given: its ends of the channel, of the two outputs, and of the line."""
+        return [self._guest_channel.fileno(), *self._writers, self._guest_life.fileno()]
+
+    def release_guest(self) -> None:
+        """They have been passed on; from here on the end of the session is seen."""
+        self._guest_channel.close()
+        self._guest_life.close()
+        for writer in self._writers:
+            os.close(writer)
+        self._writers = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is held any more."""
+        return self.channel.fileno() < 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is no more; what was told on the line before that can still be read."""
+        line = select.poll()
+        line.register(self.life, select.POLLRDHUP)
+        return bool(line.poll(0))
+
+    def close(self) -> None:
+        """Hold nothing. A session that still runs is ended by this."""
+        _held.discard(self)
+        if not self.closed:
+            self.release_guest()
+            self.channel.close()
+            self.life.close()
+            for reader in self.outputs:
+                os.close(reader)
+            self.outputs = {}
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # there were no descriptors left to make it whole
+            self.close()  # of an order that nobody waits for any more, because its launch was cancelled
+
+
+_held: weakref.WeakSet[Ends] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for each in list(_held):
+        each.close()
+
+
+os.register_at_fork(after_in_child=_close_all)

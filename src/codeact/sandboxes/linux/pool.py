@@ -1,0 +1,159 @@
+"""Sessions that were ordered before anybody asked for them: locked, probed, and waiting for their first word.
+
+Only what repeats is pooled: a kind of session (its launcher, its bounds) that is asked for a second time. What is on
+the shelf is given away once and never comes back. One thread fills the shelves and empties those that nobody has asked
+of for a while; it lives as long as there is something to do. Nothing here is bound to an event loop.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from ...core.errors import CodeactError
+from .ends import Ends
+from .launchers import Launcher
+
+_KINDS = 8  # that are remembered; the one that was not asked for the longest goes
+_IDLE = 300.0  # seconds without a request until a shelf is emptied
+_PAUSE = 0.005  # seconds after a request before its shelf is filled: who asked runs his first cell meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What makes two sessions the same before their first word."""
+
+    launcher: Launcher
+    required: str
+    bounds: tuple[tuple[str, int], ...]
+
+    def order(self) -> Ends:
+        """Have one made. It blocks while a launcher starts; that the session itself stands is not waited for."""
+        ends = Ends()
+        try:
+            self.launcher.order(dict(self.bounds), ends.of_guest, self.required)
+        except BaseException:
+            ends.close()
+            raise
+        ends.release_guest()
+        return ends
+
+
+@dataclass(slots=True)
+class _Shelf:
+    size: int = 0
+    asked: float = 0.0
+    ready: deque[Ends] = field(default_factory=deque)
+
+
+class Pool:
+    """The shelves of all kinds, in the order in which they were last asked of."""
+
+    def __init__(self, idle: float = _IDLE) -> None:
+        self._idle = idle
+        self._begin()
+
+    def _begin(self) -> None:
+        self._shelves: dict[Kind, _Shelf] = {}
+        self._change = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def take(self, kind: Kind, size: int) -> Ends | None:
+        """One of the shelf, or None; in both cases the next ones are ready sooner. At most `size` are kept."""
+        with self._change:
+            known = self._shelves.pop(kind, None)
+            shelf = self._shelves[kind] = known or _Shelf()
+            shelf.asked = time.monotonic()
+            if known is not None:
+                shelf.size = size
+                self._wake()
+            while len(self._shelves) > _KINDS:
+                self._drop(next(iter(self._shelves)))
+            while shelf.ready:
+                ends = shelf.ready.popleft()
+                if not ends.ended:
+                    return ends
+                ends.close()
+            return None
+
+    def empty(self) -> None:
+        """Forget all kinds and end what is ready of them."""
+        with self._change:
+            for kind in list(self._shelves):
+                self._drop(kind)
+            self._change.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def close(self) -> None:
+        """The same, and fill no shelf any more."""
+        self._closed = True
+        self.empty()
+
+    def forget(self) -> None:
+        """In a forked copy of the host: what is on the shelves is the parent's, and so is the thread."""
+        self._begin()
+
+    def _wake(self) -> None:
+        if self._closed:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._tend, name="codeact-pool", daemon=True)
+            self._thread.start()
+        else:
+            self._change.notify()
+
+    def _drop(self, kind: Kind) -> None:
+        for ends in self._shelves.pop(kind).ready:
+            ends.close()
+
+    def _tend(self) -> None:
+        while True:
+            with self._change:
+                kind = self._next()
+                if kind is None:
+                    self._thread = None
+                    return
+            try:
+                ends = kind.order()
+            except (CodeactError, OSError):  # whoever asks next hears of it
+                with self._change:
+                    if kind in self._shelves:
+                        self._drop(kind)
+                continue
+            with self._change:
+                shelf = self._shelves.get(kind)
+                if shelf is None or self._closed:
+                    ends.close()
+                else:
+                    shelf.ready.append(ends)
+
+    def _next(self) -> Kind | None:
+        """Wait for a shelf that has room; None when there will be none."""
+        while not self._closed:
+            now = time.monotonic()
+            for kind, shelf in list(self._shelves.items()):
+                if now - shelf.asked >= self._idle:
+                    self._drop(kind)
+            due = {self._due(shelf): kind for kind, shelf in self._shelves.items() if shelf.size}
+            if not due:
+                return None
+            when = min(due)
+            if when <= now:
+                return due[when]
+            self._change.wait(when - now)
+        return None
+
+    def _due(self, shelf: _Shelf) -> float:
+        return shelf.asked + (_PAUSE if len(shelf.ready) < shelf.size else self._idle)
+
+
+POOL = Pool()
+atexit.register(POOL.close)
+os.register_at_fork(after_in_child=POOL.forget)

@@ -1,0 +1,205 @@
+"""Sessions that stand ready before they are asked for: nobody can tell them from others, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from talk import GUEST, HERE, at, descendants, session, until
+
+from codeact.core.execution import Limits
+from codeact.sandboxes.linux import LinuxSandbox
+from codeact.sandboxes.linux.environment import find
+from codeact.sandboxes.linux.launchers import SHIPPED, Parts, launcher
+from codeact.sandboxes.linux.pool import POOL, Kind, Pool
+
+READY = 2
+PROCESSES = {"full": 2, "plain": 1}  # of a session: its init at the level full, and itself
+
+
+@pytest.fixture(params=("full", "plain"))
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    POOL.empty()
+    yield str(request.param)
+    POOL.empty()
+
+
+def pooled(level: str) -> LinuxSandbox:
+    at(level)
+    entry = SHIPPED.entry if level == "full" else Path(at(level)._parts.entry)
+    return LinuxSandbox(ready=READY, _parts=Parts(entry, GUEST))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def ask_once(wall: LinuxSandbox, source: str = "result = 1", **limits: Any) -> Any:
+    async with session(wall, **limits) as ask:
+        return await ask(source)
+
+
+async def stand_ready(wall: LinuxSandbox, level: str) -> set[int]:
+    """Ask twice and wait until the shelf is full: the processes of those that wait on it."""
+    await ask_once(wall)
+    before = descendants()
+    await ask_once(wall)
+    assert await asyncio.to_thread(until, lambda: len(descendants() - before) == READY * PROCESSES[level])
+    return descendants() - before
+
+
+async def test_what_is_asked_for_once_is_not_pooled(level: str) -> None:
+    wall = pooled(level)
+    await ask_once(wall, memory=300 << 20)
+    before = descendants(), descriptors()
+    await ask_once(wall, memory=301 << 20)
+    await asyncio.sleep(0.05)
+    assert until(lambda: (descendants(), descriptors()) == before)
+
+
+async def test_what_is_asked_for_again_stands_ready_and_is_given_once(level: str) -> None:
+    wall = pooled(level)
+    waiting = await stand_ready(wall, level)
+    async with session(wall) as ask:
+        assert ask.pipe.level == level
+        assert await ask("kept = 1; result = open('left', 'w').write('x')") == 1
+    assert until(lambda: len(waiting - descendants()) == PROCESSES[level])
+    for _ in range(4):
+        assert await ask_once(wall, "import os; result = ['kept' in globals(), os.path.exists('left')]") == [
+            False,
+            False,
+        ]
+
+
+async def test_one_of_the_shelf_says_what_it_writes_and_how_it_ends(level: str) -> None:
+    wall = pooled(level)
+    await stand_ready(wall, level)
+    async with session(wall) as ask:
+        await ask("import os; os.write(1, b'out'); os.write(2, b'err')")
+        assert ask.written == {"stdout": b"out", "stderr": b"err"}
+        await ask.tell("os._exit(3)")
+        assert (await ask.pipe.ended()).detail == "status 3"
+
+
+async def test_other_limits_are_another_shelf(level: str) -> None:
+    wall = pooled(level)
+    await stand_ready(wall, level)
+    bound = "import resource; result = resource.getrlimit(resource.RLIMIT_FSIZE)[0]"
+    assert await ask_once(wall, bound, scratch=3 << 20) == 3 << 20
+    assert await ask_once(wall, bound) == Limits().scratch
+
+
+async def test_more_at_once_than_stand_ready_are_all_served(level: str) -> None:
+    wall = pooled(level)
+    await stand_ready(wall, level)
+    async with AsyncExitStack() as stack:
+        asks = [await stack.enter_async_context(session(wall)) for _ in range(3 * READY)]
+        for number, ask in enumerate(asks):
+            await ask(f"mine = {number}")
+        assert [await ask("result = mine") for ask in asks] == list(range(3 * READY))
+
+
+async def test_emptied_it_leaves_no_process_and_no_descriptor(level: str) -> None:
+    wall = pooled(level)
+    await ask_once(wall)
+    processes, open_ones = descendants(), descriptors()
+    for _ in range(5):
+        await ask_once(wall)
+    POOL.empty()
+    assert until(lambda: descendants() <= processes)
+    assert descriptors() == open_ones
+
+
+def test_it_serves_one_event_loop_after_the_other(level: str) -> None:
+    wall = pooled(level)
+    asyncio.run(stand_ready(wall, level))
+    for number in range(5):
+        assert asyncio.run(ask_once(wall, f"result = {number}")) == number
+
+
+async def test_a_launcher_that_dies_with_its_shelf_is_replaced(level: str) -> None:
+    wall = pooled(level)
+    waiting = await stand_ready(wall, level)
+    launchers = {pid for pid in descendants() if _stat(pid)[1] == str(os.getpid())}
+    for pid in launchers:
+        os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not launchers & descendants())
+    assert await ask_once(wall, "result = 'again'") == "again"
+    assert until(lambda: not waiting & descendants())
+
+
+async def test_a_shelf_that_nobody_asks_of_is_emptied(level: str) -> None:
+    wall = pooled(level)
+    async with session(wall) as ask:
+        assert ask.pipe.level == level
+        processes, open_ones = descendants(), descriptors()
+        pool = Pool(idle=0.2)
+        bounds = (("memory", 1 << 29), ("threads", 8), ("scratch", 1 << 20), ("inodes", 100))
+        kind = Kind(launcher(find(None), wall._parts), "plain", bounds)
+        assert (pool.take(kind, 1), pool.take(kind, 1)) == (None, None)
+        assert until(lambda: len(descendants() - processes) == PROCESSES[level])
+        assert until(lambda: (descendants(), descriptors()) == (processes, open_ones))
+        assert pool.take(kind, 1) is None
+
+
+async def test_a_forked_copy_of_the_host_fills_a_shelf_of_its_own(level: str) -> None:
+    wall = pooled(level)
+    waiting = await stand_ready(wall, level)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = sum(asyncio.run(ask_once(wall, "result = 14")) for _ in range(3))
+        finally:
+            POOL.empty()
+            os._exit(code)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 42
+    assert waiting <= descendants()
+    assert await ask_once(wall, "result = 'alive'") == "alive"
+
+
+HOST = """
+import asyncio, sys
+sys.path[:0] = {paths!r}
+from test_pool import descendants, pooled, stand_ready
+asyncio.run(stand_ready(pooled({level!r}), {level!r}))
+print(*descendants(), flush=True)
+{last}
+"""
+
+
+@pytest.mark.parametrize(
+    "last", ["", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"], ids=["left", "killed"]
+)
+def test_when_the_host_goes_its_shelf_goes(level: str, last: str) -> None:
+    at(level)
+    program = HOST.format(paths=[str(HERE), str(HERE.parents[1] / "src")], level=level, last=last)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert not done.stderr
+    pids = done.stdout.split()
+    assert pids
+    began = time.monotonic()
+    assert until(lambda: all(_state(pid) in ("", "Z") for pid in pids), 5)  # who reaps orphans is not us
+    assert time.monotonic() - began < 1
+
+
+def _state(pid: str) -> str:
+    try:
+        return _stat(int(pid))[0]
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """From the third field on: the state, the parent."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
