@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .sandboxes.linux.report import Report
 
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "linux": ("codeact.sandboxes.linux", "LinuxSandbox", {}),
-    "linux-full": ("codeact.sandboxes.linux", "LinuxSandbox", {"require": "full"}),
+    "linux": ("codeact.sandboxes.linux", "LinuxSandbox", {"ready": 2}),
+    "linux-full": ("codeact.sandboxes.linux", "LinuxSandbox", {"require": "full", "ready": 2}),
     "unconfined": ("codeact.sandboxes.unconfined", "Unconfined", {}),
 }
 SANDBOXES = tuple(_SANDBOXES)
