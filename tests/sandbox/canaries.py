@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import platform
+import resource
 import secrets
 import socket
 import subprocess
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _PATIENCE = 5.0
+_OF_MEMORY = 16 << 20  # what an allocator may keep
 
 
 @dataclass(frozen=True)
@@ -129,28 +132,53 @@ def _address() -> str:
 
 
 def belongings() -> dict[str, int]:
-    """What this process has: descriptors, and processes below it. To be the same before and after."""
-    parents = {}
+    """What this process has, and the processes below it. To be the same before and after."""
+    parents, states = {}, {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                stat = Path("/proc", entry, "stat").read_text()
-                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+                stat = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+                states[int(entry)], parents[int(entry)] = stat[0], int(stat[1])
     below = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return {"descriptors": len(os.listdir("/proc/self/fd")), "processes": len(below), "mounts": _mounts()}
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "processes": len(below),
+        "zombies": sum(states.get(pid) == "Z" for pid in below),
+        "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "scratch folders": sum(map(_entries, _grounds(below))),
+        "core files": len([*Path.cwd().glob("core"), *Path.cwd().glob("core.[0-9]*")]),
+        "memory": int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize(),
+    }
 
 
-def _mounts() -> int:
-    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+def _grounds(below: set[int]) -> set[str]:
+    """The folders in which launchers below this process keep what sessions write: they hold them open."""
+    found = set()
+    for pid in below - {os.getpid()}:
+        with contextlib.suppress(OSError):
+            opened = Path(f"/proc/{pid}/fd")
+            found |= {os.readlink(opened / number) for number in os.listdir(opened)}
+    return {path for path in found if path.startswith(tempfile.gettempdir() + "/") and os.path.isdir(path)}
+
+
+def _entries(folder: str) -> int:
+    with contextlib.suppress(OSError):
+        return len(os.listdir(folder))
+    return 0
 
 
 def left_over(before: dict[str, int]) -> dict[str, int]:
     """What this process has beyond what it had, once what was ended had time to go."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        more = {what: count - before[what] for what, count in belongings().items() if count > before[what]}
+        more = {
+            what: count - before[what]
+            for what, count in belongings().items()
+            if count - before[what] > (_OF_MEMORY if what == "memory" else 0)
+        }
         if not more or time.monotonic() > deadline:
             return more
+        gc.collect()
         time.sleep(0.005)

@@ -56,6 +56,7 @@ class Bench:
     """Sandboxes with layers left out, each launcher started once."""
 
     host: Canaries
+    folder: Path
     sandboxes: dict[tuple[bool, frozenset[str]], LinuxSandbox] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -63,7 +64,7 @@ class Bench:
         key = (plain, without)
         if key not in self.sandboxes:
             sockets = [str(self.host.folder / "stream"), str(self.host.folder / "datagram")]
-            entry = ablated(without, plain, self.host.secret, sockets)
+            entry = ablated(self.folder, without, plain, self.host.secret, sockets)
             self.sandboxes[key] = LinuxSandbox("plain" if plain else "full", _parts=Parts(entry=entry))
         async with Cells(self.sandboxes[key], policy_of(check)) as cells:
             assert cells.level == ("plain" if plain else "full")
@@ -79,12 +80,12 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     why = missing()
     if why:
         pytest.skip(f"no layer can be left out here: {why}")
     with canaries() as host:
-        yield Bench(host)
+        yield Bench(host, tmp_path_factory.mktemp("launchers"))
 
 
 def layers(check: Check) -> frozenset[str]:

@@ -10,14 +10,12 @@ import errno
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import machine
 
 HERE = Path(__file__).resolve().parent
-_files = tempfile.TemporaryDirectory(prefix="ablated-")
 
 _ENTRY = """
 import sys
@@ -61,9 +59,9 @@ def launch(control: int, without: frozenset[str], plain: bool, secret: str, sock
     machine.module("launcher").run(control, without)
 
 
-def ablated(without: frozenset[str], plain: bool, secret: str, sockets: Iterable[str]) -> Path:
-    """The entry of a launcher that leaves these layers out."""
-    entry = Path(_files.name, f"{len(os.listdir(_files.name))}.py")
+def ablated(folder: Path, without: frozenset[str], plain: bool, secret: str, sockets: Iterable[str]) -> Path:
+    """The entry of a launcher that leaves these layers out, written into the folder."""
+    entry = folder / f"{len(os.listdir(folder))}.py"
     known = dict(here=str(HERE), without=sorted(without), plain=plain, secret=secret, sockets=list(sockets))
     entry.write_text(_ENTRY.format(**known))
     return entry
