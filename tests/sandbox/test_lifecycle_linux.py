@@ -210,7 +210,7 @@ async def test_when_the_launcher_is_killed_its_sessions_end_and_the_next_launch_
     wall: LinuxSandbox,
 ) -> None:
     async with session(wall) as ask:
-        launchers = [pid for pid in descendants() if parent_of(pid) == os.getpid()]
+        launchers = [pid for pid in descendants() if parent_of(pid) == os.getpid() and is_launcher(pid)]
         for launcher in launchers:
             os.kill(launcher, signal.SIGKILL)
         death = await ask.pipe.ended()
@@ -220,6 +220,10 @@ async def test_when_the_launcher_is_killed_its_sessions_end_and_the_next_launch_
         assert await ask("result = 'again'") == "again"
     assert until(lambda: not [pid for pid in descendants() if state_of(pid) == "Z"])
     assert not set(launchers) & descendants()
+
+
+def is_launcher(pid: int) -> bool:
+    return b"-s\0-P\0-S\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def parent_of(pid: int) -> int:
