@@ -159,7 +159,7 @@ def _deep(depth: int) -> list[Any]:
         (Colour.RED, "$: Colour does not cross; give its .value"),
         (pathlib.Path("/x"), "give str(path)"),
         (fractions.Fraction(1, 3), "give str(fraction) or float(fraction)"),
-        (numpy.zeros(3), "$: ndarray does not cross; give array.tolist()"),
+        (numpy.array([1, "a", None]), "$: an array of dtype object does not cross; give array.tolist()"),
         (ValueError("v"), "give str(error)"),
         (object(), "$: object does not cross; give plain data"),
         (Point, "$: type does not cross; give data, not a class"),

@@ -2,28 +2,26 @@
 
 None, bool, str, finite float, int of 64 bits, list and dict with str keys cross as themselves. Tagged, as a dict of the
 one key: `$int` (hex), `$float` (nan, inf, -inf), `$bytes`, `$tuple`, `$set`, `$frozenset`, `$dict` (pairs),
-`$datetime`, `$date`, `$time`, `$timedelta`, `$decimal`, `$complex`. Strings and bytes over 64 KiB travel beside the
-tree as blobs (`$str` and `$bytes` of a blob's index). Subclasses go as their base, numpy's scalars by `.item()`.
-Everything else is refused with its path and a way round. What comes in is hostile: it is measured while it is read.
+`$datetime`, `$date`, `$time`, `$timedelta`, `$decimal`, `$complex`. Where the library is there on the receiving side:
+`$array` (numpy), `$frame`, `$series`, `$index`, `$missing` (pandas), `$image` (Pillow). Strings and bytes over 64 KiB
+travel beside the tree as blobs (`$str` and `$bytes` of a blob's index), each in one place. Subclasses go as their base,
+numpy's scalars by `.item()`. Everything else is refused with its path and a way round. What comes in is hostile: it is
+measured while it is read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import datetime
-import decimal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-BLOB_FROM = 64 << 10  # bytes or characters
-MAX_DEPTH = 64
-MAX_NODES = 1_000_000
-MAX_INT_BITS = 8 << 20
+from . import arrays, pictures, tables
+from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, LibraryMissing, Reader, Refused
+from .hints import hint
+from .scalars import BASES, READERS, SCALARS
 
-
-class Refused(TypeError):
-    """A value that does not cross, or a tree that is not of the table; the message starts with the path."""
+__all__ = ["MAX_DEPTH", "MAX_NODES", "LibraryMissing", "Packed", "Refused", "decode", "encode"]
 
 
 class Packed:
@@ -42,46 +40,6 @@ class Packed:
 
     def __repr__(self) -> str:
         return f"Packed({self.tree!r}, {len(self.blobs)} blobs)"
-
-
-_HINTS = {
-    "generator": "give list(...) of it",
-    "map": "give list(...) of it",
-    "filter": "give list(...) of it",
-    "zip": "give list(...) of it",
-    "range": "give list(...) of it",
-    "dict_keys": "give list(...) of it",
-    "dict_values": "give list(...) of it",
-    "dict_items": "give list(...) of it",
-    "ndarray": "give array.tolist()",
-    "DataFrame": "give frame.to_dict('records')",
-    "Series": "give series.to_list()",
-    "Path": "give str(path)",
-    "PosixPath": "give str(path)",
-    "WindowsPath": "give str(path)",
-    "UUID": "give str(uuid)",
-    "Fraction": "give str(fraction) or float(fraction)",
-    "function": "give data, not code",
-    "method": "give data, not code",
-    "module": "give data, not a module",
-    "type": "give data, not a class",
-    "coroutine": "await it first",
-}
-
-
-def _hint(value: object) -> str:
-    cls = type(value)
-    if cls.__name__ in _HINTS:
-        return _HINTS[cls.__name__]
-    if hasattr(cls, "__dataclass_fields__"):
-        return "give dataclasses.asdict(value)"
-    if hasattr(cls, "model_dump"):
-        return "give value.model_dump()"
-    if hasattr(cls, "_value_") or cls.__class__.__name__ == "EnumType":
-        return "give its .value"
-    if isinstance(value, BaseException):
-        return "give str(error)"
-    return "give plain data: str, numbers, list, dict ..."
 
 
 class _Encoder:
@@ -108,7 +66,7 @@ class _Encoder:
             return self.real(value)
         if depth > MAX_DEPTH:
             raise self.refuse(path, f"nested deeper than {MAX_DEPTH} levels")
-        plain = _SCALARS.get(cls)
+        plain = SCALARS.get(cls)
         if plain is not None:
             tag, write = plain
             return {tag: write(value)}
@@ -171,16 +129,20 @@ class _Encoder:
         }
 
     def other(self, value: Any, path: str, depth: int) -> Any:
+        for write in _WRITERS:
+            tree = write(value, self, path, depth)
+            if tree is not None:
+                return tree
         if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "shape", None) == ():
             item = value.item()
             if type(item) is not type(value):
                 return self.encode(item, path, depth)
         if _is_plain_enum(value):
-            raise self.refuse(path, f"{type(value).__name__} does not cross; {_hint(value)}")
-        for base, narrow in _BASES:
+            raise self.refuse(path, f"{type(value).__name__} does not cross; {hint(value)}")
+        for base, narrow in BASES:
             if isinstance(value, base):
                 return self.encode(narrow(value), path, depth)
-        raise self.refuse(path, f"{type(value).__name__} does not cross; {_hint(value)}")
+        raise self.refuse(path, f"{type(value).__name__} does not cross; {hint(value)}")
 
 
 def _short(key: Any) -> str:
@@ -199,61 +161,6 @@ def _stable(items: Any) -> list[Any]:
         return sorted(items, key=repr)
 
 
-def _delta(value: datetime.timedelta) -> list[int]:
-    return [value.days, value.seconds, value.microseconds]
-
-
-def _when(value: datetime.datetime) -> list[Any]:
-    return [value.replace(tzinfo=None).isoformat(), value.fold, *_zone(value)]
-
-
-def _clock(value: datetime.time) -> list[Any]:
-    return [value.replace(tzinfo=None).isoformat(), value.fold, *_zone(value)]
-
-
-def _zone(value: datetime.datetime | datetime.time) -> list[Any]:
-    """How the time zone travels: by its key in the zone database, else as its offset with its name."""
-    if value.tzinfo is None:
-        return []
-    key = getattr(value.tzinfo, "key", None)
-    if isinstance(key, str):
-        return [key]
-    offset = value.utcoffset()
-    if offset is None:
-        return []
-    return [_delta(offset), value.tzname() or ""]
-
-
-_SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    datetime.datetime: ("$datetime", _when),
-    datetime.date: ("$date", datetime.date.isoformat),
-    datetime.time: ("$time", _clock),
-    datetime.timedelta: ("$timedelta", _delta),
-    decimal.Decimal: ("$decimal", str),
-    complex: ("$complex", lambda value: [repr(value.real), repr(value.imag)]),
-}
-
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, lambda v: str.__add__(v, "")),
-    (int, int.__int__),
-    (float, float.__float__),
-    (complex, lambda v: complex(v.real, v.imag)),
-    (bytes, lambda v: bytes.__getitem__(v, slice(None))),
-    (bytearray, bytes),
-    (memoryview, bytes),
-    (datetime.datetime, lambda v: datetime.datetime.combine(v.date(), v.timetz())),
-    (datetime.date, lambda v: datetime.date(v.year, v.month, v.day)),
-    (datetime.time, lambda v: datetime.time(v.hour, v.minute, v.second, v.microsecond, v.tzinfo, fold=v.fold)),
-    (datetime.timedelta, lambda v: datetime.timedelta(v.days, v.seconds, v.microseconds)),
-    (decimal.Decimal, lambda v: decimal.Decimal(v.as_tuple())),
-    (tuple, lambda v: tuple.__getitem__(v, slice(None))),
-    (list, lambda v: list.__getitem__(v, slice(None))),
-    (set, set),
-    (frozenset, lambda v: frozenset(set(v))),
-    (dict, lambda v: dict(v.items())),
-)
-
-
 def encode(value: Any) -> Packed:
     """Make a value ready to travel; raises Refused with the path of what does not cross."""
     encoder = _Encoder()
@@ -262,7 +169,7 @@ def encode(value: Any) -> Packed:
 
 class _Decoder:
     def __init__(self, blobs: Sequence[bytes]) -> None:
-        self.blobs = blobs
+        self.blobs: list[bytes | None] = list(blobs)
         self.nodes = 0
 
     def decode(self, tree: Any, path: str, depth: int) -> Any:
@@ -301,15 +208,15 @@ class _Decoder:
     def tagged(self, tag: str, body: Any, path: str, depth: int) -> Any:
         try:
             if tag in ("$str", "$bytes") and type(body) is int:
-                if not 0 <= body < len(self.blobs):
-                    raise Refused(f"{path}: no blob {body}")
-                blob = self.blobs[body]
+                blob = self.blob(body, path)
                 return blob.decode("utf-8", "surrogatepass") if tag == "$str" else blob
             if tag in _SEQUENCES:
                 return _SEQUENCES[tag](self.items(body, path, depth))
             if tag == "$dict":
                 return self.pairs(body, path, depth)
-            read = _READERS.get(tag)
+            if tag in _LIBRARIES:
+                return self.of_a_library(tag, body, path, depth)
+            read = READERS.get(tag)
             if read is None:
                 raise Refused(f"{path}: an unknown tag {tag[:40]!r}")
             return read(body)
@@ -317,6 +224,24 @@ class _Decoder:
             raise
         except (ValueError, TypeError, OverflowError, ArithmeticError, KeyError, binascii.Error, OSError) as error:
             raise Refused(f"{path}: a malformed {tag}: {str(error)[:200]}") from None
+
+    def blob(self, index: int, path: str) -> bytes:
+        """A blob, given once: else a few bytes of tree could ask for it a million times."""
+        blob = self.blobs[index] if 0 <= index < len(self.blobs) else None
+        if blob is None:
+            raise Refused(f"{path}: no blob {index}, or one that stands elsewhere")
+        self.blobs[index] = None
+        return blob
+
+    def of_a_library(self, tag: str, body: Any, path: str, depth: int) -> Any:
+        try:
+            return _LIBRARIES[tag](body, self, path, depth)
+        except Refused:
+            raise
+        except MemoryError:
+            raise Refused(f"{path}: a {tag} for which there is not enough memory") from None
+        except Exception as error:  # what a library raises when its parts do not fit together may be anything
+            raise Refused(f"{path}: a malformed {tag}: {type(error).__name__}: {str(error)[:200]}") from None
 
     def pairs(self, body: Any, path: str, depth: int) -> dict[Any, Any]:
         if type(body) is not list:
@@ -329,78 +254,19 @@ class _Decoder:
         return result
 
 
-def _text(body: Any) -> str:
-    if type(body) is not str:
-        raise TypeError("not a str")
-    return body
-
-
-def _read_int(body: Any) -> int:
-    text = _text(body)
-    if len(text) > MAX_INT_BITS // 4 + 4:
-        raise ValueError("too long")
-    return int(text, 16)
-
-
-def _read_float(body: Any) -> float:
-    if body not in ("nan", "inf", "-inf"):
-        raise ValueError("not nan, inf or -inf")
-    return float(body)
-
-
-def _read_delta(body: Any) -> datetime.timedelta:
-    days, seconds, microseconds = body
-    if not all(type(part) is int for part in body):
-        raise TypeError("not three ints")
-    return datetime.timedelta(days, seconds, microseconds)
-
-
-def _read_zone(parts: list[Any]) -> datetime.tzinfo | None:
-    if not parts:
-        return None
-    if type(parts[0]) is str:
-        import zoneinfo
-
-        return zoneinfo.ZoneInfo(parts[0])
-    offset, name = parts
-    zone = datetime.timezone(_read_delta(offset))
-    return zone if zone.tzname(None) == name or not name else datetime.timezone(_read_delta(offset), _text(name))
-
-
-def _read_datetime(body: Any) -> datetime.datetime:
-    text, fold, *zone = body
-    return datetime.datetime.fromisoformat(_text(text)).replace(fold=fold, tzinfo=_read_zone(zone))
-
-
-def _read_time(body: Any) -> datetime.time:
-    text, fold, *zone = body
-    return datetime.time.fromisoformat(_text(text)).replace(fold=fold, tzinfo=_read_zone(zone))
-
-
-def _read_decimal(body: Any) -> decimal.Decimal:
-    text = _text(body)
-    if len(text) > 100_000:
-        raise ValueError("too long")
-    return decimal.Decimal(text)
-
-
-def _read_complex(body: Any) -> complex:
-    real, imag = body
-    return complex(float(_text(real)), float(_text(imag)))
+# What comes of libraries; an array or a table is read by its own part of the table of values.
+_WRITERS = (arrays.write, tables.write, pictures.write)
+_LIBRARIES: dict[str, Callable[[Any, Reader, str, int], Any]] = {
+    "$array": arrays.read,
+    "$frame": tables.read_frame,
+    "$series": tables.read_series,
+    "$index": tables.read_index,
+    "$missing": tables.read_missing,
+    "$image": pictures.read,
+}
 
 
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"$tuple": tuple, "$set": set, "$frozenset": frozenset}
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "$int": _read_int,
-    "$float": _read_float,
-    "$bytes": lambda body: base64.b64decode(_text(body), validate=True),
-    "$datetime": _read_datetime,
-    "$date": lambda body: datetime.date.fromisoformat(_text(body)),
-    "$time": _read_time,
-    "$timedelta": _read_delta,
-    "$decimal": _read_decimal,
-    "$complex": _read_complex,
-}
 
 
 def decode(packed: Packed) -> Any:
