@@ -77,6 +77,7 @@ class CodeAgent(Agent):
     imports: what code may import beside the base set: a list of names, `ALL`, `NONE`, or `only(...)`.
     instructions: said to the model at the end of the system prompt.
     sandbox: the name of a wall, or a Sandbox. python: whose packages the code sees; by default those of this process.
+    packages: what the code sees in place of those, and may import: `["pandas", "polars>=1"]`, installed now if need be.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     limits: the other bounds. listeners: called with every event and delta.
     secrets: strings that no error of a tool shows to code.
@@ -93,6 +94,7 @@ class CodeAgent(Agent):
         instructions: str = "",
         sandbox: str | Sandbox = "linux",
         python: str | None = None,
+        packages: Sequence[str] = (),
         max_steps: int | None = None,
         seconds: float | None = None,
         memory: int | str | None = None,
@@ -108,7 +110,7 @@ class CodeAgent(Agent):
             model=assemble.model(model) if isinstance(model, str) else model,
             tools=_tools(tools),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
-            policy=_policy(allowed, python, limits, steps=max_steps, seconds=seconds, memory=memory),
+            policy=_policy(allowed, python, packages, limits, steps=max_steps, seconds=seconds, memory=memory),
             instructions=instructions,
             listeners=tuple(listeners),
             secrets=tuple(secrets),
@@ -204,11 +206,12 @@ class Interpreter:
         seconds: float | None = None,
         memory: int | str | None = None,
         python: str | None = None,
+        packages: Sequence[str] = (),
         sandbox: str | Sandbox = "linux",
         limits: Limits | None = None,
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
-        policy = _policy(imports, python, limits, seconds=seconds, memory=memory)
+        policy = _policy(imports, python, packages, limits, seconds=seconds, memory=memory)
         self._cells = Cells(wall, policy, _tools(tools))
 
     async def __aenter__(self) -> Cells:
@@ -235,12 +238,17 @@ def _tools(given: Iterable[Any]) -> Tools:
 
 
 def _policy(
-    imports: Imports | Sequence[str], python: str | None, limits: Limits | None, **bounds: float | int | str | None
+    imports: Imports | Sequence[str],
+    python: str | None,
+    packages: Sequence[str],
+    limits: Limits | None,
+    **bounds: float | int | str | None,
 ) -> Policy:
     given = {name: value for name, value in bounds.items() if value is not None}
     if "memory" in given:
         given["memory"] = assemble.size(given["memory"])  # type: ignore[arg-type]
-    return Policy(replace(limits or Limits(), **given), python, _imports(imports))  # type: ignore[arg-type]
+    policy = Policy(replace(limits or Limits(), **given), python, _imports(imports))  # type: ignore[arg-type]
+    return assemble.with_packages(policy, packages)
 
 
 def _imports(given: Imports | Sequence[str]) -> Imports:

@@ -14,13 +14,13 @@ import sys
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .core.errors import SandboxUnavailable, UsageError, nearest
-from .core.execution import ALL, NONE, Imports, only
+from .core.execution import ALL, NONE, Imports, Policy, only
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
@@ -85,6 +85,22 @@ def model(text: str) -> Model:
         warnings.warn(asked.warning, stacklevel=2)
     made = import_module("codeact.models.retrying").Retrying(asked, spec.retries)
     return made
+
+
+def with_packages(
+    policy: Policy, packages: Sequence[str], *, refresh: bool = False, tell: Callable[[str], None] | None = None
+) -> Policy:
+    """The policy, with these packages there for its Python: in an environment that holds nothing else, importable.
+
+    They are installed now, unless they were before; `refresh` looks for newer versions. Raises UsageError.
+    """
+    if not packages:
+        return policy
+    base = import_module("codeact.sandboxes.linux.environment").find(policy.python)
+    install = import_module("codeact.packages").install
+    found = install(packages, base.executable, base.version, refresh=refresh, tell=tell)
+    names = dict.fromkeys((*policy.imports.names, *found.modules))
+    return replace(policy, python=found.python, imports=replace(policy.imports, names=tuple(names)))
 
 
 def models_in_reach() -> Sequence[Reach]:

@@ -104,6 +104,14 @@ def add_interpreter_flags(parser: Parser) -> None:
     parser.add_argument(
         "--python", metavar="PATH", help="the interpreter or environment whose packages the sandbox sees, read-only"
     )
+    parser.add_argument(
+        "--with",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="a package that the code sees and may import, such as pandas or 'polars>=1', installed once; repeatable",
+    )
+    parser.add_argument("--refresh", action="store_true", help="look for newer versions of what is named by --with")
     parser.add_argument("--seconds", metavar="S", type=reading(assemble.seconds), help="limit of a cell (default 30)")
     parser.add_argument(
         "--memory", metavar="SIZE", type=reading(assemble.size), help="limit of the interpreter (default 1GiB)"
@@ -117,7 +125,15 @@ def add_interpreter_flags(parser: Parser) -> None:
 
 
 def policy(options: argparse.Namespace) -> Policy:
-    """What the flags ask of the interpreter."""
+    """What the flags ask of the interpreter. Packages are installed by the way, which may take a while."""
+    packages = getattr(options, "with")
+    if options.refresh and not packages:
+        raise UsageError("--refresh goes with --with PACKAGE: there is nothing else to look for")
     asked = {"seconds": options.seconds, "memory": options.memory}
     limits = Limits(**{limit: value for limit, value in asked.items() if value is not None})
-    return Policy(limits, options.python, options.imports or Imports())
+    bounds = Policy(limits, options.python, options.imports or Imports())
+    return assemble.with_packages(bounds, packages, refresh=options.refresh, tell=_say)
+
+
+def _say(words: str) -> None:
+    print(f"codeact: {words}", file=sys.stderr)

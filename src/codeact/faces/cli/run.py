@@ -144,9 +144,10 @@ def _agent(options: argparse.Namespace) -> Agent:
 
 def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
-    for name in ("model", "tools", "imports", "python", "sandbox", "seconds", "memory"):
-        if getattr(options, name):
-            raise UsageError(f"--{name} does not go with an agent of yours: set {name} where {place} is made")
+    for flag in ("model", "tools", "imports", "python", "with", "sandbox", "seconds", "memory"):
+        if getattr(options, flag):
+            name = {"with": "packages"}.get(flag, flag)
+            raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")
     found = assemble.named_object(place)
     if not isinstance(found, Agent):
         raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
