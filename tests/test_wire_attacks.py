@@ -10,6 +10,7 @@ import pytest
 
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Failure, Limits, Outcome, Policy, ToolSpec
+from codeact.core.messages import Image
 from codeact.guest import values, wire
 from codeact.interpreter import Interpreter
 from codeact.interpreter.capture import Capture
@@ -22,7 +23,15 @@ SEED = bytes(16)
 
 def done(run: wire.Run, **changes: object) -> wire.Done:
     fields = dict(
-        nonce=run.nonce, ended="done", complete=1, value=None, preview=None, error=None, answer=None, notes=[]
+        nonce=run.nonce,
+        ended="done",
+        complete=1,
+        value=None,
+        preview=None,
+        error=None,
+        answer=None,
+        notes=[],
+        images=None,
     )
     return wire.Done(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -112,6 +121,23 @@ async def test_nonsense_on_the_wire_ends_the_guest_and_nothing_else(name: str) -
     assert not outcome.kept
 
 
+def picture(width: int = 2, height: int = 2, data: bytes = b"") -> bytes:
+    """The frame of a PNG; what is in it nobody looks at."""
+    chunks = ((b"IHDR", struct.pack(">II5x", width, height)), (b"IDAT", data), (b"IEND", b""))
+    framed = (struct.pack(">I", len(body)) + kind + body + bytes(4) for kind, body in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+async def test_the_pictures_of_a_cell_come_out_undecoded() -> None:
+    pictures = [picture(640, 480), picture(3, 4, b"no pixels at all")]
+
+    async def play(guest: FakeGuest, run: wire.Run) -> None:
+        guest.say(done(run, images=values.encode(pictures)))
+
+    outcome = await outcome_of(play)
+    assert outcome.images == (Image(pictures[0], size=(640, 480)), Image(pictures[1], size=(3, 4)))
+
+
 STALE: dict[str, Callable[[wire.Run], wire.Word]] = {
     "the end of another cell": lambda run: done(run, nonce="0" * 16),
     "a call of another cell": lambda run: wire.Call("0" * 16, 1, "look", values.encode([[], {}])),
@@ -121,6 +147,20 @@ STALE: dict[str, Callable[[wire.Run], wire.Word]] = {
     "a value that is not text": lambda run: done(run, value=values.encode(42)),
     "an answer of an unknown tag": lambda run: done(run, answer=values.Packed({"$pickle": "gASVAA=="})),
     "a note that is not text": lambda run: done(run, notes=[1]),
+    "pictures of none": lambda run: done(run, images=values.encode([])),
+    "pictures that are no list": lambda run: done(run, images=values.encode({"$bytes": picture()})),
+    "a picture that is text": lambda run: done(run, images=values.encode(["\x89PNG"])),
+    "a picture that would have to be decoded": lambda run: done(
+        run, images=values.Packed([{"$image": "iVBORw0KGgo="}])
+    ),
+    "a picture that is a web page": lambda run: done(run, images=values.encode([b"<svg onload=alert(1)>"])),
+    "a picture with something behind it": lambda run: done(run, images=values.encode([picture() + b"PK\x03\x04"])),
+    "a picture that unpacks to sixteen gigabytes": lambda run: done(
+        run, images=values.encode([picture(65_535, 65_535)])
+    ),
+    "a picture of five megabytes": lambda run: done(run, images=values.encode([picture(2, 2, bytes(5 << 20))])),
+    "nine pictures": lambda run: done(run, images=values.encode([picture()] * 9)),
+    "a picture of a blob that is not there": lambda run: done(run, images=values.Packed([{"$bytes": 3}])),
 }
 
 

@@ -50,6 +50,7 @@ words_of_guest = st.one_of(
             st.none() | packed,
         ),
         st.lists(texts),
+        st.none() | packed,
     ),
     st.builds(wire.Bound, numbers, st.none() | texts),
     st.builds(wire.Fetched, numbers, st.none() | packed, st.none() | st.lists(texts)),

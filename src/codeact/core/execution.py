@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .errors import UsageError
+from .messages import Image
 
 MIB = 1 << 20
 
@@ -167,8 +168,8 @@ class Outcome:
 
     `value` is the repr of a last expression, cut at 64 KiB (None when there is none or it is None), `preview` what a
     model is shown of it. `stdout` and `stderr` are whole up to the limit, then their first and last half with a line
-    that counts what was cut; `dropped` is how many bytes that was, of both. `gone` says that the interpreter did not
-    survive; `seconds` is wall time.
+    that counts what was cut; `dropped` is how many bytes that was, of both. `images` are the pictures that it drew.
+    `gone` says that the interpreter did not survive; `seconds` is wall time.
     """
 
     ended: Ended
@@ -183,6 +184,7 @@ class Outcome:
     seconds: float = 0.0
     dropped: int = 0
     notes: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
 
     @property
     def ok(self) -> bool:

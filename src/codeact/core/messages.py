@@ -18,10 +18,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An encoded picture."""
+    """An encoded picture; `size` is its width and height in pixels, where they are known."""
 
     data: bytes
     media_type: str = "image/png"
+    size: tuple[int, int] | None = None
 
 
 Part: TypeAlias = Text | Image

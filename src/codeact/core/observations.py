@@ -14,6 +14,7 @@ from typing import assert_never
 from .actions import Nothing
 from .errors import nearest
 from .execution import CellError, Gone, Limits, Outcome
+from .messages import Image
 from .quantities import seconds, size
 from .untrusted import bounded, inline
 
@@ -63,6 +64,7 @@ def after_cell(
     shown = outcome.value if outcome.preview is None else outcome.preview
     if shown is not None:
         lines.append(_data("value", bounded(shown, SHOWN), delimiter))
+    lines += [pictured(number, image) for number, image in enumerate(outcome.images, 1)]
     if outcome.error is not None and outcome.gone is None:
         text = outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"
         lines.append(_data("error", bounded(text.strip("\n"), TRACEBACK), delimiter))
@@ -105,7 +107,7 @@ def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
 def _done(cell: int, outcome: Outcome) -> str:
     error = outcome.error
     if error is None:
-        silent = outcome.value is None and not (outcome.stdout + outcome.stderr).strip()
+        silent = outcome.value is None and not outcome.images and not (outcome.stdout + outcome.stderr).strip()
         hint = " It printed nothing, and its last line has no value." if silent else ""
         return f"Cell {cell} ran{_after(outcome)}.{hint}"
     if outcome.complete == 0 and "Traceback (" not in error.traceback:  # no line of it stands in the traceback
@@ -173,6 +175,11 @@ def _data(name: str, text: str, delimiter: str) -> str:
     guard = delimiter or f"/{name}>"
     held = text.replace(guard, f"\\x{ord(guard[0]):02x}{guard[1:]}")
     return f"<{mark}>\n{held}\n</{mark}>"
+
+
+def pictured(number: int, image: Image) -> str:
+    """Where a picture stands, also for a model that does not see it."""
+    return f"[image {number}: {image.size[0]}x{image.size[1]}]" if image.size else f"[image {number}]"
 
 
 def after_nothing(nothing: Nothing, *, notes: Sequence[str] = ()) -> str:

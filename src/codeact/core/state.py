@@ -6,6 +6,7 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
@@ -27,7 +28,7 @@ from .events import (
     ToolReturned,
 )
 from .execution import Answer, Outcome
-from .messages import NO_USAGE, Message, Usage, say
+from .messages import NO_USAGE, Image, Message, Text, Usage, say
 from .system import system_prompt
 
 Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
@@ -98,9 +99,9 @@ def after(state: State, event: Event) -> State:
             assert_never(event)
 
 
-def _told(state: State, text: str) -> State:
+def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     """The next thing that the user's side says."""
-    return replace(state, messages=(*state.messages, say("user", text)), news="")
+    return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="")
 
 
 def _replied(state: State, event: ModelReplied) -> State:
@@ -144,7 +145,7 @@ def _ran(state: State, event: CodeRan) -> State:
         notes=[*state.notes, *filter(None, (state.news, _again(state) if outcome.gone else ""))],
         repeated=repeats(recent),
     )
-    return _told(state, text + _budget(state))
+    return _told(state, text + _budget(state), outcome.images)
 
 
 def _budget(state: State) -> str:
@@ -160,7 +161,8 @@ def _again(state: State) -> str:
 def _essence(outcome: Outcome) -> str:
     """What tells one end from another, without its time."""
     error = f"{outcome.error.type}: {outcome.error.message}" if outcome.error else ""
-    return "\0".join((outcome.ended, outcome.stdout, outcome.stderr, outcome.value or "", error))
+    drawn = (str(zlib.crc32(image.data)) for image in outcome.images)
+    return "\0".join((outcome.ended, outcome.stdout, outcome.stderr, outcome.value or "", error, *drawn))
 
 
 def repeats(recent: tuple[Fingerprint, ...]) -> int:

@@ -17,6 +17,8 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 if __package__:
@@ -24,9 +26,10 @@ if __package__:
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Ended
+    from .drawings import Drawings
     from .failures import Failures, ToolError
     from .imports import ImportPolicyError, Imports
-    from .interrupts import Interrupts
+    from .interrupts import Finished, Interrupted, Interrupts
     from .output import Output
     from .recursion import Depth
     from .seeds import Seeds
@@ -111,9 +114,11 @@ class Session:
         self._depth.begin(_BETWEEN)
         keyboard.silence_input(lambda: self._output.stdin)
         self._calls = Calls(channel, self._interrupts, Failures())
-        self._cells = Cells(Imports(**opening.imports), self._interrupts)
+        self._drawings = Drawings()
+        self._cells = Cells(Imports(**opening.imports), self._interrupts, self._drawings.show)
         self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
         self._tools["final_answer"] = stubs.final_answer(self._calls)
+        vars(builtins).update(display=self._drawings.display)
         vars(builtins).update(self._tools, ToolError=ToolError, ImportPolicyError=ImportPolicyError)
         self._cells.keep_builtins()
         self._pid = os.getpid()
@@ -123,7 +128,12 @@ class Session:
     def answer(self, word: Any) -> None:
         """Do what the host asks, and answer."""
         if type(word) is Run:
-            self._channel.send(self._run(word))
+            done = self._run(word)
+            try:
+                self._channel.send(done)
+            except TooLarge:  # the answer fits by itself
+                notes = [*done.notes, "the pictures did not fit beside the answer"]
+                self._channel.send(replace(done, images=None, notes=notes))
             return
         self._interrupts.forget()
         if type(word) is Bind:
@@ -138,6 +148,7 @@ class Session:
         self._interrupts.begin()
         self._calls.open(word.nonce)
         self._seeds.begin(word.seed)
+        self._drawings.begin()
         try:
             ran = self._cells.run(word.cell, values.decode(word.source))
         finally:
@@ -146,23 +157,33 @@ class Session:
         if os.getpid() != self._pid:  # a cell forked, and this is its child: the channel is not its own
             os._exit(0)
         self._output.put_back()
+        self._draw()
         self._calls.shut()
         done = self._done(word.nonce, ran)
         self._interrupts.end()
         return done
 
+    def _draw(self) -> None:
+        """Take up the figures that the cell left open. Stopped by a limit it has no time for that."""
+        if self._drawings.opened and not self._interrupts.fired:
+            with suppress(Interrupted, Finished):
+                self._drawings.close()
+            self._output.flush()
+
     def _done(self, nonce: str, ran: Ran) -> Done:
-        notes = self._notes(ran.error)
+        drawn, told = self._drawings.taken()
+        images = values.encode(drawn) if drawn else None
+        notes = [*self._notes(ran.error), *told]
         answer = self._calls.answer
         if answer is not None:
-            return Done(nonce, "final_answer", ran.complete, None, None, None, answer, notes)
+            return Done(nonce, "final_answer", ran.complete, None, None, None, answer, notes, images)
         if self._interrupts.fired:
             error = ran.error or ["", "", ""]
             text = error[2] or "Interrupted: the cell was interrupted, and went on\n"
-            told = ["Interrupted", "the cell was interrupted", text]
-            return Done(nonce, "interrupted", ran.complete, None, None, told, None, notes)
+            failure = ["Interrupted", "the cell was interrupted", text]
+            return Done(nonce, "interrupted", ran.complete, None, None, failure, None, notes, images)
         value, preview = (None, None) if ran.value is None else map(values.encode, ran.value)
-        return Done(nonce, "done", ran.complete, value, preview, ran.error, None, notes)
+        return Done(nonce, "done", ran.complete, value, preview, ran.error, None, notes, images)
 
     def _notes(self, error: list[str] | None) -> list[str]:
         """What the model should know beside the outcome. Names of tools that the cell took are given back here."""

@@ -92,7 +92,7 @@ class Calls:
             raise Interrupted("the cell was interrupted before it answered")
         try:
             packed = values.encode(value)
-            encode(Done(self._nonce, "final_answer", 0, None, None, None, packed, []))
+            encode(Done(self._nonce, "final_answer", 0, None, None, None, packed, [], None))
         except (values.Refused, TooLarge) as error:
             raise TypeError(f"final_answer(): the value does not cross the wall: {error}") from None
         with self._lock:

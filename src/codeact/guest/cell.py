@@ -8,13 +8,13 @@ import asyncio
 import builtins
 import contextvars
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from itertools import islice
 from types import CodeType, CoroutineType, ModuleType, TracebackType
 from typing import Any
 
-from .display import show
 from .imports import ImportPolicyError, Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
 from .tracebacks import Sources, describe, describe_uncompiled
@@ -44,13 +44,14 @@ class _Compiled:
 class Cells:
     """The session's namespace and what runs in it."""
 
-    def __init__(self, imports: Imports, interrupts: Interrupts) -> None:
+    def __init__(self, imports: Imports, interrupts: Interrupts, show: Callable[[Any], tuple[str, str]]) -> None:
         self.module = ModuleType("__main__")
         self.namespace = vars(self.module)
         self.namespace.update(__annotations__={}, __cached__=None)  # what CPython's own __main__ has besides
         self.sources = Sources()
         self._imports = imports
         self._interrupts = interrupts
+        self._show = show
         self._context = contextvars.copy_context()
         self._run = self._context.run
         self._complete = 0
@@ -78,7 +79,7 @@ class Cells:
                 value = self._evaluate(cell)
             finally:
                 self._builtins.update(self._kept)  # from here on the runtime stands on them again
-            return Ran(self._complete, None, self._run(_show, value))
+            return Ran(self._complete, None, self._run(_show, value, self._show))
         except Finished as error:
             return Ran(max(self._complete, _reached(error, cell, self._stood)))
         except BaseException as error:
@@ -193,5 +194,5 @@ def _describe(error: BaseException, stood: TracebackType | None) -> list[str]:
 
 
 @open_to_interrupts
-def _show(value: Any) -> tuple[str, str] | None:
+def _show(value: Any, show: Callable[[Any], tuple[str, str]]) -> tuple[str, str] | None:
     return None if value is None else show(value)

@@ -94,7 +94,7 @@ class Done:
     `ended` is done, final_answer or interrupted; `value` the packed repr of a last expression and `preview` what a
     model is shown of it; `error`
     [type, message, traceback]; `answer` the packed value of final_answer where `ended` says so; `complete` how many
-    top-level statements ran to their end; `notes` for the model.
+    top-level statements ran to their end; `notes` for the model; `images` the packed list of PNGs, see `png`.
     """
     nonce: str
     ended: str
@@ -104,6 +104,7 @@ class Done:
     error: list[Any] | None
     answer: Packed | None
     notes: list[Any]
+    images: Packed | None
 
 @dataclass(frozen=True)
 class Bound:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from ..core.execution import MIB, Answer, CellError, Death, Ended, Gone, Limits, Outcome
-from ..guest import values, wire
+from ..core.messages import Image
+from ..guest import png, values, wire
 
 _VALUE = 64 << 10  # characters that a guest's words are cut at, whatever it sends
 _MESSAGE = 16 << 10
@@ -31,10 +32,11 @@ def check(done: wire.Done) -> None:
     if not all(type(note) is str for note in done.notes) or len(done.notes) > 100:
         raise wire.ProtocolError("Done.notes are not a few strings")
     try:
+        _images(done)
         texts = [values.decode(packed) for packed in (done.value, done.preview) if packed is not None]
         if done.answer is not None:
             values.decode(done.answer)
-    except values.Refused as error:
+    except (values.Refused, ValueError) as error:
         raise wire.ProtocolError(str(error)) from None
     if not all(type(text) is str for text in texts):
         raise wire.ProtocolError("Done.value or Done.preview is not a string")
@@ -56,7 +58,20 @@ def heard(done: wire.Done, reason: Reason | None, limits: Limits) -> Outcome:
         answer=answer,
         complete=done.complete,
         notes=tuple(_cut(note, 1000) for note in done.notes),
+        images=_images(done),
     )
+
+
+def _images(done: wire.Done) -> tuple[Image, ...]:
+    """The pictures of a cell, none of them decoded; raises ValueError."""
+    if done.images is None:
+        return ()
+    tree = done.images.tree
+    if type(tree) is not list or not 0 < len(tree) <= png.MOST:
+        raise ValueError("Done.images are not a few pictures")
+    if not all(type(item) is dict and item.keys() == {"$bytes"} for item in tree):
+        raise ValueError("Done.images holds what is not bytes")
+    return tuple(Image(data, size=png.size(data)) for data in values.decode(done.images))
 
 
 def lost(lost: Lost, reason: Reason | None, limits: Limits) -> Outcome:

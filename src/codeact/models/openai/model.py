@@ -29,8 +29,8 @@ from codeact.core.messages import Prompt, Reply
 from codeact.ports import Emit
 
 from .answer import LIMIT, Answer
-from .question import as_messages, mended
-from .refusal import Refused, Server, advised_instead, error_for, rejected_parameter
+from .question import as_messages, has_pictures, mended
+from .refusal import Refused, Server, advised_instead, error_for, rejected_parameter, rejected_pictures
 from .sse import Events
 
 _REFUSAL_BYTES, _REFUSAL_SECONDS = 64 << 10, 5.0  # of what comes with a refusal; the status says the most
@@ -82,6 +82,7 @@ class OpenAIModel:
         # Over plain http no certificate is ever looked at, and loading them takes half a second.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else httpx2.create_ssl_context()
         self._instead: dict[str, str | None] = {}  # parameters the server refused, and what it takes in their place
+        self._blind = False  # the server refused pictures
         self.warning = (
             f"the key goes to {self._server.host} over plain http, where others can read it: use https"
             if key and url.scheme == "http" and not self._local
@@ -95,16 +96,23 @@ class OpenAIModel:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The whole reply; text and reasoning go to `emit` as they come. Raises only ModelError."""
-        messages = as_messages(prompt)
+        drawn = has_pictures(prompt)
+        seen = drawn and not self._blind
         while True:
+            messages = as_messages(prompt, pictures=seen)
             body = {"model": self._server.model, "messages": messages, "stream": True, **self._options(prompt.stop)}
             try:
                 reply = await self._once(body, prompt.stop, emit)
             except Refused as refused:
-                if refused.in_stream or not self._do_without(refused, body):
+                if refused.in_stream:
+                    raise await self._error(refused) from None
+                if seen and rejected_pictures(refused):
+                    seen = False
+                elif not self._do_without(refused, body):
                     raise await self._error(refused) from None
             else:
-                return replace(reply, notes=(*reply.notes, *self._own_notes()))
+                self._blind = self._blind or (drawn and not seen)
+                return replace(reply, notes=(*reply.notes, *self._own_notes(drawn)))
 
     def _options(self, stop: tuple[str, ...]) -> dict[str, Any]:
         wanted: dict[str, Any] = {"stream_options": {"include_usage": True}, **self._parameters}
@@ -128,11 +136,13 @@ class OpenAIModel:
         self._instead[name] = None if other in self._instead else other
         return True
 
-    def _own_notes(self) -> list[str]:
+    def _own_notes(self, drawn: bool) -> list[str]:
         """What the user has asked for and does not get: said with every reply. Our own options are not missed."""
         host = self._server.host
         lost = [name for name in self._parameters if name in self._instead and not self._instead[name]]
         notes = [f"{host} does not take {name} for {self._server.model}: asked without it" for name in lost]
+        if drawn and self._blind:
+            notes.append(f"{host} takes no pictures for {self._server.model}: asked without them")
         return notes + ([self.warning] if self.warning else [])
 
     async def _once(self, body: dict[str, Any], stop: tuple[str, ...], emit: Emit) -> Reply:

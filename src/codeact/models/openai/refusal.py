@@ -20,6 +20,8 @@ _NOT_TAKEN = (
     "unsupported", "not support", "n't support", "unknown", "unrecogni", "not permitted", "not allowed",
     "unexpected", "extra input", "extra field", "incompatible", "not available", "only the default",
 )  # fmt: skip
+_FOR_PICTURES = (400, 404, 415, 422, 500, 501)
+_OF_PICTURES = ("image", "multimodal", "multi-modal", "vision", "must be a string", "valid string")
 _PERMANENT_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _OURS = frozenset({"model", "messages", "stream"})  # without these there is no question left
 
@@ -104,6 +106,14 @@ def rejected_parameter(refused: Refused, sent: Collection[str]) -> str | None:
         if re.search(rf"(?<![a-z0-9_]){re.escape(name)}(?![a-z0-9_])", words):
             return name
     return None
+
+
+def rejected_pictures(refused: Refused) -> bool:
+    """Whether the pictures of a request may be why it was refused. Servers have no common word or status for that."""
+    words = refused.body.casefold()
+    if refused.status not in _FOR_PICTURES or any(phrase in words for phrase in _TOO_LONG):
+        return False
+    return any(phrase in words for phrase in _OF_PICTURES)
 
 
 def advised_instead(refused: Refused, name: str) -> str | None:
