@@ -148,6 +148,7 @@ class Session:
         self._interrupts.begin()
         self._calls.open(word.nonce)
         self._seeds.begin(word.seed)
+        self._cells.within(self._output.begin)
         self._drawings.begin()
         try:
             ran = self._cells.run(word.cell, values.decode(word.source))
@@ -187,7 +188,7 @@ class Session:
 
     def _notes(self, error: list[str] | None) -> list[str]:
         """What the model should know beside the outcome. Names of tools that the cell took are given back here."""
-        notes = []
+        notes = self._output.notes()
         namespace = self._cells.namespace
         for name in self._tools:
             if name in namespace:

@@ -61,6 +61,10 @@ class Cells:
         self._loop: asyncio.AbstractEventLoop | None = None
         imports.guard(self.namespace)
 
+    def within(self, act: Callable[[], None]) -> None:
+        """Do this in the context that all cells run in."""
+        self._run(act)
+
     def run(self, number: int, source: str) -> Ran:
         """Run a cell to its end, whatever that is."""
         name = f"{CELL}{number}>"

@@ -1,12 +1,21 @@
-"""Standard output and error over descriptors 1 and 2: put right before every cell, written out at its end."""
+"""Standard output and error over descriptors 1 and 2: put right before every cell, written out at its end.
+
+What a thread of an earlier cell prints is no later cell's output: it is counted and left out, unless it works for the
+later one, as a thread of `asyncio.to_thread` does. That is looked at only while such threads live, so that printing
+costs nothing otherwise; what code writes to the descriptors themselves, below the streams, carries no name.
+"""
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import io
 import os
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 try:
@@ -17,6 +26,7 @@ except (ImportError, OSError, AttributeError):
     _fflush = None
 
 
+_CELL: ContextVar[int] = ContextVar("cell", default=0)  # on whose behalf code runs, also in a thread that is lent
 _ABOVE = 1024  # the numbers below are the cell's own: code that looks for what is open finds nothing of ours
 
 
@@ -27,6 +37,10 @@ class Output:
         above = min(os.sysconf("SC_OPEN_MAX"), _ABOVE + 3) - 3
         self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (0, 1, 2)}
         self._same = {fd: _identity(fd) for fd in (0, 1, 2)}
+        self._ours = sys._current_frames().keys()  # this thread, in which cells run, and those of the runtime
+        self._cell = 0
+        self._older: dict[int, threading.Thread | None] = {}  # threads of earlier cells, by their identity
+        self._left_out = 0
         self._stdin = _nobody()
         self._stdout = _stream(1)
         self._stderr = _stream(2)
@@ -48,9 +62,46 @@ class Output:
             self._stdout = _stream(1)
         if not _is_sound(self._stderr):
             self._stderr = _stream(2)
+        self._part()
         sys.stdin = sys.__stdin__ = self._stdin  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
+
+    def begin(self) -> None:
+        """A cell begins, in this context: what runs in a copy of it runs for this cell."""
+        _CELL.set(self._cell)
+
+    def _part(self) -> None:
+        """From here on the threads that live are those of an earlier cell."""
+        self._cell += 1
+        known = threading._active  # type: ignore[attr-defined]  # an identity is given anew, a Thread is not
+        self._older = {ident: known.get(ident) for ident in sys._current_frames().keys() - self._ours}
+        for stream in (self._stdout, self._stderr):
+            vars(stream).pop("write", None)
+            if self._older:
+                vars(stream)["write"] = self._only_of_the_cell(stream.write)
+                with suppress(OSError):
+                    stream.flush()  # what came meanwhile is of the cell that ends
+
+    def _only_of_the_cell(self, write: Callable[[str], int]) -> Callable[[str], int]:
+        def written(text: str, /) -> int:
+            ident = _thread.get_ident()
+            lent = _CELL.get() == self._cell
+            known = threading._active  # type: ignore[attr-defined]
+            if not lent and ident in self._older and known.get(ident) is self._older[ident]:
+                self._left_out += len(text)
+                return len(text)
+            return write(text)
+
+        return written
+
+    def notes(self) -> list[str]:
+        """What was left out since this was asked last, for the model."""
+        count, self._left_out = self._left_out, 0
+        if not count:
+            return []
+        told = f"{count:,} characters that threads of earlier cells printed are left out"
+        return [f"{told}: wait for a thread in the cell that starts it"]
 
     def flush(self) -> None:
         """Write out what is buffered, also in C and in streams of the cell's own."""
