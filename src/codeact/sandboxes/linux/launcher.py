@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import inits, kernel, landlock, namespaces, root, scratch, seccomp
+from . import inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
 from .layers import Refused, layer
 from .session import Wall
 from .zygote import Zygote
@@ -123,8 +123,11 @@ def _open_to_others(path: str) -> bool:
 
 
 def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any]) -> None:
+    notes = preload.load(plan["preload"])
     zygote.rehearse()
-    host.send(json.dumps({"stands": plan["level"]}).encode())
+    if plan["preload"] and zygote.threads() > 1:  # a fork, which the rehearsal was, ends those that may be
+        raise Refused("preload", "?", f"threads are left of {', '.join(plan['preload'])}")
+    host.send(json.dumps({"stands": plan["level"], "notes": notes}).encode())
     zygote.run()
 
 

@@ -1,4 +1,5 @@
-"""The host's end of the launchers: one process for each Python, started when first needed, and again when it died.
+"""The host's end of the launchers: one process for each Python and what is preloaded in it, started when first needed,
+and again when it died.
 
 Bound to no event loop: what is here blocks, behind a lock, and is called from a worker thread. Sessions end with their
 launcher, and launchers with the host, also when either is killed.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -25,6 +27,7 @@ from .reasons import explain
 _PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
 _FAREWELL = 5.0
 _HERE = Path(__file__).resolve().parent
+_log = logging.getLogger("codeact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Launcher:
 
     environment: Environment
     parts: Parts
+    preload: tuple[str, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
     control: socket.socket | None = None
     process: subprocess.Popen[bytes] | None = None
@@ -84,7 +88,10 @@ class Launcher:
         if self.process is not None and self.process.poll() is not None:
             self._end()
         if self.control is None:
-            self.shortfall = self._start("full")
+            self.shortfall = self._start("full", self.preload)
+            if self.preload and self.shortfall is not None and self.shortfall.layer in ("launcher", "preload"):
+                _log.info("sandbox: nothing is preloaded: %s", self.shortfall.cause)
+                self.shortfall = self._start("full")
             if self.shortfall is not None and required == "plain":
                 missing = self._start("plain")
                 if missing is not None:
@@ -92,7 +99,7 @@ class Launcher:
         if required == "full" and self.shortfall is not None:
             raise unavailable(self.shortfall)
 
-    def _start(self, level: str) -> Refused | None:
+    def _start(self, level: str, preload: tuple[str, ...] = ()) -> Refused | None:
         """Start the process for this level; the answer is what it lacks."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(_PATIENCE)
@@ -101,12 +108,14 @@ class Launcher:
                 with theirs:
                     self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
                 threading.Thread(target=self.process.wait, name="codeact-launcher", daemon=True).start()  # no zombie
-                self.control.send(json.dumps(self._plan(level)).encode())
+                self.control.send(json.dumps({**self._plan(level), "preload": preload}).encode())
                 word = json.loads(self.control.recv(1 << 16) or b"{}")
             except (OSError, ValueError) as error:
                 word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
             if word.get("stands") == level:
                 self.level = level
+                for note in word.get("notes", ()):
+                    _log.info("sandbox: %s", note)
                 return None
             self._end()
             said = os.pread(trouble.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()[-2000:]
@@ -156,15 +165,17 @@ def unavailable(refused: Refused) -> SandboxUnavailable:
     return SandboxUnavailable(refused.layer, cause, f"To mend it: {mend}" if mend else "`codeact doctor` tells more.")
 
 
-_launchers: dict[tuple[Environment, Parts], Launcher] = {}  # setdefault is atomic: no lock that a fork could break
+_launchers: dict[
+    tuple[Environment, Parts, tuple[str, ...]], Launcher
+] = {}  # setdefault is atomic: no lock that a fork could break
 
 
-def launcher(environment: Environment, parts: Parts) -> Launcher:
-    """The one for this Python; not started yet, perhaps."""
+def launcher(environment: Environment, parts: Parts, preload: tuple[str, ...] = ()) -> Launcher:
+    """The one for this Python and this preload; not started yet, perhaps."""
     for each in list(_launchers.values()):
         if each.process is not None:
             each.process.poll()  # one that died is not left a zombie until somebody asks for its own Python
-    return _launchers.setdefault((environment, parts), Launcher(environment, parts))
+    return _launchers.setdefault((environment, parts, preload), Launcher(environment, parts, preload))
 
 
 def _end_all() -> None:

@@ -123,7 +123,7 @@ class LinuxPipe:
         if fields[0] in (b"Z", b"X"):
             return None
         return Resources(
-            memory=int(fields[21]) * _PAGE,
+            memory=max(0, int(fields[21]) * _PAGE - self._inherited),
             cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
             threads=int(fields[17]),
         )
@@ -157,7 +157,9 @@ class LinuxPipe:
         try:
             self._pidfd = os.pidfd_open(pid)
             self._stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-            same = int(os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()[19]) == began
+            fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
+            same = int(fields[19]) == began
+            self._inherited = int(fields[21]) * _PAGE  # the zygote's, shared by all: not what the guest uses
         except OSError:
             same = False
         if not same:

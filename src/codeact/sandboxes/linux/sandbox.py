@@ -13,6 +13,7 @@ import anyio.to_thread
 from ...core.errors import SandboxUnavailable
 from ...core.execution import Policy
 from ...ports import Pipe, Sink
+from . import preload
 from .ends import Ends
 from .environment import find, found
 from .launchers import SHIPPED, Parts, launcher, unavailable
@@ -54,7 +55,8 @@ class LinuxSandbox:
         if environment is None:
             environment = await anyio.to_thread.run_sync(find, policy.python)
         bounds = tuple((name, getattr(policy.limits, name)) for name in _BOUNDS)
-        pipe = await self._start(Kind(launcher(environment, self._parts), self._require, bounds), sink)
+        from_ = launcher(environment, self._parts, preload.profile(policy.imports.names))
+        pipe = await self._start(Kind(from_, self._require, bounds), sink)
         try:
             yield pipe
         finally:

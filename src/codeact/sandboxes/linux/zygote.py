@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import inits, kernel, root, scratch
+from . import inits, kernel, namespaces, root, scratch
 from .layers import Refused, layer
 from .session import Order, Wall, live
 
@@ -72,6 +72,10 @@ class Zygote:
             raise Refused(
                 **word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
             )
+
+    def threads(self) -> int:
+        """How many this process has: one, as everything rests on."""
+        return int(namespaces.read_proc(self._wall.proc, "self/stat").rpartition(")")[2].split()[17])
 
     def run(self) -> None:
         """Take orders until there is nobody to give them, then end everything."""
