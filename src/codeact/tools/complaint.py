@@ -54,7 +54,11 @@ def complaint(tool: str, name: str, hint: Any, value: Any, errors: Sequence[Any]
 
 
 def shown(value: Any) -> str:
-    """A bounded repr with the type's name."""
+    """A bounded repr with the type's name; the shape of what has one."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        kind = type(value).__name__
+        return f"{'an' if kind == 'ndarray' else 'a'} {kind} of shape {shape}"
     try:
         text = _SHORT.repr(value)
     except Exception:  # such as an int of more digits than Python writes out

@@ -69,6 +69,9 @@ def spell(hint: Any) -> str:
         return " | ".join(dict.fromkeys(spell(arg) for arg in args))
     if origin is collections.abc.Callable:
         return "Callable"
+    if _named(origin) == "ndarray":  # written as numpy.typing.NDArray, which hides that it has two arguments
+        inner = typing.get_args(args[-1])
+        return f"NDArray[{spell(inner[0])}]" if inner and inner[0] is not Any else "ndarray"
     return f"{_named(origin)}[{', '.join(spell(arg) for arg in args)}]" if args else _named(origin)
 
 

@@ -2,7 +2,7 @@
 
 What JSON has no form for is read from its nearest: a list where a tuple or set is wanted, text where a date, path, UUID
 or member of an Enum is, a dict where a dataclass or TypedDict is. A value that already has the type stays. A pydantic
-model keeps the rules of its own configuration.
+model keeps the rules of its own configuration. Arrays, tables and images are taken as what they are, or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import typing_extensions
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, InstanceOf, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
@@ -24,6 +24,7 @@ from .spelling import hints_of, is_named, is_required
 
 _SCALARS = {"int", "float", "str", "bool", "bytes", "complex"}
 _MOMENTS = {"date", "datetime", "time", "timedelta"}
+_LIBRARIES = {"numpy": ("ndarray",), "pandas": ("DataFrame", "Series"), "PIL.Image": ("Image",)}
 _CLOSED = {"typed-dict", "dataclass-args"}
 # What stands in a schema beside schemas: these parts are taken as they are.
 _ASIDE = {"metadata", "default", "default_factory", "expected", "members", "serialization", "config", "cls", "function"}
@@ -91,14 +92,51 @@ def _exactly(expected: list[Any], value: Any) -> Any:
 
 
 def _readable(hint: Any) -> Any:
-    """The hint with each `typing.TypedDict` as one of typing_extensions: before 3.12 pydantic reads no other."""
-    if sys.version_info >= (3, 12):
-        return hint
+    """The hint in words that pydantic reads.
+
+    Classes of libraries whose values cross are named as such. Each `typing.TypedDict` is one of typing_extensions:
+    before 3.12 pydantic reads no other.
+    """
     return _rebuilt(hint, {})
 
 
+def _crosses(hint: Any) -> bool:
+    """Whether it is a class of `guest.values` that comes of a library; nothing is imported to find out."""
+    for module, names in _LIBRARIES.items():
+        library = sys.modules.get(module)
+        if any(hint is getattr(library, name, _LIBRARIES) for name in names):
+            return True
+    index = getattr(sys.modules.get("pandas"), "Index", None)
+    return isinstance(hint, type) and isinstance(index, type) and issubclass(hint, index)
+
+
+def _array(hint: Any) -> Any:
+    """`numpy.typing.NDArray[numpy.float64]`: an array of this dtype, or of one that numpy makes into it safely."""
+    dtype = typing.get_args(typing.get_args(hint)[-1])
+    array: Any = InstanceOf[typing.get_origin(hint)]  # type: ignore[misc]
+    if not dtype or dtype[0] is Any or not isinstance(dtype[0], type):
+        return array
+    return typing.Annotated[array, AfterValidator(functools.partial(_of_dtype, dtype[0]))]
+
+
+def _of_dtype(scalar: type, array: Any) -> Any:
+    numpy = sys.modules["numpy"]
+    if numpy.issubdtype(array.dtype, scalar):
+        return array
+    try:
+        return array.astype(scalar, casting="safe")
+    except (TypeError, ValueError):  # also where the scalar is a family of dtypes, such as numpy.floating
+        raise PydanticCustomError("array_type", "an array of dtype {dtype}", {"dtype": scalar.__name__}) from None
+
+
 def _rebuilt(hint: Any, made: dict[Any, Any]) -> Any:
+    if _crosses(hint):
+        return InstanceOf[hint]  # type: ignore[misc]
+    if _crosses(typing.get_origin(hint)):
+        return _array(hint)
     if is_named(hint) and typing_extensions.is_typeddict(hint):
+        if sys.version_info >= (3, 12):
+            return hint
         if type(hint) is type(_Sample):
             return hint
         if hint not in made:
