@@ -98,6 +98,44 @@ def test_what_is_short_is_shown_whole(value: Any, expected: str) -> None:
     assert show(value)[1].startswith(expected.removeprefix("test_display."))
 
 
+MONTHS = pandas.DataFrame({"month": pandas.date_range("2024", periods=24, freq="MS"), "sold": range(24)})
+
+
+def test_a_table_of_few_rows_shows_them_all() -> None:
+    assert show(MONTHS)[1] == (
+        f"DataFrame of 24 rows and 2 columns (month: {MONTHS.month.dtype}, sold: int64)\n{MONTHS.to_string()}"
+    )
+    assert show(MONTHS.sold)[1].startswith("Series of 24 values\n0      0\n") and "\n12    12\n" in show(MONTHS.sold)[1]
+
+
+WIDE = [
+    pandas.DataFrame({f"column {n}": ["long text " * 20] * 50 for n in range(30)}),
+    pandas.DataFrame(numpy.random.default_rng(1).random((1000, 20)).round(9)).add_prefix("measured value "),
+    pandas.DataFrame({"name " * 400 + str(n): [1.5] for n in range(40)}),
+    pandas.DataFrame({"text": ["x" * 10**6] * 3}),
+    pandas.concat({"a": MONTHS, "b": MONTHS}, axis=1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", WIDE, ids=range(len(WIDE)))
+def test_a_wide_table_is_drawn_smaller_and_not_cut(frame: Any) -> None:
+    _, preview = show(frame)
+    head, *lines = preview.split("\n")
+    assert head.startswith(f"DataFrame of {len(frame):,} rows and {frame.shape[1]} columns (")
+    assert len(preview) <= PREVIEW
+    if frame.columns.nlevels == 1 and len(frame.columns[0]) < 100:
+        assert len(lines) >= 6 or len(frame) < 6
+        assert lines[-1].split()[0] == str(frame.index[-1])
+
+
+def test_what_is_cut_of_an_array_is_told_and_its_edges_are_shown() -> None:
+    for axes in range(1, 7):
+        _, preview = show(numpy.arange(8**axes * 4).reshape([8] * (axes - 1) + [32]))
+        if axes > 2:
+            assert preview.startswith(f"array of int64, shape ({', '.join(['8'] * (axes - 1))}, 32):\n[")
+            assert f" {8**axes * 4 - 1}]" in preview and preview.count("more") == 0
+
+
 def test_a_repr_that_raises_raises() -> None:
     class Bad:
         def __repr__(self) -> str:

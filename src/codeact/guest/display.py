@@ -14,6 +14,7 @@ from typing import Any
 PREVIEW = 4000  # characters
 WHOLE = 64 << 10  # bytes
 ROWS, COLUMNS = 10, 20  # of a table
+FEW = 60  # rows that are all shown, where they fit
 LEAST = 60  # characters an item gets, however little room there is
 
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), dict: ("{", "}")}
@@ -162,15 +163,31 @@ def _is_array(value: Any) -> bool:
 
 def _table(value: Any) -> str:
     if type(value).__name__ == "Series":
-        shown = value.to_string(max_rows=ROWS, dtype=True, name=True, length=len(value) > ROWS)
-        return f"Series of {len(value):,} values\n{shown}"
+        head = f"Series of {len(value):,} values"
+        return _fitting(head, value, lambda rows, _, __: value.to_string(max_rows=rows, dtype=True, name=True))
     rows, columns = value.shape
     kinds = [f"{name}: {kind}" for name, kind in islice(value.dtypes.items(), COLUMNS)]
     more = [f"... {columns - COLUMNS:,} more"] if columns > COLUMNS else []
-    shown = value.to_string(max_rows=ROWS, max_cols=COLUMNS, max_colwidth=60)
-    return f"DataFrame of {rows:,} rows and {columns:,} columns ({', '.join([*kinds, *more])})\n{shown}"
+    head = f"DataFrame of {rows:,} rows and {columns:,} columns ({', '.join([*kinds, *more])})"
+    return _fitting(
+        head[: PREVIEW // 2],
+        value,
+        lambda rows, columns, width: value.to_string(max_rows=rows, max_cols=columns, max_colwidth=width),
+    )
+
+
+def _fitting(head: str, value: Any, drawn: Callable[[int, int, int], str]) -> str:
+    """A table drawn as large as there is room for: all rows where they are few, else head and tail."""
+    sizes = [(ROWS, COLUMNS, 60), (ROWS, COLUMNS, 20), (ROWS, COLUMNS // 2, 20), (ROWS // 2, COLUMNS // 4, 20)]
+    text = ""
+    for size in ([(FEW, COLUMNS, 60)] if len(value) <= FEW else []) + sizes:
+        text = f"{head}\n{drawn(*size)}"
+        if len(text) <= PREVIEW:
+            break
+    return text
 
 
 def _array(value: Any) -> str:
-    shown = sys.modules["numpy"].array2string(value, threshold=ROWS * COLUMNS, edgeitems=3)
+    edge = max(1, 4 - value.ndim) if value.ndim > 2 else 3
+    shown = sys.modules["numpy"].array2string(value, threshold=ROWS * COLUMNS, edgeitems=edge)
     return f"array of {value.dtype}, shape {value.shape}:\n{shown}"
