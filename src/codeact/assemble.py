@@ -33,20 +33,38 @@ _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linux-full": ("codeact.sandboxes.linux", "LinuxSandbox", {"require": "full", "ready": 2}),
     "unconfined": ("codeact.sandboxes.unconfined", "Unconfined", {}),
 }
-SANDBOXES = tuple(_SANDBOXES)
-WALLS = tuple(name for name in SANDBOXES if name != "unconfined")  # who asks for a wall is never pointed to none
+_SANDBOXES_OF_WORDS = {  # they are named together with what follows a colon
+    "container": ("codeact.sandboxes.container", "Container", "container:IMAGE"),
+    "command": ("codeact.sandboxes.command", "Command", "command:WORD..."),
+}
+SANDBOXES = (*_SANDBOXES, *(usage for _, _, usage in _SANDBOXES_OF_WORDS.values()))
+WALLS = (*(name for name in _SANDBOXES if name != "unconfined"), *_SANDBOXES_OF_WORDS)  # none is never the nearest
 
 
-def sandbox(name: str) -> Sandbox:
-    """The wall of this name."""
-    try:
-        module, kind, settings = _SANDBOXES[name]
-    except KeyError:
-        known = ", ".join(SANDBOXES)
-        raise UsageError(f"no sandbox {name!r}: there are {known}{nearest(name, WALLS)}") from None
+def sandbox_name(text: str) -> str:
+    """The text, if it names a sandbox."""
+    name, _, words = text.partition(":")
+    if text in _SANDBOXES:
+        return text
+    if name not in _SANDBOXES_OF_WORDS:
+        raise UsageError(f"no sandbox {text!r}: there are {', '.join(SANDBOXES)}{nearest(name, WALLS)}")
+    if not words.strip():
+        raise UsageError(f"the sandbox {name!r} has to say more: {_SANDBOXES_OF_WORDS[name][2]}")
+    return text
+
+
+def sandbox(text: str) -> Sandbox:
+    """The wall that `linux`, `container:IMAGE` or `command:ssh -T box python3` names."""
+    name, _, words = sandbox_name(text).partition(":")
+    made: Sandbox
+    if name in _SANDBOXES_OF_WORDS:
+        module, kind, _ = _SANDBOXES_OF_WORDS[name]
+        made = getattr(import_module(module), kind).of(words)
+        return made
+    module, kind, settings = _SANDBOXES[name]
     if name.startswith("linux"):
         _only_on_linux()
-    made: Sandbox = getattr(import_module(module), kind)(**settings)
+    made = getattr(import_module(module), kind)(**settings)
     return made
 
 

@@ -45,7 +45,8 @@ class Command:
     """What to start: `level` names the wall, `mend` says what to do when it does not stand.
 
     Where `folder` is None, the Python at the command's end is INTERACTIVE and is sent the relay and the guest. Else it
-    runs the relay from there, and `folder` is where it finds the guest.
+    runs the relay from there, and `folder` is where it finds the guest. `undo` is run when the command had to be
+    killed: what it started may have outlived it.
     """
 
     level: str
@@ -53,6 +54,7 @@ class Command:
     mend: str
     folder: str | None = None
     environ: Mapping[str, str] | None = None
+    undo: Sequence[str] = ()
     seconds: float = 55.0
 
 
@@ -66,6 +68,9 @@ async def started(command: Command, limits: Limits, sink: Sink) -> AsyncIterator
     finally:
         with anyio.CancelScope(shield=True):
             await child.aclose()
+            if child.was_forced and command.undo:
+                with anyio.move_on_after(_FAREWELL):
+                    await anyio.run_process(command.undo, check=False)
 
 
 class Child:
@@ -182,7 +187,7 @@ class Child:
         """See `Pipe`. The relay ends the guest when it hears no more of us; a command that stays is killed."""
         if not self._killed:
             self._killed = True
-            if self._way_out is not None:
+            if self._way_out is not None and not self._way_out.is_closing():
                 self._way_out.abort()
             self._close()
             self._loop.call_later(_PATIENCE, self._force)
@@ -277,11 +282,14 @@ class Child:
 
     async def _attend(self, process: asyncio.subprocess.Process, program: str) -> None:
         status = await process.wait()
-        with anyio.move_on_after(_PATIENCE):  # something else may hold its output open
-            await self._read.wait()
+        while not self._read.is_set():
+            with anyio.move_on_after(_PATIENCE):
+                await self._read.wait()
+            if self._killed or self._waiting < _AHEAD:  # nobody reads it, or something else holds it open
+                break
         ended = f"status {status}" if status >= 0 else _name(-status)
         words = self._last_words.decode("utf-8", "replace").replace(">>> ", "").strip().splitlines()
-        self._obituary = self._obituary or ": ".join([f"{program} ended with {ended}", *words[-1:]])
+        self._obituary = self._obituary or ": ".join([f"{program} ended with {ended}", *words[-1:]]).rstrip(".")
         self._settle(Death("signal", f"the end of its command: {self._obituary}"))
         self._close()
 

@@ -31,6 +31,14 @@ class Command:
             raise UsageError("a command has at least one word: Command(['ssh', '-T', 'box', 'python3'])")
         self._argv = tuple(argv)
 
+    @classmethod
+    def of(cls, words: str) -> Command:
+        """What `ssh -T box python3` names, with a shell's quotes and nothing else of a shell."""
+        try:
+            return cls(shlex.split(words))
+        except ValueError as error:  # also UsageError
+            raise UsageError(f"not a command: {words!r}: {error}") from None
+
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
         if policy.python is not None:

@@ -78,14 +78,6 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def _sandbox_name(text: str) -> str:
-    if text not in assemble.SANDBOXES:
-        raise UsageError(
-            f"no sandbox {text!r}: there are {', '.join(assemble.SANDBOXES)}{nearest(text, assemble.WALLS)}"
-        )
-    return text
-
-
 def add_interpreter_flags(parser: Parser) -> None:
     """The flags of everything that runs cells."""
     parser.add_argument(
@@ -119,7 +111,7 @@ def add_interpreter_flags(parser: Parser) -> None:
     parser.add_argument(
         "--sandbox",
         metavar="NAME",
-        type=reading(_sandbox_name),
+        type=reading(assemble.sandbox_name),
         help=f"{' | '.join(assemble.SANDBOXES)} (default linux: the strongest level that this machine gives)",
     )
 
