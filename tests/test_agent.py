@@ -14,7 +14,7 @@ from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageErro
 from codeact.agent import Session
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
 from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
-from codeact.core.messages import Reply, Usage
+from codeact.core.messages import Image, Reply, Usage
 from codeact.testing import ScriptedModel
 
 
@@ -56,6 +56,19 @@ def test_a_task_from_question_to_answer() -> None:
         *["ModelAsked", "ModelReplied", "CodeStarted", *["ToolCalled", "ToolReturned"] * 2, "CodeRan"],
         *["ModelAsked", "ModelReplied", "CodeStarted", "CodeRan", "TaskEnded"],
     ]
+
+
+def test_a_plot_goes_to_the_model_as_a_picture_once() -> None:
+    plot = code("import matplotlib.pyplot as plt\nplt.plot([3, 1, 2])\nplt.show()")
+    model = ScriptedModel(plot, code("1"), code("plt.figure(figsize=(1, 1))\nfinal_answer('falling')"))
+    result = CodeAgent(model=model, imports=["matplotlib"]).run("How does it go?")
+    assert result.output == "falling"
+    seen = [part for message in model.prompts[-1].messages for part in message.parts if isinstance(part, Image)]
+    assert [(image.size, image.data[:4]) for image in seen] == [((640, 480), b"\x89PNG")]
+    told = model.prompts[1].messages[-1].text
+    assert told.endswith("\n[image 1: 640x480]") and "printed nothing" not in told
+    drawn = [[image.size for image in event.outcome.images] for event in result.events if isinstance(event, CodeRan)]
+    assert drawn == [[(640, 480)], [], [(100, 100)]]
 
 
 def test_the_bare_answer_and_the_absence_of_one() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,8 +27,9 @@ from codeact.core.events import (
     ToolReturned,
 )
 from codeact.core.execution import CellError, Failure, Gone, Outcome, Returned
-from codeact.core.messages import Reply, Usage
+from codeact.core.messages import Image, Reply, Usage
 from codeact.core.untrusted import escaped
+from codeact.listeners.album import Album
 from codeact.listeners.console import Console
 
 SAID = "I look.\n```python\nx = 1\n```\n"
@@ -50,6 +53,29 @@ def test_a_reply_that_streamed_and_one_that_came_whole_are_written_alike() -> No
 def test_what_was_discarded_is_marked_and_said_anew() -> None:
     lines = written(ModelAsked(1), TextDelta("I gue"), Discarded("cut off"), TextDelta(SAID), ModelReplied(Reply(SAID)))
     assert lines.index("  (what was said so far does not count)") < lines.index("I look.")
+
+
+def test_a_picture_is_told_and_kept_where_somebody_sits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = Outcome("done", images=(Image(b"\x89PNG" * 600, size=(640, 480)), Image(b"\x89PNG")))
+    assert written(CodeRan(1, drawn)) == ["  (picture 1 (640x480 PNG, 2 kB))", "  (picture 2 (PNG, 1 kB))"]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    album = Album()
+    first, second, third = [
+        *album.lines(drawn, keep=True),
+        *album.lines(Outcome("done", images=drawn.images[1:]), keep=True),
+    ]
+    (folder,) = tmp_path.iterdir()
+    assert (first, second) == (
+        f"picture 1 (640x480 PNG, 2 kB): {folder}/1.png",
+        f"picture 2 (PNG, 1 kB): {folder}/2.png",
+    )
+    assert third.endswith("/3.png") and (folder / "1.png").read_bytes() == drawn.images[0].data
+
+
+def test_a_picture_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    (line,) = Album().lines(Outcome("done", images=(Image(b"\x89PNG"),)), keep=True)
+    assert line == "picture 1 (PNG, 1 kB): not kept: No such file or directory"
 
 
 def test_output_is_written_once_whether_it_streamed_or_not() -> None:

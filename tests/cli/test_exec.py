@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -49,6 +50,15 @@ def test_each_cell_has_a_line_with_exactly_what_came_of_it(tmp_path: Path) -> No
         said = {key: line[key] for key in KEYS[:-1]} | {"error": line["error"] and line["error"]["type"]}
         assert said == ok | plain | expected
     assert (done.code, done.err) == (1, "")
+
+
+def test_a_picture_is_in_the_line_and_told_to_people(tmp_path: Path) -> None:
+    draw = "import PIL.Image; PIL.Image.new('L', (30, 20))"
+    (line,) = codeact("exec", "--json", "--imports", "PIL", "-c", draw, home=tmp_path).lines
+    (image,) = line["images"]
+    assert base64.b64decode(image).startswith(b"\x89PNG") and line["ok"]
+    told = codeact("exec", "--imports", "PIL", "-c", draw, home=tmp_path)
+    assert told.err == "picture 1 (30x20 PNG, 1 kB)\n"
 
 
 def test_an_error_is_told_with_its_message_and_traceback(tmp_path: Path) -> None:

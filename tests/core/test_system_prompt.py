@@ -89,6 +89,20 @@ def test_what_may_be_imported_is_said(imports: Imports, words: str) -> None:
     assert words in system_prompt((), imports, Limits())
 
 
+@pytest.mark.parametrize(
+    ("imports", "drawn"),
+    [
+        (Imports(), False),
+        (Imports(("numpy",)), False),
+        (only("matplotlib.pyplot"), True),
+        (Imports(("PIL",)), True),
+        (ALL, True),
+    ],
+)
+def test_pictures_are_spoken_of_where_they_can_be_drawn(imports: Imports, drawn: bool) -> None:
+    assert ("display(...)" in system_prompt((), imports, Limits())) is drawn
+
+
 def test_the_limits_of_a_cell_are_said() -> None:
     text = system_prompt((), Imports(), Limits(seconds=5, memory=512 * MIB))
     assert "A block may run for 5 s and use 512 MiB of memory." in text

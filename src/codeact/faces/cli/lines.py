@@ -30,6 +30,7 @@ def cell(number: int, source: str, outcome: Outcome) -> dict[str, Any]:
         "final_answer": None if outcome.answer is None else by_the_table(outcome.answer.value),
         "kept": outcome.kept,
         "seconds": round(outcome.seconds, 6),
+        "images": [base64.b64encode(image.data).decode("ascii") for image in outcome.images],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from codeact.core.execution import Outcome, Policy, Stream
 from codeact.core.untrusted import escaped
+from codeact.listeners.album import Album
 from codeact.ports import Pipe, Sandbox, Sink
 
 from . import streams
@@ -52,10 +53,15 @@ class Overheard:
             self.trouble = self.trouble or error
 
 
+_album = Album()
+
+
 def say(outcome: Outcome) -> None:
     """What there is to see of a cell beside its output: the value, the answer, the traceback, what is lost."""
     if outcome.value is not None:
         _write(sys.stdout, outcome.value + "\n")
+    for line in _album.lines(outcome, keep=sys.stderr.isatty()):
+        _write(sys.stderr, line + "\n")
     if outcome.answer is not None:
         answer = outcome.answer.value
         _write(sys.stdout, (answer if isinstance(answer, str) else repr(answer)) + "\n")

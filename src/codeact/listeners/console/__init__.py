@@ -36,6 +36,7 @@ from codeact.core.execution import Outcome
 from codeact.core.messages import NO_USAGE, Reply, Usage
 from codeact.core.observations import after_nothing
 
+from ..album import Album
 from .canvas import Canvas
 from .page import Page
 from .screen import Screen
@@ -66,6 +67,7 @@ class Console:
     def __init__(self, file: TextIO | None = None) -> None:
         target = file or sys.stdout
         self._canvas: Canvas = Screen(target) if is_terminal(target) else Page(target)
+        self._album, self._keeps = Album(), is_terminal(target)
         self._model = "the model"
         self._recorded = False
         self._sandbox = ""
@@ -205,6 +207,8 @@ class Console:
             self._canvas.note(f"{self._unseen_calls:,} more tool calls")
         if outcome.preview is not None:
             self._canvas.value(_cut(outcome.preview))
+        for line in self._album.lines(outcome, keep=self._keeps):
+            self._canvas.note(line)
         if outcome.error is not None:
             self._canvas.failure(_cut(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"))
         self._canvas.wait(None)
