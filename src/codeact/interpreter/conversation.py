@@ -216,19 +216,19 @@ class Conversation:
                 self._last_call = word.id
                 job.calls += 1
                 await job.slots.acquire()
-                answer = asyncio.create_task(self._answer(job, word))
+                answer = asyncio.create_task(self._answer(job, word, job.calls))
                 job.answers.add(answer)
                 answer.add_done_callback(job.answers.discard)
         except wire.ProtocolError as error:
             raise self._end("signal", f"it broke the protocol: {error}") from None
 
-    async def _answer(self, job: _Job, call: wire.Call) -> None:
+    async def _answer(self, job: _Job, call: wire.Call, number: int) -> None:
         answer: values.Packed | Failure = _INTERRUPTED
         try:
             if job.reason is None and not job.over:
                 job.asked.add(this := _current_task())
                 try:
-                    answer = await self._ask(job, call)
+                    answer = await self._ask(job, call, number)
                 finally:
                     job.asked.discard(this)  # from here on it is not cancelled: what is sent is sent whole
         except asyncio.CancelledError:
@@ -245,10 +245,10 @@ class Conversation:
         except Lost:
             return  # whoever listens has noticed too
 
-    async def _ask(self, job: _Job, call: wire.Call) -> values.Packed | Failure:
+    async def _ask(self, job: _Job, call: wire.Call, number: int) -> values.Packed | Failure:
         if call.tool not in self._tools:
             return Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
-        if job.calls > self._limits.calls:
+        if number > self._limits.calls:
             limit = f"{self._limits.calls:,} tool calls are the most that one cell may make"
             return Failure("RuntimeError", f"{limit}; do the rest in the next cell")
         return await job.door(Asked(job.cell, call.tool, call.arguments))
