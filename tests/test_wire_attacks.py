@@ -1,4 +1,7 @@
-"""What a hostile or broken guest may say, and what the host makes of it: an outcome, never an error or a hang."""
+"""What a hostile or broken guest may say, and what the host makes of it: an outcome, never an error or a hang.
+
+Names begin with the ids of the list of ways out.
+"""
 
 from __future__ import annotations
 
@@ -81,32 +84,34 @@ def frame(header: bytes, rest: bytes = b"") -> bytes:
 
 
 NONSENSE = {
-    "a length of four gigabytes": b"\xff\xff\xff\xff",
-    "a length just over the most": struct.pack(">II", wire.MAX_FRAME + 1, 10),
-    "a header longer than its frame": struct.pack(">II", 10, 100) + b"x" * 20,
-    "an empty frame": struct.pack(">II", 0, 0),
-    "an empty header": frame(b""),
-    "an empty object": frame(b"{}"),
-    "a list": frame(b"[]"),
-    "a number": frame(b"7"),
-    "not JSON": frame(b"{nope"),
-    "pickle": frame(b"\x80\x04\x95\x00."),
-    "UTF-8 where ASCII belongs": frame('{"w":"Done","b":[],"ü":1}'.encode()),
-    "NaN": frame(b'{"w":"Ready","b":[],"python":NaN}'),
-    "a key twice": frame(b'{"w":"Ready","w":"Ready","b":[],"python":"3"}'),
-    "an unknown word": frame(b'{"w":"Grant","b":[]}'),
-    "a word of the host": frame(b'{"w":"Returned","b":[],"id":1,"value":null,"failure":null}'),
-    "a field missing": frame(b'{"w":"Bound","b":[],"id":1}'),
-    "a field too many": frame(b'{"w":"Bound","b":[],"id":1,"failure":null,"approved":true}'),
-    "a field of another type": frame(b'{"w":"Bound","b":[],"id":"1","failure":null}'),
-    "a bool for an int": frame(b'{"w":"Bound","b":[],"id":true,"failure":null}'),
-    "a hundred thousand lists deep": frame(b'{"w":"Ready","b":[],"python":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-    "millions of items": frame(b'{"w":"Ready","b":[' + b"0," * 3_000_000 + b"0]}"),
-    "a number of a million digits": frame(b'{"w":"Bound","b":[],"id":' + b"9" * 1_000_000 + b',"failure":null}'),
-    "blobs that do not add up": frame(b'{"w":"Ready","b":[5],"python":"3"}', b"four"),
-    "a negative blob": frame(b'{"w":"Ready","b":[-1,5],"python":"3"}', b"four"),
-    "Ready a second time": wire.encode(wire.Ready("3.11.7")),
-    "an answer to no question": wire.encode(wire.Bound(1, None)),
+    "wr-02 a length of four gigabytes": b"\xff\xff\xff\xff",
+    "wr-02 a length just over the most": struct.pack(">II", wire.MAX_FRAME + 1, 10),
+    "wr-02 a header longer than its frame": struct.pack(">II", 10, 100) + b"x" * 20,
+    "wr-04 an empty frame": struct.pack(">II", 0, 0),
+    "wr-04 an empty header": frame(b""),
+    "wr-04 an empty object": frame(b"{}"),
+    "wr-04 a list": frame(b"[]"),
+    "wr-04 a number": frame(b"7"),
+    "wr-04 not JSON": frame(b"{nope"),
+    "wr-07 pickle": frame(b"\x80\x04\x95\x00."),
+    "wr-05 UTF-8 where ASCII belongs": frame('{"w":"Done","b":[],"ü":1}'.encode()),
+    "wr-05 NaN": frame(b'{"w":"Ready","b":[],"python":NaN}'),
+    "wr-05 a key twice": frame(b'{"w":"Ready","w":"Ready","b":[],"python":"3"}'),
+    "wr-04 an unknown word": frame(b'{"w":"Grant","b":[]}'),
+    "wr-08 a word of the host": frame(b'{"w":"Returned","b":[],"id":1,"value":null,"failure":null}'),
+    "wr-04 a field missing": frame(b'{"w":"Bound","b":[],"id":1}'),
+    "wr-04 a field too many": frame(b'{"w":"Bound","b":[],"id":1,"failure":null,"approved":true}'),
+    "wr-04 a field of another type": frame(b'{"w":"Bound","b":[],"id":"1","failure":null}'),
+    "wr-04 a bool for an int": frame(b'{"w":"Bound","b":[],"id":true,"failure":null}'),
+    "wr-05 a hundred thousand lists deep": frame(
+        b'{"w":"Ready","b":[],"python":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    ),
+    "wr-05 millions of items": frame(b'{"w":"Ready","b":[' + b"0," * 3_000_000 + b"0]}"),
+    "wr-05 a number of a million digits": frame(b'{"w":"Bound","b":[],"id":' + b"9" * 1_000_000 + b',"failure":null}'),
+    "wr-05 blobs that do not add up": frame(b'{"w":"Ready","b":[5],"python":"3"}', b"four"),
+    "wr-05 a negative blob": frame(b'{"w":"Ready","b":[-1,5],"python":"3"}', b"four"),
+    "wr-04 Ready a second time": wire.encode(wire.Ready("3.11.7")),
+    "wr-13 an answer to no question": wire.encode(wire.Bound(1, None)),
 }
 
 
@@ -139,14 +144,14 @@ async def test_the_pictures_of_a_cell_come_out_undecoded() -> None:
 
 
 STALE: dict[str, Callable[[wire.Run], wire.Word]] = {
-    "the end of another cell": lambda run: done(run, nonce="0" * 16),
-    "a call of another cell": lambda run: wire.Call("0" * 16, 1, "look", values.encode([[], {}])),
-    "an end that is no end": lambda run: done(run, ended="paused"),
-    "an error of two parts": lambda run: done(run, error=["ValueError", "no"]),
-    "an error of numbers": lambda run: done(run, error=[1, 2, 3]),
-    "a value that is not text": lambda run: done(run, value=values.encode(42)),
-    "an answer of an unknown tag": lambda run: done(run, answer=values.Packed({"$pickle": "gASVAA=="})),
-    "a note that is not text": lambda run: done(run, notes=[1]),
+    "wr-09 the end of another cell": lambda run: done(run, nonce="0" * 16),
+    "wr-09 a call of another cell": lambda run: wire.Call("0" * 16, 1, "look", values.encode([[], {}])),
+    "wr-10 an end that is no end": lambda run: done(run, ended="paused"),
+    "wr-04 an error of two parts": lambda run: done(run, error=["ValueError", "no"]),
+    "wr-04 an error of numbers": lambda run: done(run, error=[1, 2, 3]),
+    "wr-04 a value that is not text": lambda run: done(run, value=values.encode(42)),
+    "wr-07 an answer of an unknown tag": lambda run: done(run, answer=values.Packed({"$pickle": "gASVAA=="})),
+    "wr-04 a note that is not text": lambda run: done(run, notes=[1]),
     "pictures of none": lambda run: done(run, images=values.encode([])),
     "pictures that are no list": lambda run: done(run, images=values.encode({"$bytes": picture()})),
     "a picture that is text": lambda run: done(run, images=values.encode(["\x89PNG"])),
@@ -174,7 +179,7 @@ async def test_a_word_out_of_its_place_ends_the_guest(name: str) -> None:
     assert not outcome.kept
 
 
-async def test_a_call_whose_id_came_before_ends_the_guest() -> None:
+async def test_wr_13_a_call_whose_id_came_before_ends_the_guest() -> None:
     async def play(guest: FakeGuest, run: wire.Run) -> None:
         for _ in range(2):
             guest.say(wire.Call(run.nonce, 1, "look", values.encode([[], {}])))
@@ -223,7 +228,7 @@ async def test_calls_beyond_the_limit_fail_and_the_cell_goes_on() -> None:
     assert "5 tool calls" in heard[-1].failure[1]
 
 
-async def test_a_flood_of_calls_waits_at_the_door() -> None:
+async def test_wr_14_a_flood_of_calls_waits_at_the_door() -> None:
     most = 0
     now = 0
 
@@ -364,7 +369,7 @@ async def test_an_answer_too_large_for_a_frame_fails_the_call_and_not_the_host()
     assert heard[0].failure[0] == "ValueError" and "look()" in heard[0].failure[1]
 
 
-async def test_the_first_answer_counts_and_an_error_beats_it() -> None:
+async def test_wr_10_the_first_answer_counts_and_an_error_beats_it() -> None:
     async def answered(guest: FakeGuest, run: wire.Run) -> None:
         guest.say(done(run, ended="final_answer", answer=values.encode(None)))
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from codeact.guest import values
-from codeact.guest.values import LibraryMissing, Packed, Refused
+from codeact.guest.values import Packed, Refused, Unreadable
 from codeact.guest.wire import GUEST_WORDS, Call, Decoder, encode
 
 SOURCE = Path(values.__file__).parent.parent.parent
@@ -225,7 +225,7 @@ for tree in ({"$array": {"$bytes": ""}}, {"$frame": {}}, {"$series": {}}, {"$ind
              {"$image": {"$bytes": ""}}):
     try:
         values.decode(values.Packed({"rows": tree}))
-    except values.LibraryMissing as error:
+    except values.Unreadable as error:
         print(error)
 """
 
@@ -248,7 +248,7 @@ def test_a_side_without_the_library_says_so_and_what_to_give() -> None:
         "give None",
         "give its bytes",
     ]
-    assert issubclass(LibraryMissing, Refused)
+    assert issubclass(Unreadable, Refused)
 
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]

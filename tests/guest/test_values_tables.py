@@ -11,6 +11,7 @@ import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import pandas as stp
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
 
 from codeact.guest import values
@@ -160,6 +161,44 @@ def test_more_texts_cross_than_items_of_a_list() -> None:
     assert_frame_equal(_there_and_back(frame), frame)
 
 
+@settings(deadline=None)
+@given(
+    stp.data_frames(
+        [
+            stp.column("a", dtype=int),
+            stp.column("b", dtype=float),
+            stp.column("c", elements=st.text(max_size=3) | st.none() | st.dates() | st.tuples(st.integers())),
+            stp.column("d", dtype="M8[ns]"),
+            stp.column(("e", 1), dtype=bool),
+        ],
+        index=stp.indexes(elements=st.text(max_size=2), max_size=5) | stp.range_indexes(max_size=5),
+    ),
+    st.integers(0, 70),
+)
+def test_what_is_written_is_read_at_any_depth(frame: Any, depth: int) -> None:
+    value = frame
+    for _ in range(depth):
+        value = [value]
+    try:
+        packed = values.encode(value)
+    except Refused:
+        assert depth > 50
+        return
+    back = values.decode(packed)
+    for _ in range(depth):
+        back = back[0]
+    assert_frame_equal(back, frame)
+
+
+@pytest.mark.parametrize(
+    "step", [pandas.DateOffset(months=1, days=2), pandas.offsets.CustomBusinessDay(holidays=["2024-01-02"])]
+)
+def test_a_step_that_has_no_name_of_its_own_is_left_out(step: Any) -> None:
+    index = pandas.date_range("2024-01-01", periods=3, freq=step)
+    back = _there_and_back(index)
+    assert back.equals(index) and back.freq is None
+
+
 def test_what_is_missing_stays_missing() -> None:
     back = _there_and_back([{"when": pandas.NaT, "n": pandas.NA}])[0]
     assert back["when"] is pandas.NaT and back["n"] is pandas.NA
@@ -173,6 +212,7 @@ def test_what_is_missing_stays_missing() -> None:
         (pandas.Series([object()]), "$[0]: object does not cross"),
         (pandas.DataFrame({"a": [1]}, index=[object()]), "$.index[0]: object does not cross"),
         (pandas.DataFrame({object(): [1]}), "$.columns[0]: object does not cross"),
+        (pandas.DataFrame(index=range(10**9)), "$.index: 1,000,000,000 rows; at most 67,108,864 cross"),
         (pandas.Categorical(["a"]), "Categorical does not cross; give list(...) of it"),
         (pandas.DataFrame({"a": [1]}).groupby("a"), "DataFrameGroupBy does not cross"),
     ],

@@ -71,9 +71,7 @@ def _descr(dtype: Any, path: str) -> Any:
 
 def read(body: Any, source: Reader, path: str, depth: int) -> Any:
     """The array of .npy bytes that came in: its own memory, writable."""
-    data = source.decode(body, path, depth)
-    if type(data) is not bytes:
-        raise ValueError("not bytes")
+    data = source.binary(body, path)
     numpy = arriving("numpy", path, "an array", "array.tolist()")
     descr, fortran, shape, start = _header(data)
     dtype = numpy.lib.format.descr_to_dtype(descr)

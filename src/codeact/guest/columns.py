@@ -146,9 +146,7 @@ def _read_array(body: Any, pandas: Any, source: Reader, path: str, depth: int) -
 
 def _read_texts(body: Any, pandas: Any, source: Reader, path: str, depth: int) -> Any:
     texts, lengths = keys_of(body["texts"], "text", "lengths")
-    text = source.decode(texts, path, depth)
-    if type(text) is not str:
-        raise ValueError("not a text")
+    text = source.text(texts, path)
     array = _row(lengths, source, path, depth, "i")
     if array.dtype.str != "<i4" or len(array) > _MAX_TEXTS or array.min(initial=0) < _NAN:
         raise ValueError("lengths that are none")
@@ -171,10 +169,10 @@ def _as_objects(items: list[Any]) -> Any:
 
 
 def _read_objects(body: Any, pandas: Any, source: Reader, path: str, depth: int) -> Any:
-    items = source.decode(body["objects"], path, depth)
+    items = body["objects"]
     if type(items) is not list:
         raise ValueError("not a list")
-    return _as_objects(items)
+    return _as_objects([source.decode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(items)])
 
 
 def _read_strings(body: Any, pandas: Any, source: Reader, path: str, depth: int) -> Any:

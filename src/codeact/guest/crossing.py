@@ -17,8 +17,8 @@ class Refused(TypeError):
     """A value that does not cross, or a tree that is not of the table; the message starts with the path."""
 
 
-class LibraryMissing(Refused):
-    """A value that is of the table, for which the side where it arrived has no library."""
+class Unreadable(Refused):
+    """A value that may be of the table, and that the library where it arrived cannot make, or that has none there."""
 
 
 class Writer(Protocol):
@@ -40,6 +40,12 @@ class Reader(Protocol):
     def decode(self, tree: Any, path: str, depth: int) -> Any:
         """The value of a tree inside this one; raises Refused."""
 
+    def binary(self, tree: Any, path: str) -> bytes:
+        """The bytes of a tree that must be bytes; raises Refused."""
+
+    def text(self, tree: Any, path: str) -> str:
+        """The text of a tree that must be text; raises Refused."""
+
 
 def loaded(library: str, name: str) -> Any:
     """A class of a library that this process has imported, else a class that nothing is of.
@@ -55,12 +61,12 @@ class _Nothing:
 
 
 def arriving(library: str, path: str, what: str, instead: str) -> Any:
-    """The library that a value needs where it arrives: imported now; a LibraryMissing when it is not there."""
+    """The library that a value needs where it arrives: imported now; an Unreadable when it is not there."""
     try:
         return importlib.import_module(library)
     except Exception as error:  # a library that is broken here may raise anything
         top = library.partition(".")[0]
-        raise LibraryMissing(
+        raise Unreadable(
             f"{path}: {what} needs {top}, which cannot be imported where it should arrive "
             f"({str(error)[:100]}); give {instead}"
         ) from None

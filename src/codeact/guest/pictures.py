@@ -31,9 +31,7 @@ def write(value: Any, out: Writer, path: str, depth: int) -> Any:
 
 def read(body: Any, source: Reader, path: str, depth: int) -> Any:
     """The image of PNG bytes that came in, its pixels read."""
-    data = source.decode(body, path, depth)
-    if type(data) is not bytes:
-        raise ValueError("not bytes")
+    data = source.binary(body, path)
     pillow = arriving("PIL.Image", path, "an image", "its bytes")
     with pillow.open(io.BytesIO(data), formats=["PNG"]) as image:
         size = image.width * image.height * _MODES.get(image.mode, MAX_BYTES)

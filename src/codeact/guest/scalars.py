@@ -5,7 +5,6 @@ What is read is hostile: a reader may raise any ValueError, TypeError, Arithmeti
 
 from __future__ import annotations
 
-import base64
 import datetime
 import decimal
 from collections.abc import Callable
@@ -147,7 +146,6 @@ def _read_complex(body: Any) -> complex:
 READERS: dict[str, Callable[[Any], Any]] = {
     "$int": _read_int,
     "$float": _read_float,
-    "$bytes": lambda body: base64.b64decode(_text(body), validate=True),
     "$datetime": _read_datetime,
     "$date": lambda body: datetime.date.fromisoformat(_text(body)),
     "$time": _read_time,

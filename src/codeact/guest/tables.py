@@ -18,13 +18,18 @@ import sys
 from typing import Any
 
 from . import arrays, columns
-from .crossing import MAX_BYTES, Reader, Refused, Writer, arriving, keys_of, loaded
+from .crossing import MAX_BYTES, MAX_DEPTH, Reader, Refused, Writer, arriving, keys_of, loaded
 
+_STOREYS = 8  # of a table: its index, levels, categories, intervals and what is in them
+_LONGEST_STEP = 32  # characters of its name
 _MAX_STEPS = 100_000  # of an index whose frequency is checked step by step
 
 
 def write(value: Any, out: Writer, path: str, depth: int) -> Any:
     """The tree of what is pandas', or None for what is not; subclasses go as their base."""
+    kinds = tuple(loaded("pandas", name) for name in ("DataFrame", "Series", "Index"))
+    if isinstance(value, kinds) and depth > MAX_DEPTH - _STOREYS:
+        raise Refused(f"{path}: a table nested deeper than {MAX_DEPTH - _STOREYS} levels")
     if isinstance(value, loaded("pandas", "DataFrame")):
         return {"$frame": _frame(value, out, path, depth + 2)}
     if isinstance(value, loaded("pandas", "Series")):
@@ -65,14 +70,23 @@ def _index(index: Any, out: Writer, path: str, depth: int) -> Any:
         }
     name = out.encode(index.name, f"{path}.name", depth)
     if isinstance(index, loaded("pandas", "RangeIndex")):
+        if len(index) > MAX_BYTES:
+            raise Refused(f"{path}: {len(index):,} rows; at most {MAX_BYTES:,} cross")
         return {"range": [index.start, index.stop, index.step], "name": name}
     return {"values": columns.write(index, out, path, depth), "name": name, "freq": _frequency(index)}
 
 
 def _frequency(index: Any) -> str | None:
-    """The frequency of moments; a long index has to do without: to check one takes a step an entry."""
+    """The frequency of moments that its name alone can tell; a long index has to do without: a check takes its time."""
     moments = (loaded("pandas", "DatetimeIndex"), loaded("pandas", "TimedeltaIndex"))
-    return index.freqstr if isinstance(index, moments) and len(index) <= _MAX_STEPS else None
+    if not isinstance(index, moments) or index.freq is None or len(index) > _MAX_STEPS:
+        return None
+    name: str = index.freqstr
+    try:
+        told = sys.modules["pandas"].tseries.frequencies.to_offset(name) == index.freq
+    except ValueError:  # such as an offset of some months and days
+        told = False
+    return name if told and len(name) <= _LONGEST_STEP else None
 
 
 def _pandas(path: str, what: str, instead: str) -> Any:
@@ -141,7 +155,7 @@ def _read_index(body: Any, pandas: Any, source: Reader, path: str, depth: int) -
     index = pandas.Index(values, dtype=values.dtype, name=name, tupleize_cols=False)
     if freq is None:
         return index
-    if type(freq) is not str or len(freq) > 32 or len(index) > _MAX_STEPS:
+    if type(freq) is not str or len(freq) > _LONGEST_STEP or len(index) > _MAX_STEPS:
         raise ValueError("a frequency that is none")
     return type(index)(index, freq=freq, name=name)
 

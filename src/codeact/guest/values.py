@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arrays, pictures, tables
-from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, LibraryMissing, Reader, Refused
+from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, Reader, Refused, Unreadable
 from .hints import hint
 from .scalars import BASES, READERS, SCALARS
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "LibraryMissing", "Packed", "Refused", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Packed", "Refused", "Unreadable", "decode", "encode"]
 
 
 class Packed:
@@ -207,9 +207,10 @@ class _Decoder:
 
     def tagged(self, tag: str, body: Any, path: str, depth: int) -> Any:
         try:
-            if tag in ("$str", "$bytes") and type(body) is int:
-                blob = self.blob(body, path)
-                return blob.decode("utf-8", "surrogatepass") if tag == "$str" else blob
+            if tag == "$bytes":
+                return self.blob(body, path) if type(body) is int else base64.b64decode(body, validate=True)
+            if tag == "$str":
+                return self.blob(body, path).decode("utf-8", "surrogatepass")
             if tag in _SEQUENCES:
                 return _SEQUENCES[tag](self.items(body, path, depth))
             if tag == "$dict":
@@ -225,8 +226,24 @@ class _Decoder:
         except (ValueError, TypeError, OverflowError, ArithmeticError, KeyError, binascii.Error, OSError) as error:
             raise Refused(f"{path}: a malformed {tag}: {str(error)[:200]}") from None
 
-    def blob(self, index: int, path: str) -> bytes:
+    def binary(self, tree: Any, path: str) -> bytes:
+        if type(tree) is not dict or tree.keys() != {"$bytes"}:
+            raise Refused(f"{path}: not bytes")
+        data: bytes = self.tagged("$bytes", tree["$bytes"], path, 0)
+        return data
+
+    def text(self, tree: Any, path: str) -> str:
+        if type(tree) is str:
+            return tree
+        if type(tree) is not dict or tree.keys() != {"$str"}:
+            raise Refused(f"{path}: not a text")
+        text: str = self.tagged("$str", tree["$str"], path, 0)
+        return text
+
+    def blob(self, index: Any, path: str) -> bytes:
         """A blob, given once: else a few bytes of tree could ask for it a million times."""
+        if type(index) is not int:
+            raise Refused(f"{path}: not the index of a blob")
         blob = self.blobs[index] if 0 <= index < len(self.blobs) else None
         if blob is None:
             raise Refused(f"{path}: no blob {index}, or one that stands elsewhere")
@@ -239,9 +256,9 @@ class _Decoder:
         except Refused:
             raise
         except MemoryError:
-            raise Refused(f"{path}: a {tag} for which there is not enough memory") from None
+            raise Unreadable(f"{path}: a {tag} for which there is not enough memory") from None
         except Exception as error:  # what a library raises when its parts do not fit together may be anything
-            raise Refused(f"{path}: a malformed {tag}: {type(error).__name__}: {str(error)[:200]}") from None
+            raise Unreadable(f"{path}: a malformed {tag}: {type(error).__name__}: {str(error)[:200]}") from None
 
     def pairs(self, body: Any, path: str, depth: int) -> dict[Any, Any]:
         if type(body) is not list:

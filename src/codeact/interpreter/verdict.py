@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from ..core.execution import MIB, Answer, CellError, Death, Ended, Gone, Limits, Outcome
@@ -35,7 +36,8 @@ def check(done: wire.Done) -> None:
         _images(done)
         texts = [values.decode(packed) for packed in (done.value, done.preview) if packed is not None]
         if done.answer is not None:
-            values.decode(done.answer)
+            with suppress(values.Unreadable):  # not the guest's fault: `heard` tells its code
+                values.decode(done.answer)
     except (values.Refused, ValueError) as error:
         raise wire.ProtocolError(str(error)) from None
     if not all(type(text) is str for text in texts):
@@ -45,7 +47,13 @@ def check(done: wire.Done) -> None:
 def heard(done: wire.Done, reason: Reason | None, limits: Limits) -> Outcome:
     """The outcome of a cell whose end the guest told; `reason` is why the host had interrupted it, if it had."""
     error = CellError(*(_cut(part, _MESSAGE) for part in done.error)) if done.error else None
-    answer = None if done.answer is None or error is not None else Answer(values.decode(done.answer))
+    answer = None
+    if done.answer is not None and error is None:
+        try:
+            answer = Answer(values.decode(done.answer))
+        except values.Unreadable as unread:
+            words = f"final_answer(): the value cannot be read on the other side: {unread}"
+            error = CellError("TypeError", _cut(words, _MESSAGE), _cut(f"TypeError: {words}", _MESSAGE))
     ended: Ended = "done" if answer is None else "final_answer"
     if answer is None and (done.ended == "interrupted" or reason is not None):
         ended, kind, message = _stopped(reason, "was interrupted", limits)
