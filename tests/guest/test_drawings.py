@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -42,6 +43,7 @@ def sizes(done: wire.Done) -> list[tuple[int, int]]:
         ("import matplotlib\nmatplotlib.use('Agg')\nplt.figure()\nplt.show()", [(640, 480)]),
         ("from matplotlib.figure import Figure\nFigure(figsize=(2, 2))", [(200, 200)]),
         ("plt.figure()\nplt.close()", []),
+        ("for x in range(3):\n    plt.plot(x, x)\n    plt.pause(0.001)", [(640, 480)]),
         ("plt.figure(figsize=(900, 300))\nNone", [(2000, 666)]),
         ("x = 1", []),
     ],
@@ -117,6 +119,20 @@ def test_a_figure_that_cannot_be_drawn_is_told_and_is_not_met_again(guest: Guest
     done = guest.run(PLOT + "plt.title('$\\\\nonsense$')\nNone")
     assert drawn(done) == [] and "a figure could not be drawn: ValueError" in done.notes[0]
     assert guest.run("1").notes == []
+
+
+def test_a_figure_that_never_comes_to_its_end_is_stopped_and_is_not_met_again(guest: Guest) -> None:
+    guest.run(PLOT + "from matplotlib.lines import Line2D\nclass Slow(Line2D):\n    def draw(self, renderer):\n"
+              "        print('on', flush=True)\n        while True: pass\n")  # fmt: skip
+    guest.start("kept = 1\nplt.gca().add_line(Slow([0, 1], [0, 1]))\nNone")
+    while not guest.stdout:
+        time.sleep(0.0005)
+        guest.drain()
+    guest.interrupt()
+    done = guest.finish()
+    assert (done.ended, done.complete, done.images) == ("interrupted", 3, None)
+    after = guest.run("kept")
+    assert (after.ended, drawn(after)) == ("done", [])
 
 
 def test_a_cell_that_fails_or_answers_shows_what_it_drew_before(guest: Guest) -> None:

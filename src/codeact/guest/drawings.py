@@ -62,6 +62,7 @@ class Drawings:
             self._close_all(pyplot)
         except Exception as error:  # a figure that cannot be drawn, or a pyplot that is not matplotlib's
             self._notes.append(f"a figure could not be drawn: {type(error).__name__}: {str(error)[:300]}")
+        finally:  # what took too long is not met again at the end of the next cell
             with suppress(Exception):
                 pyplot.close("all")
 
@@ -125,8 +126,9 @@ class Drawings:
             load(module)
 
             def show(*args: Any, **kwargs: Any) -> None:
-                """Show all open figures, and close them."""
-                self._close_all(module)
+                """Show all open figures, and close them; with block=False they stay open, to be shown at the end."""
+                if kwargs.get("block") is not False:
+                    self._close_all(module)
 
             module.show = show
 
