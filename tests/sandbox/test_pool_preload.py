@@ -84,11 +84,12 @@ async def test_at_the_level_plain_nothing_is_loaded_outside_the_lock() -> None:
 async def test_two_sessions_share_no_randomness() -> None:
     pytest.importorskip("numpy")
     draw = (
-        "import numpy as np, random, uuid, secrets\n"
+        "import pandas, numpy as np, random, ssl, uuid, secrets\n"
         "[np.random.rand(), np.random.default_rng().random(), np.random.RandomState().rand(), random.random(), "
-        "uuid.uuid4().hex, secrets.token_hex(8)]"
+        "uuid.uuid4().hex, secrets.token_hex(8), ssl.RAND_bytes(8).hex()]"
     )
-    async with cells() as one, cells() as other:
+    with_ssl = Imports((*BOTH.names, "ssl"))
+    async with cells(with_ssl) as one, cells(with_ssl) as other:
         first, second = await value(one, draw), await value(other, draw)
         assert first is not None and second is not None
         assert not set(first.strip("[]").split(", ")) & set(second.strip("[]").split(", "))

@@ -34,6 +34,9 @@ def load(names: Iterable[str]) -> list[str]:
             if not (isinstance(error, ModuleNotFoundError) and error.name == name):
                 notes.append(f"{name} is not preloaded: {type(error).__name__}: {error}")
     sys.dont_write_bytecode = writes
+    openssl = sys.modules.get("_ssl")
+    if openssl is not None:
+        openssl.RAND_status()  # its start would cost each session 2.5 MB; it is seeded anew after the fork
     return notes
 
 
