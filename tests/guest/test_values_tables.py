@@ -95,6 +95,9 @@ INDEXES = {
     "business days": pandas.bdate_range("2024-01-01", periods=5, name="day"),
     "days without a step": pandas.DatetimeIndex(["2024-01-01", "2024-01-05", "2024-01-06"]),
     "hours in Berlin": BERLIN,
+    "ends of quarters": pandas.date_range("2024-01-01", periods=3, freq="QE-NOV"),
+    "every other monday": pandas.date_range("2024-01-01", periods=3, freq="2W-MON"),
+    "ends of months, backwards": pandas.date_range("2024-01-31", periods=3, freq="-1ME"),
     "spans": pandas.timedelta_range("1h", periods=3, freq="30min"),
     "months": pandas.period_range("2024-01", periods=3, freq="M"),
     "quarters": pandas.period_range("2024Q1", periods=3, freq="Q-NOV"),
@@ -191,9 +194,14 @@ def test_what_is_written_is_read_at_any_depth(frame: Any, depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [pandas.DateOffset(months=1, days=2), pandas.offsets.CustomBusinessDay(holidays=["2024-01-02"])]
+    "step",
+    [
+        pandas.DateOffset(months=1, days=2),
+        pandas.offsets.CustomBusinessDay(holidays=["2024-01-02"]),
+        "WOM-3THU",
+    ],
 )
-def test_a_step_that_has_no_name_of_its_own_is_left_out(step: Any) -> None:
+def test_a_step_that_takes_long_to_check_is_left_out(step: Any) -> None:
     index = pandas.date_range("2024-01-01", periods=3, freq=step)
     back = _there_and_back(index)
     assert back.equals(index) and back.freq is None
@@ -311,6 +319,7 @@ HOSTILE_INDEXES = [
     {"values": {"array": _array(1, 5, 7, dtype="M8[D]")}, "name": None, "freq": "D"},
     {"values": {"array": _array(1, 2, dtype="M8[ns]")}, "name": None, "freq": "1000000000YE"},
     {"values": {"array": _array(1, 2, dtype="M8[ns]")}, "name": None, "freq": "no such"},
+    {"values": {"array": _array(dtype="M8[ns]")}, "name": None, "freq": "cbh"},
     {"levels": [LEVEL], "codes": [_array(0, 5)], "names": [None]},
     {"levels": [LEVEL], "codes": [_array(0, -2)], "names": [None]},
     {"levels": [LEVEL], "codes": [_array(0.0, dtype="f8")], "names": [None]},

@@ -14,6 +14,7 @@ COLUMN is of `columns.py`. Labels stay as they are, those that are there twice i
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -21,8 +22,8 @@ from . import arrays, columns
 from .crossing import MAX_BYTES, MAX_DEPTH, Reader, Refused, Writer, arriving, keys_of, loaded
 
 _STOREYS = 8  # of a table: its index, levels, categories, intervals and what is in them
-_LONGEST_STEP = 32  # characters of its name
-_MAX_STEPS = 100_000  # of an index whose frequency is checked step by step
+# Steps that pandas checks at once for all entries of an index; of the others it takes one after another, slowly.
+_STEP = re.compile(r"-?\d{0,9}(ns|us|ms|s|min|h|D|B|W|B?[MQY][SE])(-[A-Z]{3})?")
 
 
 def write(value: Any, out: Writer, path: str, depth: int) -> Any:
@@ -77,16 +78,12 @@ def _index(index: Any, out: Writer, path: str, depth: int) -> Any:
 
 
 def _frequency(index: Any) -> str | None:
-    """The frequency of moments that its name alone can tell; a long index has to do without: a check takes its time."""
+    """The step of moments, if it is one of those that cross; the moments themselves do in any case."""
     moments = (loaded("pandas", "DatetimeIndex"), loaded("pandas", "TimedeltaIndex"))
-    if not isinstance(index, moments) or index.freq is None or len(index) > _MAX_STEPS:
+    if not isinstance(index, moments) or index.freq is None or not _STEP.fullmatch(index.freqstr):
         return None
     name: str = index.freqstr
-    try:
-        told = sys.modules["pandas"].tseries.frequencies.to_offset(name) == index.freq
-    except ValueError:  # such as an offset of some months and days
-        told = False
-    return name if told and len(name) <= _LONGEST_STEP else None
+    return name if sys.modules["pandas"].tseries.frequencies.to_offset(name) == index.freq else None
 
 
 def _pandas(path: str, what: str, instead: str) -> Any:
@@ -155,7 +152,7 @@ def _read_index(body: Any, pandas: Any, source: Reader, path: str, depth: int) -
     index = pandas.Index(values, dtype=values.dtype, name=name, tupleize_cols=False)
     if freq is None:
         return index
-    if type(freq) is not str or len(freq) > _LONGEST_STEP or len(index) > _MAX_STEPS:
+    if type(freq) is not str or not _STEP.fullmatch(freq):
         raise ValueError("a frequency that is none")
     return type(index)(index, freq=freq, name=name)
 
