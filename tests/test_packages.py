@@ -378,7 +378,7 @@ def double(number: int) -> int:
 
 @pytest.mark.parametrize("version", [one for one in ("3.11", "3.12", "3.13", "3.14") if one != HERE])
 def test_packages_and_tools_are_there_under_another_python(version: str, shop: Shop) -> None:
-    with Interpreter(python=python_of(version), packages=["greeting"], tools=[double], seconds=10) as python:
+    with Interpreter(python=python_of(version), packages=["greeting"], tools=[double], seconds=4) as python:
         for source, value in CELLS:
             outcome = python.run(source)
             assert (outcome.error, outcome.value) == (None, value.format(version=version))
@@ -386,7 +386,7 @@ def test_packages_and_tools_are_there_under_another_python(version: str, shop: S
         assert failed.error is not None and failed.error.traceback.count("File ") == 2
         python.set(rows={"a": (1, 2)})
         assert python.run("rows['a']").value == "(1, 2)" and python.get("rows") == {"a": (1, 2)}
-        assert python.run("while True: pass" if version == "3.11" else "while True:\n    pass").ended == "timeout"
+        assert python.run("while True: pass").ended == "timeout"
         assert python.run("y").value == "5"
         assert python.run("final_answer({'y': y})").final_answer == {"y": 5}
 

@@ -117,8 +117,7 @@ def install(
     except OSError as error:
         where = error.filename or "XDG_CACHE_HOME"
         raise UsageError(f"packages cannot be kept in the cache: {where}: {error.strerror or error}") from None
-    site = place / "lib" / f"python{version[0]}.{version[1]}" / "site-packages"
-    return Installed(str(place / "bin" / "python"), _modules(site, asked))
+    return Installed(str(place / "bin" / "python"), _modules(place, asked))
 
 
 # -- the two things that uv does ---------------------------------------------------------------------------------------
@@ -153,7 +152,8 @@ def _make(place: Path, asked: Sequence[Requirement], lock: str, python: str) -> 
 def _compile(python: str, environment: Path) -> None:
     """Write the bytecode, which a guest cannot: it reads only. uv would start the environment's Python for it, which
     runs the `.pth` lines of what was just installed; -S does not. What is no Python 3 source is left as it is."""
-    words = [python, "-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0", str(environment / "lib")]
+    words = [python, "-I", "-S", "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    words.append(str(environment / "lib"))
     subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
 
 
@@ -227,12 +227,13 @@ def _write(file: Path, text: str) -> None:
     os.replace(half.name, file)
 
 
-def _modules(site: Path, asked: Sequence[Requirement]) -> tuple[str, ...]:
+def _modules(environment: Path, asked: Sequence[Requirement]) -> tuple[str, ...]:
     """The top-level modules that the packages asked for brought, by the lists of files in their metadata."""
+    site = [str(folder) for folder in environment.glob("lib/python*/site-packages")]
     found = {
         module
         for one in asked
-        for distribution in metadata.distributions(name=one.name, path=[str(site)])
+        for distribution in metadata.distributions(name=one.name, path=site)
         for file in distribution.files or ()
         if file.suffix in (".py", ".so")
         if (module := file.parts[0].partition(".")[0]).isidentifier() and not module.startswith("_")
