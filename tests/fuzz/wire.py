@@ -21,8 +21,11 @@ from frames import GOOD, digest
 
 ROOMS = "wire values crossing scalars tables arrays columns pictures"
 WATCHED = tuple(f"/guest/{name}.py" for name in ROOMS.split())
-TAGS = "w b $str $int $float $bytes $tuple $set $frozenset $dict $datetime $date $time $timedelta $decimal".split()
-TAGS += "$complex $array $frame $series $index $missing $image".split()
+NAMES = (
+    "w b $str $int $float $bytes $tuple $set $frozenset $dict $datetime $date $time $timedelta $decimal $complex "
+    "$array $frame $series $index $missing $image"
+)
+TAGS = NAMES.split()
 LEAVES = (None, True, -1, 0, 1, 1.5, 2**64, "", "nan", "<i8", "AAAA", "2026-11-22", "1e9", [], {})
 PIECES = [
     *(b"[ ] { } , : \" \\ null true NaN -1 1e999 0 9999999999999999999".split()),
