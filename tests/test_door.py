@@ -63,7 +63,7 @@ async def test_a_call_is_recorded_before_and_after_and_its_value_is_exact() -> N
         (("Oslo", 1, 2), {}, "weather"),
     ],
 )
-async def test_arguments_that_do_not_fit_are_refused_by_name_and_nothing_is_called(
+async def test_wr_12_arguments_that_do_not_fit_are_refused_by_name_and_nothing_is_called(
     args: tuple[Any, ...], kwargs: dict[str, Any], named: str
 ) -> None:
     office = Office(weather)

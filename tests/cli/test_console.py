@@ -137,5 +137,5 @@ def test_the_last_line_counts_and_never_calls_an_unknown_number_of_tokens_zero()
         ("👩\u200d🚀", "👩\u200d🚀"),
     ],
 )
-def test_nothing_that_moves_colours_or_reorders_reaches_the_screen(text: str, shown: str) -> None:
+def test_wr_17_nothing_that_moves_colours_or_reorders_reaches_the_screen(text: str, shown: str) -> None:
     assert escaped(text) == shown

@@ -377,7 +377,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("delimiter", [KEY, ""])
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_what_code_prints_cannot_leave_its_marks(hostile: str, delimiter: str) -> None:
+def test_wr_17_what_code_prints_cannot_leave_its_marks(hostile: str, delimiter: str) -> None:
     """Also where the code knows the word between whose marks it will stand."""
     error = CellError("ValueError", hostile, hostile)
     outcome = Outcome("done", stdout=hostile, stderr=hostile, value=hostile, error=error, notes=(hostile,))

@@ -207,7 +207,7 @@ async def test_what_is_no_python_is_refused_with_what_was_looked_for(tmp_path: P
 
 
 @pytest.mark.parametrize("machine", ["no_namespaces", "no_mounts"])
-async def test_the_full_level_is_never_stepped_down_from(machine: str) -> None:
+async def test_st_01_the_full_level_is_never_stepped_down_from(machine: str) -> None:
     with pytest.raises(SandboxUnavailable, match="EPERM") as caught:
         async with session(sandbox(machine, require="full")):
             pass
@@ -216,7 +216,7 @@ async def test_the_full_level_is_never_stepped_down_from(machine: str) -> None:
         assert ask.pipe.level == "plain"
 
 
-async def test_below_plain_nothing_runs() -> None:
+async def test_st_01_below_plain_nothing_runs() -> None:
     with pytest.raises(SandboxUnavailable) as caught:
         async with session(sandbox("no_landlock")):
             pass
@@ -231,7 +231,7 @@ async def test_below_plain_nothing_runs() -> None:
         ("capabilities_stay", "capabilities"),
     ],
 )
-async def test_a_layer_that_was_put_up_and_does_not_hold_is_found_and_named(
+async def test_st_02_a_layer_that_was_put_up_and_does_not_hold_is_found_and_named(
     full: LinuxSandbox, fault: str, named: str
 ) -> None:
     async with session(full):

@@ -265,7 +265,7 @@ asyncio.run(main())
     ],
     ids=["killed", "killed while a forked copy lives", "left without a word", "left"],
 )
-def test_when_the_host_goes_everything_goes(level: str, last: str, fork: bool) -> None:
+def test_sg_13_when_the_host_goes_everything_goes(level: str, last: str, fork: bool) -> None:
     paths = [str(HERE), str(HERE.parents[1] / "src")]
     at(level)
     program = HOST.format(paths=paths, machine=MACHINES[level], last=last, fork=fork)
