@@ -266,6 +266,8 @@ HOSTILE_COLUMNS = [
     {"moments": ONE["array"], "zone": ["Europe/Berlin"]},
     {"moments": _array(1, dtype="M8[ns]"), "zone": ["../../etc/passwd"]},
     {"moments": _array(1, dtype="M8[ns]"), "zone": []},
+    {"moments": _array(-(2**63) + 1, dtype="M8[ns]"), "zone": ["America/New_York"]},
+    {"moments": _array(2**62, dtype="M8[us]"), "zone": ["Europe/Berlin"]},
     {"moments": _array(1, dtype="M8[ns]"), "zone": [[99, 0, 0], "x"]},
     {"codes": _array(5), "categories": ONE, "ordered": False},
     {"codes": _array(-2), "categories": ONE, "ordered": False},
@@ -280,6 +282,7 @@ HOSTILE_COLUMNS = [
     {"ordinals": _array(1), "freq": "D" * 10_000},
     {"left": ONE, "right": {"array": _array(1)}, "closed": "left"},
     {"left": ONE, "right": ONE, "closed": "sideways"},
+    {"left": {"array": _array(0, dtype="?")}, "right": {"array": _array(1, dtype="?")}, "closed": "left"},
     {"left": ONE, "right": ONE},
     {"array": ONE["array"], "texts": _texts("a", 1)},
 ]  # fmt: skip

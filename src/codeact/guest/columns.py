@@ -86,7 +86,19 @@ def _moments(held: Any, out: Writer, path: str, depth: int) -> Any:
     where = fixed_zone(held.dtype.tz)
     if not where:
         raise Refused(f"{path}: moments of the time zone {held.dtype.tz} do not cross; give them in UTC")
+    if not _has_a_date(index):
+        raise Refused(
+            f"{path}: moments before or after all that their time zone can tell; give them in UTC, without one"
+        )
     return {"moments": arrays.packed(index.tz_convert("UTC").tz_localize(None).to_numpy(), out, path), "zone": where}
+
+
+def _has_a_date(index: Any) -> bool:
+    """Whether each moment can be told in its zone: one at the very edge of time is an error at its first use."""
+    try:
+        return all(str(edge) for edge in (index.min(), index.max()))
+    except (ValueError, NotImplementedError, OverflowError):
+        return False
 
 
 def _categories(held: Any, out: Writer, path: str, depth: int) -> Any:
@@ -192,7 +204,10 @@ def _read_moments(body: Any, pandas: Any, source: Reader, path: str, depth: int)
     if where is None:
         raise ValueError("no time zone")
     key = getattr(where, "key", None)  # which pandas takes for its own kind of zone: before 3 that was pytz's
-    return index.tz_localize("UTC").tz_convert(key or where).array
+    index = index.tz_localize("UTC").tz_convert(key or where)
+    if not _has_a_date(index):
+        raise ValueError("moments that their time zone cannot tell")
+    return index.array
 
 
 def _read_categories(body: Any, pandas: Any, source: Reader, path: str, depth: int) -> Any:
@@ -221,6 +236,8 @@ def _read_periods(body: Any, pandas: Any, source: Reader, path: str, depth: int)
 
 def _read_intervals(body: Any, pandas: Any, source: Reader, path: str, depth: int) -> Any:
     left, right = (read(body[side], pandas, source, path, depth + 1) for side in ("left", "right"))
+    if left.dtype.kind not in "iufmM":
+        raise ValueError("intervals between what are no numbers and no moments")
     return pandas.arrays.IntervalArray.from_arrays(left, right, closed=body["closed"])
 
 
