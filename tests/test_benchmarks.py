@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parent.parent / "benchmarks"
     [
         ("execution", ["--scale", "0.01"], "geometric mean"),
         ("start", [], "another session"),
+        ("sandbox", ["--scale", "0.05"], "from the pool"),
         ("tool_call", ["--scale", "0.01"], "blocking tool"),
         ("cell", [], "an empty cell"),
         ("agent_step", ["--scale", "0.02"], "step 16"),

@@ -1,0 +1,148 @@
+"""What the wall costs: a session's start from the pool and from the zygote, a cell, a tool call, memory.
+
+Each beside the plain thing on the same machine: starting `python -I -S -c pass`, starting a Python that imports numpy
+and pandas, a line run by a plain CPython over pipes, a bare round trip, and the memory of such a process. The memory is
+PSS: what is shared is divided by those who share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from pathlib import Path
+
+import pairs
+
+from codeact import Interpreter
+from codeact.cells import Cells
+from codeact.core.execution import Imports, Policy
+from codeact.sandboxes.linux import LinuxSandbox
+
+ECHO = "import json, sys\nfor line in sys.stdin: print(json.dumps(json.loads(line)), flush=True)"
+BREATH = 0.05  # seconds between two sessions: what the pool needs to stand ready again
+
+
+async def at_once(text: str) -> str:
+    return text
+
+
+def a_start(loop: asyncio.Runner, ready: int, names: tuple[str, ...]) -> Callable[[], float]:
+    """The time until the first cell of a session is done; its end is not counted."""
+    wall, policy = LinuxSandbox(ready=ready), Policy(imports=Imports(names))
+
+    async def start() -> float:
+        await asyncio.sleep(BREATH)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        async with Cells(wall, policy) as cells:
+            assert (await cells.run("x = 1")).ok
+            return clock() - began
+
+    return lambda: loop.run(start())
+
+
+def a_program(code: str) -> Callable[[], float]:
+    """The time of a plain CPython that is started for this alone."""
+    flags = ["-I", "-S"] if code == "pass" else ["-I"]
+    return pairs.timed(lambda: subprocess.run([sys.executable, *flags, "-c", code], check=True))
+
+
+async def memory_of_sessions(count: int, names: tuple[str, ...]) -> float:
+    """PSS of a session in MiB, the median of so many that live at once and have run a cell."""
+    wall, policy = LinuxSandbox(), Policy(imports=Imports(names))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(Cells(wall, policy))
+        before = below(os.getpid())
+        for _ in range(count):
+            cells = await stack.enter_async_context(Cells(wall, policy))
+            assert (await cells.run("x = 1")).ok
+        taken = sorted(map(pss, below(os.getpid()) - before))
+    return statistics.median(taken[-count:])  # not the inits, which are far smaller
+
+
+def memory_of_a_program(code: str) -> float:
+    """PSS in MiB of a plain CPython after this code."""
+    plain = pairs.Plain()
+    plain.run(code)
+    taken = max(pss(pid) for pid in below(os.getpid()) if b"for line in sys.stdin" in commandline(pid))
+    plain.close()
+    return taken
+
+
+def below(pid: int) -> set[int]:
+    """All processes that it started, and that those did."""
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        children = Path(f"/proc/{todo.pop()}/task").glob("*/children")
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            todo += (new := [int(child) for file in children for child in file.read_text().split()])
+            found.update(new)
+    return found
+
+
+def commandline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def pss(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main() -> None:
+    options = pairs.arguments(__doc__, rounds=20, scale="how many tool calls a round makes, and sessions for memory")
+    names = tuple(name for name in ("numpy", "pandas") if find_spec(name))
+    both = f"import {', '.join(names)}" if names else "pass"
+    with asyncio.Runner() as loop:
+        starts = [("from the pool", 2, ()), ("from the zygote", 0, ()), ("from the pool, with numpy, pandas", 2, names)]
+        taken = []
+        for what, ready, wanted in starts:
+            plain = a_program(both if wanted else "pass")
+            taken.append(pairs.compare(what, a_start(loop, ready, wanted), plain, options.rounds))
+        pairs.show("Until the first cell is done", taken, "a fresh CPython")
+
+    def echo(calls: int) -> Callable[[], float]:
+        cell = (
+            "import time\nstart = time.perf_counter()\n"
+            f"for _ in range({calls}): at_once('0123456789')\ntaken = (time.perf_counter() - start) / {calls}"
+        )
+
+        def take() -> float:
+            assert python.run(cell).ok
+            return float(python.get("taken"))
+
+        return take
+
+    with Interpreter(tools=[at_once], sandbox=options.sandbox) as python:
+        plain_line, bare = pairs.Plain(), pairs.Plain(ECHO)
+        calls = max(1, round(300 * options.scale))
+        trip = pairs.timed(lambda: [bare.run(json.dumps(["echo", "0123456789"])) for _ in range(calls)])
+        cell = pairs.compare(
+            "a cell", pairs.timed(lambda: python.run("x = 1")), pairs.timed(lambda: plain_line.run("x = 1")), 200
+        )
+        call = pairs.compare("a tool call", echo(calls), lambda: trip() / calls, options.rounds)
+        pairs.show(f"At work, level {python.level}", [cell, call], "over pipes")
+        plain_line.close(), bare.close()
+
+    print(f"\nMemory of a session in MiB\n{'':32}{'codeact':>12}{'a process of its own':>24}{'ratio':>10}")
+    for what, wanted, code in (("bare", (), "pass"), ("with numpy, pandas", names, both)):
+        try:
+            ours = asyncio.run(memory_of_sessions(max(2, round(50 * options.scale)), wanted))
+        except PermissionError:
+            print(f"{what:32}{'not to be seen by this user':>36}")
+            continue
+        theirs = memory_of_a_program(code)
+        print(f"{what:32}{ours:>12.3g}{theirs:>24.3g}{ours / theirs:>10.3g}")
+
+
+if __name__ == "__main__":
+    main()
