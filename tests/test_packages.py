@@ -25,7 +25,7 @@ import pytest
 import codeact as library
 from cli.command import codeact
 from codeact import ALL, CodeAgent, Interpreter, UsageError, only
-from codeact.packages import Installed, find_uv, install, requirement
+from codeact.packages import Installed, complaint, find_uv, install, requirement
 from codeact.testing import ScriptedModel
 
 pytestmark = pytest.mark.skipif(find_uv() is None, reason="there is no uv here")
@@ -272,6 +272,22 @@ def test_a_failed_resolve_is_one_clear_error_before_the_model_is_asked(shop: Sho
     assert "\n" not in said and str(tmp_path) not in said
     assert model.prompts == []
     assert environments(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("error: No way\n  cause: Because all of:\n      a<1\n    are old.\n    And so on.\n\nhint: Wait.\n",
+         "No way; Because all of: a<1 are old. And so on; Wait"),
+        ("  × No way:\n  ╰─▶ Because a is not there and you\n      require a, it fails.\n",
+         "No way; Because a is not there and you require a, it fails"),
+        ("error: failed to open `/tmp/x/requirements.txt`", "failed to open `/requirements.txt`"),
+        ("", "uv failed without a word"),
+    ],
+)  # fmt: skip
+def test_what_uv_says_on_many_lines_is_told_on_one(said: str, told: str) -> None:
+    asked = [requirement("a"), requirement("b")]
+    assert complaint(said, asked, "/tmp/x").partition(": cannot install ")[2].partition(": ")[2] == told
 
 
 def test_a_password_of_an_index_is_not_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

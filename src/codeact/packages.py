@@ -36,9 +36,11 @@ _REQUIREMENT = re.compile(
 _FILES = (".whl", ".zip", ".gz", ".bz2", ".xz", ".tgz", ".tar", ".txt", ".toml", ".py", ".in")
 _LONGEST = 200  # characters of a requirement
 _PATIENCE = 1800.0  # seconds: the largest wheels are gigabytes
-_TOLD = 1200  # characters of uv's words that are worth reading
+_TOLD = 2000  # characters of uv's words that are worth reading
 # What would turn uv's eyes to another Python than the one it is given, or let it build.
 _LEFT_OUT = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE")
+# How uv begins a sentence, in its two styles; a line that begins otherwise goes on with the one before.
+_SENTENCE = re.compile(r"[ │]*(?P<start>error:|cause:|hint:|[×╰├][─▶]*)?\s*(?P<words>.*?)\s*")
 _INSTALL_UV = f"uv is needed to install packages, and was not found: {sys.executable} -m pip install uv"
 
 
@@ -178,7 +180,7 @@ def _uv(words: Sequence[str], folder: str, asked: Sequence[Requirement], given: 
     except subprocess.TimeoutExpired:
         raise UsageError(f"packages: uv did not end within {_PATIENCE:.0f} seconds") from None
     if done.returncode:
-        raise UsageError(_complaint(done.stderr.decode("utf-8", "replace"), asked, folder))
+        raise UsageError(complaint(done.stderr.decode("utf-8", "replace"), asked, folder))
     return done.stdout.decode()
 
 
@@ -189,15 +191,17 @@ def find_uv(environ: Mapping[str, str] = os.environ) -> str | None:
     return path or next((str(one) for one in ours if os.access(one, os.X_OK) and one.is_file()), None)
 
 
-def _complaint(said: str, asked: Sequence[Requirement], folder: str) -> str:
+def complaint(said: str, asked: Sequence[Requirement], folder: str) -> str:
     """One line: what was asked for that uv speaks of, and its words, without our folders and anybody's password."""
     said = said.replace(os.path.realpath(folder), "").replace(folder, "")
     said = re.sub(r"(//)[^/@\s]+@", r"\1", said)
-    lines = [re.sub(r"^(error|cause|hint):\s*", "", line.strip(" \t×╰─▶│├")) for line in said.splitlines()]
-    words = "; ".join(filter(None, (line.strip().rstrip(".") for line in lines)))
+    words = ""
+    for line in filter(None, map(_SENTENCE.fullmatch, said.splitlines())):
+        words = f"{words.rstrip('.:')}; {line['words']}" if line["start"] else f"{words} {line['words']}".rstrip()
+    words = "".join(filter(str.isprintable, words)).strip(" ;.")
     guilty = [one for one in asked if re.search(rf"(?<![\w-]){re.escape(one.name)}(?![\w-])", words)] or asked
     named = ", ".join(str(one) for one in guilty)
-    return f"packages: cannot install {named}: {words[-_TOLD:] or 'uv failed without a word'}"
+    return f"packages: cannot install {named}: {words[:_TOLD] or 'uv failed without a word'}"
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
