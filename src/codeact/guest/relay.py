@@ -50,7 +50,8 @@ TAKEN = struct.Struct(">I")
 _HEAD = struct.Struct(">cI")
 _AT_ONCE = 4096  # what a pipe that is ready takes without waiting (POSIX: PIPE_BUF is 512 or more, on Linux this)
 _BEHIND = 1 << 18  # bytes that the host has not read; beyond them the guest waits
-_OFTEN, _SELDOM = 0.02, 0.1  # seconds between two looks at a guest that does something, or does not
+_OFTEN, _SELDOM = 0.005, 0.1  # seconds between two looks at a guest that does something, or does nothing
+_ROOM = 128 << 20  # bytes above the limit of memory: there a single large request ends as MemoryError
 _SET_DUMPABLE = 4
 
 
@@ -203,7 +204,8 @@ class Relay:
             self._to_host += frame(b"x", self._end().encode())
             return
         usage = _usage(self._process.pid)
-        self._pause = _OFTEN if usage != self._usage or self._channel is None else _SELDOM
+        changes = usage != self._usage or self._channel is None
+        self._pause = _OFTEN if changes else min(1.5 * self._pause, _SELDOM)
         if usage and usage != self._usage:
             self._usage = usage
             self._to_host += frame(b"u", usage)
@@ -256,10 +258,8 @@ def _start(settings: dict[str, object], place: str) -> tuple[subprocess.Popen[by
                 file.write(source)
     memory = settings["memory"]
     assert isinstance(folder, str) and isinstance(memory, int)
-    for kind, bound in (
-        (resource.RLIMIT_DATA, memory),
-        (resource.RLIMIT_CORE, 0),
-    ):  # of both, this process needs little
+    # of both this process needs little; what grows in small steps is stopped by the host before it meets the first
+    for kind, bound in ((resource.RLIMIT_DATA, memory + _ROOM), (resource.RLIMIT_CORE, 0)):
         _, highest = resource.getrlimit(kind)
         most = bound if highest == resource.RLIM_INFINITY else min(bound, highest)
         resource.setrlimit(kind, (most, most))

@@ -22,7 +22,7 @@ from . import child
 
 _ENGINES = ("podman", "docker")
 _PLACE = "/codeact"  # of the guest, inside
-_OWN = 64 * MIB  # for the relay and what the engine counts beside the guest
+_OWN = 192 * MIB  # for the relay, and so that the watch on the guest, which keeps its variables, comes first
 _USERS = range(20_000, 60_000)  # below the 65,536 that a rootless engine maps; each container has another
 
 
@@ -92,7 +92,7 @@ class Container:
         start = (engine, *runtime, "run") if is_podman else (engine, "run", *runtime)
         user = secrets.choice(_USERS)
         processes = limits.threads + 2  # the relay, and the guest's own listener
-        memory = limits.memory + limits.scratch + _OWN  # scratch is memory; the guest's own limit is watched beside it
+        memory = limits.memory + limits.scratch + _OWN  # scratch is memory too
         of_podman = ("--read-only-tmpfs=false", "--http-proxy=false") if is_podman else ()
         return (
             *start,
