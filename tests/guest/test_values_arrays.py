@@ -87,6 +87,7 @@ def test_arrays_of_all_kinds_come_back(name: str) -> None:
         assert back.flags.f_contiguous
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_subclasses_of_arrays_go_as_their_base() -> None:
     _assert_same(_there_and_back(numpy.matrix([[1, 2]])), numpy.array([[1, 2]]))
     back = _there_and_back(numpy.rec.array([(1, 2.5)], [("a", "i8"), ("b", "f8")]))

@@ -5,7 +5,7 @@
 {"objects": [value ...]}                                any other objects of the table of values
 {"texts": TEXTS, "storage": text, "missing": text}      pandas' own strings
 {"moments": ARRAY, "zone": [key] or [offset, name]}     moments of a time zone, in UTC
-{"codes": ARRAY, "categories": INDEX's values, "ordered": bool}
+{"codes": ARRAY, "categories": COLUMN, "ordered": bool}
 {"masked": ARRAY, "mask": ARRAY}                        Int64, Float64, boolean and their like
 {"ordinals": ARRAY, "freq": text}                       periods
 {"left": COLUMN, "right": COLUMN, "closed": text}       intervals
