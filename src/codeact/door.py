@@ -74,8 +74,8 @@ class Door:
             answer = await self._run_tool(tool, arguments)
         finally:
             with anyio.CancelScope(shield=True):
+                answer, value = _read(answer, asked.tool)
                 failure = answer if isinstance(answer, Failure) else None
-                value = None if isinstance(answer, Failure) else values.decode(answer)
                 await self._record(ToolReturned(key, Returned(value, failure)))
         return answer
 
@@ -113,6 +113,16 @@ class Door:
         self._seen[call] += 1
         digest.update(self._seen[call].to_bytes(8, "big"))
         return digest.hexdigest()[:32]
+
+
+def _read(answer: values.Packed | Failure, tool: str) -> tuple[values.Packed | Failure, Any]:
+    """An answer as the cell will read it, and its value, a copy of the tool's own."""
+    if isinstance(answer, Failure):
+        return answer, None
+    try:
+        return answer, values.decode(answer)
+    except values.Refused as error:
+        return Failure("ToolResultError", f"the result of {tool}() cannot be given to the code: {error}"), None
 
 
 def _arguments(packed: values.Packed) -> tuple[list[Any], dict[str, Any]]:
