@@ -18,6 +18,7 @@ from sessions import FREE, LEVELS, session_at
 from talk import HERE, descendants
 from throwaway import ablated, missing
 
+import codeact
 from codeact import ALL, NONE, CodeAgent, Interpreter, UsageError, tool
 from codeact.api import _imports
 from codeact.cells import Cells
@@ -220,7 +221,7 @@ def test_ip_16_no_variable_of_the_hosts_environment_reaches_the_guest(tmp_path: 
         "SSLKEYLOGFILE": str(tmp_path / "keys"),
         "MALLOC_PERTURB_": "7",
     }
-    environ = {**os.environ, **hostile, "PYTHONPATH": str(tmp_path)}
+    environ = {**os.environ, **hostile, "PYTHONPATH": f"{tmp_path}:{Path(codeact.__file__).parents[1]}"}
     (tmp_path / "json.py").unlink()  # the host's own imports are the user's to lead astray
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
