@@ -144,12 +144,11 @@ class Relay:
     def _serve(self, ready: list[int], open_ways: list[int]) -> None:
         for descriptor in [one for one in self._outputs if one in ready]:
             self._output(descriptor, CHUNK)
-        if self._channel is not None:
-            number = self._channel.fileno()
-            if number in ready:
-                self._listen(self._channel)
-            if number in open_ways:
-                self._hand_over(self._channel)
+        channel = self._channel
+        if channel is not None and channel.fileno() in open_ways:
+            self._hand_over(channel)
+        if channel is not None and channel.fileno() in ready:
+            self._listen(channel)
         self._look()
 
     def _do(self, kind: bytes, data: bytes) -> None:
