@@ -14,7 +14,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from ...core.errors import CodeactError
 from .ends import Ends
 from .launchers import Launcher
 
@@ -122,7 +121,7 @@ class Pool:
                     return
             try:
                 ends = kind.order()
-            except (CodeactError, OSError):  # whoever asks next hears of it
+            except Exception:  # whatever it was, whoever asks next meets it himself, and hears of it
                 with self._change:
                     if kind in self._shelves:
                         self._drop(kind)
