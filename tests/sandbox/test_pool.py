@@ -138,10 +138,12 @@ def test_it_serves_one_event_loop_after_the_other(level: str) -> None:
 async def test_a_launcher_that_dies_with_its_shelf_is_replaced(level: str) -> None:
     wall = pooled(level)
     waiting = await stand_ready(wall, level)
-    launchers = {pid for pid in descendants() if _stat(pid)[1] == str(os.getpid())}
+    mine = {pid for pid in descendants() if _stat(pid)[1] == str(os.getpid())}
+    launchers = {pid for pid in mine if waiting & descendants(pid)}
+    assert launchers
     for pid in launchers:
         os.kill(pid, signal.SIGKILL)
-    assert until(lambda: not launchers & descendants())
+    assert until(lambda: not waiting & descendants())
     assert await ask_once(wall, "result = 'again'") == "again"
     assert until(lambda: not waiting & descendants())
 
