@@ -99,8 +99,8 @@ STORIES: list[tuple[str, list[Event], Step]] = [
             CodeStarted(1, "x", bytes(16)),
             ToolCalled("k", 1, "t", {}),
             ToolReturned("k", Returned(1)),
-        ]
-        + [CodeRan(1, OK)],
+            CodeRan(1, OK),
+        ],
         Ask(2),
     ),
 ]
