@@ -172,7 +172,10 @@ async def test_a_python_elsewhere_is_not_asked_for_of_a_command() -> None:
             pass
 
 
-@pytest.mark.parametrize(("argv", "error"), [([], UsageError), ("ssh box", TypeError), ([b"ssh"], TypeError)])
+@pytest.mark.parametrize(
+    ("argv", "error"),
+    [([], UsageError), (["python3", "-"], UsageError), ("ssh box", TypeError), ([b"ssh"], TypeError)],
+)
 def test_what_is_no_command_is_refused(argv: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         Command(argv)  # type: ignore[arg-type]

@@ -29,6 +29,8 @@ class Command:
             raise TypeError(f"the words of a command are a list of strings, not {argv!r}")
         if not argv:
             raise UsageError("a command has at least one word: Command(['ssh', '-T', 'box', 'python3'])")
+        if argv[-1] == "-":
+            raise UsageError("a command ends with its Python: leave out the last word, '-'")
         self._argv = tuple(argv)
 
     @classmethod
@@ -42,6 +44,8 @@ class Command:
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
         if policy.python is not None:
-            raise UsageError("the sandbox 'command' has the Python that its command names; leave out `python`")
+            raise UsageError(
+                "the sandbox 'command' has the Python that its command names; leave out `python` and `packages`"
+            )
         mend = f"Try it by hand: {shlex.join((*self._argv, '-c', 'print(1)'))}"
         return child.started(child.Command(self.name, (*self._argv, *child.INTERACTIVE), mend), policy.limits, sink)

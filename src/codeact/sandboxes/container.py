@@ -66,7 +66,7 @@ class Container:
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
         if policy.python is not None:
-            raise UsageError("the sandbox 'container' has the Python of its image; leave out `python`")
+            raise UsageError("the sandbox 'container' has the Python of its image; leave out `python` and `packages`")
         return self._launch(policy.limits, sink)
 
     @asynccontextmanager
