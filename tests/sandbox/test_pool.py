@@ -143,7 +143,7 @@ async def test_a_launcher_that_dies_with_its_shelf_is_replaced(level: str) -> No
     assert launchers
     for pid in launchers:
         os.kill(pid, signal.SIGKILL)
-    assert until(lambda: not waiting & descendants())
+    assert until(lambda: all(_state(str(pid)) in ("", "Z", "X") for pid in launchers | waiting))
     assert await ask_once(wall, "result = 'again'") == "again"
     assert until(lambda: not waiting & descendants())
 
