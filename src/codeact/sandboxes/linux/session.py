@@ -22,6 +22,7 @@ _CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed be
 _HIGH = 64  # above all of these
 _FILES = 1024 + 3  # three more, which the guest keeps out of the way above the cell's own
 _OF_ITS_OWN = kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
+_OTHERS = 1024  # at the level plain the kernel counts all threads of the user: room for sessions that start later
 _VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
 
@@ -192,7 +193,7 @@ def _begin_anew(folder: str) -> None:
 
 def _limit(wall: Wall, order: Order) -> None:
     mapped = int(namespaces.read_proc(_PROC, "self/statm").split()[0]) * resource.getpagesize()
-    running = 0 if wall.level == "full" else namespaces.threads_of(_PROC, os.getuid())
+    running = 0 if wall.level == "full" else namespaces.threads_of(_PROC, os.getuid()) + _OTHERS
     for kind, bound in (
         (resource.RLIMIT_AS, order.memory + mapped),
         (resource.RLIMIT_NPROC, order.threads + running),
