@@ -77,12 +77,26 @@ def only(*names: str) -> Imports:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of the host that code sees at its own path: to read, or, where `writable`, to change as well."""
+
+    path: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """What a sandbox has to hold: the limits, whose packages are visible, and what will be imported."""
+    """What a sandbox has to hold: the limits, whose packages are visible, and what will be imported.
+
+    A sandbox that cannot give what is asked here says so when it is launched, and runs nothing.
+    """
 
     limits: Limits = field(default_factory=Limits)
     python: str | None = None  # an interpreter or a virtual environment; None is the one that runs codeact
     imports: Imports = field(default_factory=Imports)
+    mounts: tuple[Mount, ...] = ()
+    network: tuple[str, ...] = ()  # hosts that may be reached, such as `api.github.com` or `*.example.org:443`
+    snapshots: bool = False  # whether the interpreter can be copied as it stands
 
 
 @dataclass(frozen=True, slots=True)
