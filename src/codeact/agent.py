@@ -25,6 +25,7 @@ from .core.events import (
     Delta,
     Event,
     InterpreterLost,
+    InterpreterRestored,
     ModelAsked,
     ModelFailed,
     ModelReplied,
@@ -119,7 +120,7 @@ class Session:
         door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
         self._door = door
         self._interpreter = Interpreter(
-            agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands, self._lost
+            agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands, self._parted
         )
 
     async def __aenter__(self) -> Session:
@@ -284,13 +285,13 @@ class Session:
         outcome = await self._interpreter.run(cell, source, _sown(seed), self._door, self._tell)
         await self.record(CodeRan(cell, outcome))
         if outcome.gone is not None:
-            await self.record(InterpreterLost(outcome.gone))
+            await self._parted(outcome.gone)
 
     async def _stands(self, level: str, python: str) -> None:
         await self.record(SandboxReady(level, python))
 
-    async def _lost(self, gone: Gone) -> None:
-        await self.record(InterpreterLost(gone))
+    async def _parted(self, gone: Gone) -> None:
+        await self.record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
 
     def _started(self) -> RunStarted:
         agent, policy = self._agent, self._agent.policy

@@ -15,6 +15,7 @@ from codeact.core.events import (
     Discarded,
     Event,
     InterpreterLost,
+    InterpreterRestored,
     ModelAsked,
     ModelReplied,
     OutputDelta,
@@ -114,6 +115,8 @@ def test_a_death_and_an_end_without_an_answer_are_told() -> None:
     outcome = Outcome("exit", error=error, gone=Gone("it left"))
     lines = written(CodeStarted(1, "x", b""), CodeRan(1, outcome), InterpreterLost(Gone("it left")))
     assert lines[-2:] == ["  ! SandboxDied: it left", "!! it left"]
+    assert written(InterpreterRestored(Gone("it left", 3)))[-1] == "!! it left; a copy from after cell 3 goes on"
+    assert written(InterpreterRestored(Gone("it left", 0)))[-1].endswith("a copy from before the first cell goes on")
     assert "!! No answer: the steps are used up. 20 steps" in written(TaskEnded("max_steps", None, None, "20 steps"))
 
 

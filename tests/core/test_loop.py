@@ -11,6 +11,7 @@ from codeact.core.events import (
     CodeStarted,
     Event,
     InterpreterLost,
+    InterpreterRestored,
     ModelAsked,
     ModelFailed,
     ModelReplied,
@@ -155,6 +156,25 @@ def test_alive_cells_are_those_whose_effects_are_in_the_namespace() -> None:
     lost = Outcome("signal", gone=Gone("SIGSEGV"), error=CellError("SandboxDied", "", ""))
     state = reduce(after, [*whole(3, "c", lost), InterpreterLost(Gone("SIGSEGV"))], state)
     assert state.alive == ()
+
+
+def test_a_restored_interpreter_has_the_cells_up_to_its_copy_and_the_model_is_told_once() -> None:
+    events = START + whole(1, "a", OK) + whole(2, "b", OK)
+    gone = Gone("killed", 1, "a thread was running")
+    died = Outcome("signal", gone=gone, error=CellError("SandboxDied", "", ""))
+    state = reduce(after, [*events, *whole(3, "c", died), InterpreterRestored(gone)], State())
+    assert state.alive == (1,) and state.news == ""
+    assert "kept after cell 1" in str(state.messages[-1])
+    state = reduce(after, whole(4, "d", OK), state)
+    assert state.alive == (1, 4) and "kept after cell 1" not in str(state.messages[-1])
+    between = after(state, InterpreterRestored(Gone("killed", 4)))
+    assert between.alive == (1, 4) and "kept after cell 4" in between.news
+
+
+def test_what_was_there_before_the_cell_is_kept_by_a_copy_from_just_before_it() -> None:
+    assert Outcome("signal", gone=Gone("SIGSEGV", 2)).kept
+    assert not Outcome("signal", gone=Gone("SIGSEGV", 2, "threads were running")).kept
+    assert not Outcome("signal", gone=Gone("SIGSEGV")).kept
 
 
 def test_usage_that_a_server_did_not_tell_stays_unknown() -> None:

@@ -252,6 +252,31 @@ Cell 3 went over the memory limit of 1 GiB, so the interpreter was ended.
 All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
 Work in smaller parts, and `del` what you do not need.""",
     ),
+    "killed, and a copy goes on": (
+        Outcome("memory", error=CellError("CellMemory", "", ""), gone=Gone("the interpreter ran out of memory", 2)),
+        """\
+Cell 3 went over the memory limit of 1 GiB, so the interpreter was ended.
+A copy that was kept after cell 2 goes on: all variables, functions, imports and files are as they were after cell 2. \
+Nothing of cell 3 is left.
+Work in smaller parts, and `del` what you do not need.""",
+    ),
+    "killed, and an older copy goes on": (
+        Outcome("signal", gone=Gone("SIGSEGV", 0, "2 threads of the cell were still running")),
+        """\
+Cell 3 crashed: SIGSEGV.
+A copy that was kept before the first cell goes on: all variables, functions, imports and files are as they were \
+before the first cell. What was done since is gone, for no later copy could be kept: 2 threads of the cell were still \
+running. Do that again where you need it.
+Do not repeat what crashed it.""",
+    ),
+    "killed, and nothing could be kept": (
+        Outcome("signal", gone=Gone("SIGSEGV", None, "2 threads of the cell were still running")),
+        """\
+Cell 3 crashed: SIGSEGV.
+No copy of it could be kept: 2 threads of the cell were still running.
+All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+Do not repeat what crashed it.""",
+    ),
     "left by itself": (
         Outcome("exit", gone=Gone("the interpreter left by itself (exit status 3)")),
         """\
@@ -482,9 +507,10 @@ def test_an_interpreter_lost_between_cells_is_told() -> None:
         "The interpreter was lost: the interpreter was ended by SIGKILL.\n"
         "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
     )
-    assert interpreter_lost(Gone("killed"), restored=4) == (
+    assert interpreter_lost(Gone("killed", 4)) == (
         "The interpreter was lost: killed.\n"
-        "It was set back to where it stood after cell 4: what later cells did is gone. Do that again where you need it."
+        "A copy that was kept after cell 4 goes on: all variables, functions, imports and files are as they were after "
+        "cell 4."
     )
 
 

@@ -124,6 +124,20 @@ class InterpreterLost:
 
 
 @dataclass(frozen=True, slots=True)
+class InterpreterRestored:
+    """The interpreter was lost, and a copy of it that stands where it stood after the cell `gone.restored` goes on."""
+
+    gone: Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A session went on from here beside the one that all before happened in: the run of that one."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something worth knowing that changes nothing."""
 
@@ -143,6 +157,8 @@ Event: TypeAlias = (
     | ToolCalled
     | ToolReturned
     | InterpreterLost
+    | InterpreterRestored
+    | Forked
     | Noted
 )
 

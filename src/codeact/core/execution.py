@@ -171,9 +171,16 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The interpreter is lost, with all its variables: in words for the model."""
+    """The interpreter is lost: why, in words for the model, and what stands in its place.
+
+    `restored` is the cell after whose end a copy of it had been kept that goes on now (0: before the first cell); None
+    says that a fresh one does, with no variables. `unkept` says why no later copy could be kept, where that is so: then
+    the cells since `restored` are lost, else only the one that it died in.
+    """
 
     why: str
+    restored: int | None = None
+    unkept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +190,7 @@ class Outcome:
     `value` is the repr of a last expression, cut at 64 KiB (None when there is none or it is None), `preview` what a
     model is shown of it. `stdout` and `stderr` are whole up to the limit, then their first and last half with a line
     that counts what was cut; `dropped` is how many bytes that was, of both. `images` are the pictures that it drew.
-    `gone` says that the interpreter did not survive; `seconds` is wall time.
+    `gone` says that the interpreter did not survive, and what stands in its place; `seconds` is wall time.
     """
 
     ended: Ended
@@ -208,7 +215,7 @@ class Outcome:
     @property
     def kept(self) -> bool:
         """Whether the variables of before this cell are still there."""
-        return self.gone is None
+        return self.gone is None or (self.gone.restored is not None and not self.gone.unkept)
 
     @property
     def final_answer(self) -> Any:

@@ -101,7 +101,24 @@ def _what_happened(cell: int, outcome: Outcome, limits: Limits) -> str:
             first = f"Cell {cell} crashed" + (f": {_why(gone)}." if gone else ".")
         case _:
             assert_never(outcome.ended)
-    return f"{first}\n{_ALL_GONE}" if gone else first
+    return f"{first}\n{_what_stands(gone, cell)}" if gone else first
+
+
+def _what_stands(gone: Gone, cell: int | None = None) -> str:
+    """What the model still has after a loss: in the cell of this number, or between two."""
+    if gone.restored is None:
+        why = f"No copy of it could be kept: {inline(gone.unkept).rstrip('.')}.\n" if gone.unkept else ""
+        return why + _ALL_GONE
+    then = f"after cell {gone.restored}" if gone.restored else "before the first cell"
+    stands = (
+        f"A copy that was kept {then} goes on: all variables, functions, imports and files are as they were {then}."
+    )
+    if gone.unkept:
+        return (
+            f"{stands} What was done since is gone, for no later copy could be kept: "
+            f"{inline(gone.unkept).rstrip('.')}. {_AGAIN}"
+        )
+    return stands if cell is None else f"{stands} Nothing of cell {cell} is left."
 
 
 def _done(cell: int, outcome: Outcome) -> str:
@@ -223,12 +240,9 @@ def _why_nothing(nothing: Nothing) -> str:
     return f"{why} {FORM}"
 
 
-def interpreter_lost(gone: Gone, restored: int | None = None) -> str:
-    """The interpreter was lost between cells; `restored` is the cell after which it was set up again."""
-    after = _ALL_GONE
-    if restored is not None:
-        after = f"It was set back to where it stood after cell {restored}: what later cells did is gone. {_AGAIN}"
-    return f"The interpreter was lost: {_why(gone)}.\n{after}"
+def interpreter_lost(gone: Gone) -> str:
+    """The interpreter was lost between cells."""
+    return f"The interpreter was lost: {_why(gone)}.\n{_what_stands(gone)}"
 
 
 def set_again(names: Sequence[str]) -> str:

@@ -15,7 +15,9 @@ from .events import (
     CodeRan,
     CodeStarted,
     Event,
+    Forked,
     InterpreterLost,
+    InterpreterRestored,
     ModelAsked,
     ModelFailed,
     ModelReplied,
@@ -27,7 +29,7 @@ from .events import (
     ToolCalled,
     ToolReturned,
 )
-from .execution import Answer, Outcome
+from .execution import Answer, Gone, Outcome
 from .messages import NO_USAGE, Image, Message, Text, Usage, say
 from .system import system_prompt
 
@@ -84,19 +86,28 @@ def after(state: State, event: Event) -> State:
             return _ran(state, event)
         case InterpreterLost():
             # a loss in a cell was told with its outcome; one between cells is told with the next
-            lost = "\n".join(filter(None, (observations.interpreter_lost(event.gone), _again(state))))
-            news = "" if state.outcome_lost else lost
-            return replace(state, alive=(), news=news, outcome_lost=False)
+            return _parted(state, event.gone, ())
+        case InterpreterRestored():
+            place = event.gone.restored or 0
+            return _parted(state, event.gone, tuple(cell for cell in state.alive if cell <= place))
         case Noted():
             return replace(state, news=event.text)
         case TaskEnded():
             return replace(state, ended=event, running=None)
         case ModelFailed():
             return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
-        case SandboxReady() | ToolCalled() | ToolReturned():
+        case SandboxReady() | ToolCalled() | ToolReturned() | Forked():
             return state
         case _:
             assert_never(event)
+
+
+def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
+    if state.outcome_lost:
+        return replace(state, alive=alive, outcome_lost=False)
+    again = _again(state) if gone.restored is None else ""
+    news = "\n".join(filter(None, (observations.interpreter_lost(gone), again)))
+    return replace(state, alive=alive, news=news)
 
 
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
@@ -126,6 +137,7 @@ def _replied(state: State, event: ModelReplied) -> State:
 
 def _ran(state: State, event: CodeRan) -> State:
     outcome, running = event.outcome, state.running
+    fresh = outcome.gone is not None and outcome.gone.restored is None
     recent = (*state.recent, (running.source if running else "", _essence(outcome)))[-RECENT:]
     state = replace(
         state,
@@ -142,7 +154,7 @@ def _ran(state: State, event: CodeRan) -> State:
         delimiter=running.seed.hex()[:8] if running else "",
         known=[tool.name for tool in state.started.tools],
         source=running.source if running else "",
-        notes=[*state.notes, *filter(None, (state.news, _again(state) if outcome.gone else ""))],
+        notes=[*state.notes, *filter(None, (state.news, _again(state) if fresh else ""))],
         repeated=repeats(recent),
     )
     return _told(state, text + _budget(state), outcome.images)

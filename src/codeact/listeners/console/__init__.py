@@ -16,7 +16,9 @@ from codeact.core.events import (
     Delta,
     Discarded,
     Event,
+    Forked,
     InterpreterLost,
+    InterpreterRestored,
     ModelAsked,
     ModelFailed,
     ModelReplied,
@@ -140,6 +142,11 @@ class Console:
                 self._tool(news)
             case InterpreterLost(gone):
                 self._canvas.trouble(gone.why)
+            case InterpreterRestored(gone):
+                then = f"after cell {gone.restored}" if gone.restored else "before the first cell"
+                self._canvas.trouble(f"{gone.why}; a copy from {then} goes on")
+            case Forked(run):
+                self._canvas.note(f"goes on from run {run}")
             case Noted(text):
                 self._canvas.note(text)
             case TaskEnded():
