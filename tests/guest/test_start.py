@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +82,37 @@ def test_what_the_guest_is_made_of_is_not_in_the_way_of_cells() -> None:
             assert guest.error(f"import {name}")[0] == "ModuleNotFoundError"
         guest.run("import threading\nprint(threading.active_count(), sorted(n for n in globals() if n[:2] != '__'))")
         assert guest.stdout == "1 ['threading']\n"
+
+
+TRACES = """
+import gc, linecache, os, sys, threading
+modules = [m for m in gc.get_objects() if type(m) is type(sys) and m.__name__ == "__main__"]
+[
+    [name for name in globals() if name[:2] != "__"],
+    [name for name in linecache.cache if name.startswith("<cell")],
+    len(modules), sys.modules["__main__"] is modules[0], os.listdir(), __file__, threading.active_count(),
+]
+"""
+
+
+def test_a_session_has_rehearsed_before_its_first_cell_and_no_trace_of_that_is_left() -> None:
+    with Guest() as guest:
+        names = ["gc", "linecache", "os", "sys", "threading", "modules"]
+        assert ast.literal_eval(guest.value(TRACES)) == [names, ["<cell 1>"], 1, True, [], "<cell 1>", 1]
+        assert (guest.stdout, guest.stderr) == ("", "")
+        assert guest.error("_")[0] == "NameError"
+
+
+def test_a_guest_whose_rehearsal_fails_ends_and_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "guest"
+    shutil.copytree(GUEST, broken)
+    with open(broken / "display.py", "a") as file:
+        file.write("\n\ndef show(value):\n    raise LookupError('nothing can be shown')\n")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-s", "-P", "-S", str(broken), str(theirs.fileno())]
+        ended = subprocess.run(
+            command, pass_fds=[theirs.fileno()], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert ended.returncode != 0
+    assert "the rehearsal of a cell failed" in ended.stderr and "nothing can be shown" in ended.stderr

@@ -33,7 +33,7 @@ if __package__:
     from .output import Output
     from .recursion import Depth
     from .seeds import Seeds
-    from .wire import Bind, Bound, Done, Fetch, Fetched, Open, Ready, Run, TooLarge
+    from .wire import HOST_WORDS, Bind, Bound, Decoder, Done, Fetch, Fetched, Open, Ready, Run, TooLarge, encode
 
 
 def prepare(path: Sequence[str]) -> None:
@@ -75,11 +75,13 @@ def serve(channel: int) -> None:
     _thread.start_new_thread(_end_with, (channel,))
     words = Channel(channel)
     try:
+        session = Session(words)
+        session.rehearse()
         opening = words.next()
         if type(opening) is not Open:
             return
-        session = Session(words, opening)
-        words.send(Ready(platform.python_version()))
+        session.open(opening)
+        words.send(Ready(_VERSION))
         while True:
             session.answer(words.next())
     except Ended:
@@ -96,6 +98,8 @@ def _end_with(channel: int) -> None:
     os._exit(0)
 
 
+_VERSION = platform.python_version()
+_REHEARSAL = "import sys as _\n_ = [str(n) for n in range(3)]\nprint(end='')\n_"
 # How much deeper a cell stands than the start of a `Session`; until 3.12 calls through C count as well.
 _BETWEEN = 1 if sys.version_info >= (3, 12) else 2
 
@@ -103,7 +107,7 @@ _BETWEEN = 1 if sys.version_info >= (3, 12) else 2
 class Session:
     """One namespace, its tools, and the answer to each word of the host."""
 
-    def __init__(self, channel: Channel, opening: Open) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._interrupts = Interrupts(channel.arriving)
         self._interrupts.install()
@@ -115,14 +119,41 @@ class Session:
         keyboard.silence_input(lambda: self._output.stdin)
         self._calls = Calls(channel, self._interrupts, Failures())
         self._drawings = Drawings()
-        self._cells = Cells(Imports(**opening.imports), self._interrupts, self._drawings.show)
-        self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
-        self._tools["final_answer"] = stubs.final_answer(self._calls)
+        self._imports = Imports()
+        self._tools = {"final_answer": stubs.final_answer(self._calls)}
+        self._cells = self._fresh()
         vars(builtins).update(display=self._drawings.display)
-        vars(builtins).update(self._tools, ToolError=ToolError, ImportPolicyError=ImportPolicyError)
-        self._cells.keep_builtins()
+        vars(builtins).update(ToolError=ToolError, ImportPolicyError=ImportPolicyError)
         self._pid = os.getpid()
         sys.argv = [""]
+
+    def _fresh(self) -> Cells:
+        return Cells(self._imports, self._interrupts, self._drawings.show)
+
+    def rehearse(self) -> None:
+        """Run a cell of our own, in a namespace of its own that is thrown away.
+
+        All that a first cell wakes, and each page of memory that it is the first to write to, costs time once: it is
+        spent here, before anybody waits for this session. What does not go well here would not in a cell either: it
+        ends the session, with its reason on standard error.
+        """
+        frame = encode(Run(0, "", "0" * 32, values.encode(_REHEARSAL)))
+        (word,) = Decoder(HOST_WORDS).feed(frame)
+        self._set_up()
+        done = self._run(word)
+        encode(done)
+        if done.error is not None or done.value is None:
+            raise RuntimeError(f"the rehearsal of a cell failed: {done.error}")
+        self._cells.forget()
+        self._cells = self._fresh()
+
+    def open(self, opening: Open) -> None:
+        """What the session is made of is known: from here on a cell may come."""
+        self._imports.allow(**opening.imports)
+        self._imports.guard(self._cells.namespace)
+        self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools} | self._tools
+        vars(builtins).update(self._tools)
+        self._cells.keep_builtins()
         self._set_up()
 
     def answer(self, word: Any) -> None:

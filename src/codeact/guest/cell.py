@@ -59,7 +59,6 @@ class Cells:
         self._kept: dict[str, Any] = {}
         self._stood: TracebackType | None = None  # where a cell that awaits was left
         self._loop: asyncio.AbstractEventLoop | None = None
-        imports.guard(self.namespace)
 
     def within(self, act: Callable[[], None]) -> None:
         """Do this in the context that all cells run in."""
@@ -130,6 +129,10 @@ class Cells:
     def keep_builtins(self) -> None:
         """Every cell begins with these."""
         self._kept = dict(self._builtins)
+
+    def forget(self) -> None:
+        """Leave no trace of what ran here."""
+        self.sources.forget()
 
     def put_back(self) -> None:
         """Undo what a cell did to the module that it runs in."""

@@ -12,7 +12,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
@@ -34,12 +34,16 @@ class Imports:
     A module that the session made itself, as a file in its scratch or an object in sys.modules, is always allowed.
     """
 
-    def __init__(self, names: list[str], base: bool, everything: bool) -> None:
+    def __init__(self, names: Sequence[str] = (), base: bool = True, everything: bool = False) -> None:
+        self.allow(names, base, everything)
+        self._scratch = _real({os.getcwd(), os.environ.get("TMPDIR") or "/tmp"})
+        self._installed = _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)}) - self._scratch
+
+    def allow(self, names: Sequence[str], base: bool, everything: bool) -> None:
+        """Have it be this from here on."""
         self.names = frozenset(names)
         self.base = base
         self.everything = everything
-        self._scratch = _real({os.getcwd(), os.environ.get("TMPDIR") or "/tmp"})
-        self._installed = _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)}) - self._scratch
 
     def allows(self, module: str) -> bool:
         """Whether the policy names this module, or a package that it is in."""

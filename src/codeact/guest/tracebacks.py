@@ -29,6 +29,12 @@ class Sources:
         lines = [line + "\n" for line in source.split("\n")]
         self._entries[name] = _CACHE[name] = (len(source), None, lines, name)
 
+    def forget(self) -> None:
+        """Keep none of them any more."""
+        for name in self._entries:
+            _CACHE.pop(name, None)
+        self._entries.clear()
+
     def put_back(self) -> None:
         """Undo what a cell did to the modules that render tracebacks."""
         for module, kept in self._kept:
