@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .core.events import Delta, Entry, Event
 from .core.execution import Death, Policy, Stream, ToolSpec
@@ -63,6 +64,15 @@ class Pipe(Protocol):
 
     def usage(self) -> Resources | None:
         """What it uses now; None where that cannot be known or the guest is gone."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A pipe whose guest can be given connections, by a line on which it asks for them."""
+
+    @property
+    def line(self) -> socket.socket | None:
+        """The host's end of it, without blocking and with the pipe's life; None where the policy names no host."""
 
 
 class Sandbox(Protocol):

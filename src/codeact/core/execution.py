@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from . import hosts
 from .errors import UsageError
 from .messages import Image
 
@@ -26,6 +27,7 @@ class Limits:
     output: int = MIB  # kept of each stream of a cell, the first and the last half
     calls: int = 10_000  # tool calls of a cell
     open_calls: int = 32  # tool calls of a session at once
+    connections: int = 64  # to hosts that may be reached, at once
     tool_seconds: float = 300.0
     grace: float = 1.0  # between an interrupt and a kill
     steps: int = 20  # replies of the model in a task
@@ -52,6 +54,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "output": (1024, 64 * MIB, "bytes"),
     "calls": (0, 10_000_000, "calls"),
     "open_calls": (1, 10_000, "calls"),
+    "connections": (1, 1000, "connections"),
     "tool_seconds": (0.01, 30 * _DAY, "seconds"),
     "grace": (0.05, 600, "seconds"),
     "steps": (1, 1_000_000, "steps"),
@@ -97,6 +100,9 @@ class Policy:
     mounts: tuple[Mount, ...] = ()
     network: tuple[str, ...] = ()  # hosts that may be reached, such as `api.github.com` or `*.example.org:443`
     snapshots: bool = False  # whether the interpreter can be copied as it stands
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", tuple(map(str, hosts.rules(self.network))))
 
 
 @dataclass(frozen=True, slots=True)

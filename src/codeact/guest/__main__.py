@@ -68,8 +68,8 @@ def _path_lines(directory: str) -> list[str]:
     return places
 
 
-def serve(channel: int) -> None:
-    """Talk with the host on this descriptor until it hangs up."""
+def serve(channel: int, network: int | None = None) -> None:
+    """Talk with the host on this descriptor until it hangs up; `network` is the line that connections are asked on."""
     os.set_inheritable(channel, False)
     os.set_blocking(channel, True)
     _thread.start_new_thread(_end_with, (channel,))

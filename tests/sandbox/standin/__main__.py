@@ -12,7 +12,7 @@ def prepare(path):
     sys.path += path
 
 
-def serve(channel):
+def serve(channel, network=None):
     line = socket.socket(fileno=channel)
     scope = {}
     while len(head := line.recv(4, socket.MSG_WAITALL)) == 4:

@@ -16,12 +16,17 @@ from ...core.execution import Stream
 
 
 class Ends:
-    """The channel of words, the line on which its beginning and end are told, and the two outputs."""
+    """The channel of words, the line on which its beginning and end are told, and the two outputs.
 
-    def __init__(self) -> None:
+    With `network` there is another line, on which the guest asks for connections.
+    """
+
+    def __init__(self, *, network: bool = False) -> None:
         _held.add(self)
         self.outputs: dict[int, Stream] = {}
-        self._writers: list[int] = []
+        self.network: socket.socket | None = None
+        self._writers: dict[str, int] = {}
+        self._guest_network: socket.socket | None = None
         self.channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.setblocking(False)
@@ -29,6 +34,9 @@ class Ends:
         try:
             self._pipe("stdout")
             self._pipe("stderr")
+            if network:
+                self.network, self._guest_network = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                self.network.setblocking(False)
         except OSError:
             self.close()
             raise
@@ -37,20 +45,23 @@ class Ends:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         self.outputs[reader] = stream
-        self._writers.append(writer)
+        self._writers[stream] = writer
 
     @property
-    def of_guest(self) -> list[int]:
-        """What the session is given: its ends of the channel, of the two outputs, and of the line."""
-        return [self._guest_channel.fileno(), *self._writers, self._guest_life.fileno()]
+    def of_guest(self) -> dict[str, int]:
+        """What the session is given, by name: its ends of the channel, of the two outputs, and of the lines."""
+        given = {"channel": self._guest_channel.fileno(), **self._writers, "life": self._guest_life.fileno()}
+        return given if self._guest_network is None else given | {"network": self._guest_network.fileno()}
 
     def release_guest(self) -> None:
         """They have been passed on; from here on the end of the session is seen."""
         self._guest_channel.close()
         self._guest_life.close()
-        for writer in self._writers:
+        if self._guest_network is not None:
+            self._guest_network.close()
+        for writer in self._writers.values():
             os.close(writer)
-        self._writers = []
+        self._writers = {}
 
     @property
     def closed(self) -> bool:
@@ -71,6 +82,8 @@ class Ends:
             self.release_guest()
             self.channel.close()
             self.life.close()
+            if self.network is not None:
+                self.network.close()
             for reader in self.outputs:
                 os.close(reader)
             self.outputs = {}

@@ -52,6 +52,7 @@ class Environment:
     site: tuple[str, ...]
     visible: tuple[str, ...]
     stamp: tuple[int, ...]  # another one where the environment was made anew at the same path
+    certificates: str | None = None  # the file of those who are trusted, where it is visible
 
 
 def find(python: str | None) -> Environment:

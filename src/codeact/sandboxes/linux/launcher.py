@@ -67,8 +67,14 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     kernel.die_with_parent()
     maker = inits.start()
     root.build(visible)
-    filters = seccomp.program(level="full", landlock_abi=abi, pid=2)
-    wall = Wall("full", visible, hidden, _who(visible, nobody, without), abi, proc, filters, without)
+    filters = {
+        frozenset(("network",) if network else ()): seccomp.program(
+            level="full", network=network, landlock_abi=abi, pid=2
+        )
+        for network in (False, True)
+    }
+    certificates = plan["certificates"]
+    wall = Wall("full", visible, hidden, _who(visible, nobody, without), abi, proc, filters, certificates, without)
     _serve(Zygote(host, wall, _guest(plan), maker, None), host, plan)
     os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
 
@@ -82,7 +88,7 @@ def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[
         ground = scratch.open_ground(plan["scratch"] if reached else "/tmp")
     with layer("proc"):
         proc = namespaces.open_proc()
-    wall = Wall("plain", visible, (), identity, abi, proc, None, without)
+    wall = Wall("plain", visible, (), identity, abi, proc, None, plan["certificates"], without)
     try:
         _serve(Zygote(host, wall, _guest(plan), None, ground), host, plan)
     except BaseException:

@@ -54,15 +54,15 @@ class Launcher:
     level: str | None = None
     shortfall: Refused | None = None  # why it is not the full level
 
-    def order(self, asked: dict[str, int], descriptors: list[int], required: str) -> None:
+    def order(self, asked: dict[str, int], descriptors: dict[str, int], required: str) -> None:
         """Have a session made. Raises SandboxUnavailable when the machine does not give the required level."""
-        message = json.dumps(asked).encode()
+        message = json.dumps({**asked, "descriptors": list(descriptors)}).encode()
         with self.lock:
             self._stand(required)
             for attempt in (1, 2):
                 assert self.control is not None
                 try:
-                    socket.send_fds(self.control, [message], descriptors)
+                    socket.send_fds(self.control, [message], list(descriptors.values()))
                     return
                 except OSError:
                     self._end()
@@ -131,6 +131,7 @@ class Launcher:
             "site": found.site,
             "guest": str(self.parts.guest),
             "scratch": tempfile.gettempdir(),
+            "certificates": found.certificates,
         }
 
     def _end(self) -> None:

@@ -112,6 +112,11 @@ class LinuxPipe:
         assert self._death is not None
         return await asyncio.shield(self._death)
 
+    @property
+    def line(self) -> socket.socket | None:
+        """See `Networked`."""
+        return self._ends.network
+
     def usage(self) -> Resources | None:
         """See `Pipe`."""
         if self._stat is None:

@@ -29,10 +29,11 @@ class Kind:
     launcher: Launcher
     required: str
     bounds: tuple[tuple[str, int], ...]
+    network: bool = False
 
     def order(self) -> Ends:
         """Have one made. It blocks while a launcher starts; that the session itself stands is not waited for."""
-        ends = Ends()
+        ends = Ends(network=self.network)
         try:
             self.launcher.order(dict(self.bounds), ends.of_guest, self.required)
         except BaseException:

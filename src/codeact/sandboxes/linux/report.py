@@ -106,7 +106,9 @@ def _start() -> _Session:
     try:
         with ours, line:
             with channel, life, open(os.devnull, "wb") as null:
-                launcher.order(bounds, [channel.fileno(), null.fileno(), null.fileno(), life.fileno()], "plain")
+                outputs = dict.fromkeys(("stdout", "stderr"), null.fileno())
+                descriptors = {"channel": channel.fileno(), **outputs, "life": life.fileno()}
+                launcher.order(bounds, descriptors, "plain")
             level: Level = "full" if launcher.level == "full" else "plain"
             others = [os.getpid()] if level == "plain" else []  # at full the numbers are another world's
             ours.settimeout(_PATIENCE)

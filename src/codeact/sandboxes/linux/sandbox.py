@@ -14,6 +14,7 @@ from ...core.errors import SandboxUnavailable
 from ...core.execution import Policy
 from ...ports import Pipe, Sink
 from . import preload
+from .certificates import trusting
 from .ends import Ends
 from .environment import find, found
 from .launchers import SHIPPED, Parts, launcher, unavailable
@@ -55,8 +56,10 @@ class LinuxSandbox:
         if environment is None:
             environment = await anyio.to_thread.run_sync(find, policy.python)
         bounds = tuple((name, getattr(policy.limits, name)) for name in _BOUNDS)
+        if policy.network:
+            environment = trusting(environment)
         from_ = launcher(environment, self._parts, preload.profile(policy.imports.names))
-        pipe = await self._start(Kind(from_, self._require, bounds), sink)
+        pipe = await self._start(Kind(from_, self._require, bounds, bool(policy.network)), sink)
         try:
             yield pipe
         finally:

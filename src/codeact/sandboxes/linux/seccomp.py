@@ -75,11 +75,15 @@ _OF_A_THREAD = 0x7D0F00  # what glibc and musl set for a thread; every CLONE_NEW
 _OF_A_FORK, _SIGCHLD = 0x01200000, 17  # CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
 
 
-def table(*, level: Level, fork: bool, landlock_abi: int, pid: int | None, machine: str) -> dict[int, Rule]:
+def table(
+    *, level: Level, fork: bool, network: bool = False, landlock_abi: int, pid: int | None, machine: str
+) -> dict[int, Rule]:
     """What is answered to which call: a rule by number; a number that is not there is refused with EPERM."""
     rules: dict[str, Rule] = dict.fromkeys(_FREE, ALLOW)
     rules |= dict.fromkeys(_OPTIONAL, _ENOSYS)
     rules |= _checked(fork)
+    if fork or network:  # a copy is handed its own socket, and whoever may reach a host the connection to it
+        rules["recvmsg"] = _only((Is(2, (0,), mask=_MSG_OOB),))
     rules |= _about_processes(level, fork, landlock_abi, pid)
     rules |= _about_files(level, landlock_abi)
     numbers = syscalls.numbers(machine)
@@ -111,7 +115,7 @@ def _checked(fork: bool) -> dict[str, Rule]:
         "clock_nanosleep": _only((Is(0, _CLOCKS),)),
     }
     if fork:
-        rules |= {"fork": ALLOW, "recvmsg": _only((Is(2, (0,), mask=_MSG_OOB),))}  # a copy is handed its own socket
+        rules["fork"] = ALLOW
     return rules
 
 
@@ -152,7 +156,9 @@ def _about_files(level: Level, landlock_abi: int) -> dict[str, Rule]:
     return rules
 
 
-def program(*, level: Level, fork: bool = False, landlock_abi: int, pid: int | None = None) -> bytes:
+def program(
+    *, level: Level, fork: bool = False, network: bool = False, landlock_abi: int, pid: int | None = None
+) -> bytes:
     """The filter of a guest, as an array of struct sock_filter.
 
     `pid` is the guest's own, as it sees it: signals to others are then refused here too. It must be given at `plain`
@@ -160,7 +166,7 @@ def program(*, level: Level, fork: bool = False, landlock_abi: int, pid: int | N
     """
     if syscalls.MACHINE not in syscalls.MACHINES:
         raise OSError(errno.ENOSYS, f"no filter is written for {syscalls.MACHINE}")
-    rules = table(level=level, fork=fork, landlock_abi=landlock_abi, pid=pid, machine=syscalls.MACHINE)
+    rules = table(level=level, fork=fork, network=network, landlock_abi=landlock_abi, pid=pid, machine=syscalls.MACHINE)
     return bpf.assemble(rules, arch=syscalls.MACHINES[syscalls.MACHINE], default=_EPERM, foreign=_ENOSYS)
 
 

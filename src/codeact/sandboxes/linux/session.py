@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from . import kernel, landlock, namespaces, probes, root, seccomp
 from .layers import Refused, layer
 
 _CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed before the guest begins
+_NETWORK = 6  # where hosts may be reached
 _HIGH = 64  # above all of these
 _FILES = 1024 + 3  # three more, which the guest keeps out of the way above the cell's own
 _OF_ITS_OWN = kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
@@ -36,13 +37,14 @@ class Wall:
     identity: namespaces.Identity
     landlock_abi: int
     proc: int
-    filters: bytes | None  # the program of seccomp; None where it has to know the session's pid
+    filters: Mapping[frozenset[str], bytes] | None  # seccomp's, by features; None where they have to know the pid
+    certificates: str | None  # a file, of those that are visible
     without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A session to be made: its bounds and its descriptors."""
+    """A session to be made: its bounds and its descriptors. `network` is the line on which it asks for connections."""
 
     memory: int
     threads: int
@@ -52,9 +54,20 @@ class Order:
     stdout: int
     stderr: int
     life: int
+    network: int | None = None
+
+    @property
+    def of_guest(self) -> tuple[int, ...]:
+        """The descriptors that the guest keeps."""
+        return (self.channel, self.stdout, self.stderr, *(() if self.network is None else (self.network,)))
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What this session may beside what every session may; they stand on its level."""
+        return frozenset() if self.network is None else frozenset({"network"})
 
 
-def live(wall: Wall, order: Order, serve: Callable[[int], None], folder: str, parent: int) -> NoReturn:
+def live(wall: Wall, order: Order, serve: Callable[..., None], folder: str, parent: int) -> NoReturn:
     """Become the session and never return. A failure before the guest begins is told to the host.
 
     `folder` is where its scratch is, `parent` the zygote, with whom it ends.
@@ -65,7 +78,10 @@ def live(wall: Wall, order: Order, serve: Callable[[int], None], folder: str, pa
         ready = _confine(wall, order, folder, parent)
         os.write(_LIFE, json.dumps({"ready": ready}).encode())
         os.close(_LIFE)
-        serve(_CHANNEL)
+        if order.network is None:
+            serve(_CHANNEL)
+        else:
+            serve(_CHANNEL, network=_NETWORK)
         status = 0
     except Refused as refusal:
         os.write(_LIFE, json.dumps({"failed": refusal.told()}).encode())
@@ -78,7 +94,8 @@ def live(wall: Wall, order: Order, serve: Callable[[int], None], folder: str, pa
 def _keep_descriptors(wall: Wall, order: Order) -> None:
     with layer("descriptors"):
         null = os.open("/dev/null", os.O_RDWR)
-        wanted = (null, order.stdout, order.stderr, order.channel, order.life, wall.proc)
+        wanted = [null, order.stdout, order.stderr, order.channel, order.life, wall.proc]
+        wanted += [] if order.network is None else [order.network]
         for place, high in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]):
             os.dup2(high, place)
         _make_room()
@@ -102,15 +119,15 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
         _change_user(wall, parent)
     with layer("scratch"):
         os.chdir(folder)
-    _begin_anew(folder)
-    told = _introduce(wall)
+    _begin_anew(wall, order, folder)
+    told = _introduce(wall, order)
     if "rlimit" not in without:
         with layer("rlimits"):
             _limit(wall, order)
     os.close(_PROC)
     if wall.identity.changes:
         kernel.own_proc_files(False)  # nobody's other processes on this machine are not to read its memory
-    filters = wall.filters or seccomp.program(level=wall.level, landlock_abi=wall.landlock_abi, pid=os.getpid())
+    filters = _filters(wall, order)
     if "caps" not in without:
         with layer("capabilities"):
             kernel.drop_capabilities()
@@ -123,16 +140,23 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
         with layer("seccomp"):
             seccomp.install(filters)
     if not without:
-        _try_the_doors(wall, folder, parent)
+        _try_the_doors(wall, order, folder, parent)
     return told
 
 
-def _try_the_doors(wall: Wall, folder: str, parent: int) -> None:
+def _filters(wall: Wall, order: Order) -> bytes:
+    if wall.filters is not None:
+        return wall.filters[order.features]
+    network = order.network is not None
+    return seccomp.program(level=wall.level, network=network, landlock_abi=wall.landlock_abi, pid=os.getpid())
+
+
+def _try_the_doors(wall: Wall, order: Order, folder: str, parent: int) -> None:
     """The self-test. A layer that was put up and does not hold is a layer that is missing."""
     targets = probes.Targets(
         wall.level,
         folder,
-        frozenset((_CHANNEL, _LIFE)),
+        frozenset((_CHANNEL, _LIFE) if order.network is None else (_CHANNEL, _LIFE, _NETWORK)),
         others=(parent,) if wall.level == "plain" else (),
         unwritable=tuple(filter(os.path.isdir, wall.visible)),
     )
@@ -163,12 +187,13 @@ def _change_user(wall: Wall, parent: int) -> None:
             os._exit(70)
 
 
-def _introduce(wall: Wall) -> dict[str, Any]:
+def _introduce(wall: Wall, order: Order) -> dict[str, Any]:
     """Who this is to the host: its pid there, and when it began, so that another of this pid is not taken for it."""
     with layer("proc"):
         stat = namespaces.read_proc(_PROC, "self/stat")
         _volunteer()
-    return {"pid": int(stat.split(" ", 1)[0]), "began": int(stat.rpartition(")")[2].split()[19]), "level": wall.level}
+    level = "+".join((wall.level, *sorted(order.features)))
+    return {"pid": int(stat.split(" ", 1)[0]), "began": int(stat.rpartition(")")[2].split()[19]), "level": level}
 
 
 def _volunteer() -> None:
@@ -179,10 +204,12 @@ def _volunteer() -> None:
         return  # a kindness to the host, not a wall: some containers mount /proc read-only
 
 
-def _begin_anew(folder: str) -> None:
+def _begin_anew(wall: Wall, order: Order, folder: str) -> None:
     """What a fork shares with its parent and must not."""
     os.environ.clear()
     os.environ.update(_VARIABLES, HOME=folder, TMPDIR=folder)
+    if order.network is not None and wall.certificates is not None:
+        os.environ["SSL_CERT_FILE"] = wall.certificates
     os.umask(0o022)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed()

@@ -24,7 +24,8 @@ from .session import Order, Wall, live
 
 _LOOK = 0.1  # seconds between two looks at the scratch folders of the level plain
 _WORD = 1 << 16  # bytes of the longest message
-_SENT = ("channel", "stdout", "stderr", "life")
+_SENT = ("channel", "stdout", "stderr", "life")  # with every order, and perhaps others behind them
+_MOST = 16  # descriptors of an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,15 @@ class Zygote:
 
     def _take_order(self) -> bool:
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, _WORD, len(_SENT))
+            message, descriptors, _, _ = socket.recv_fds(self._control, _WORD, _MOST)
         except ConnectionResetError:
             return False
         if not message:
             return False
-        if len(descriptors) == len(_SENT):
-            self._accept(Order(**json.loads(message), **dict(zip(_SENT, descriptors, strict=True))))
+        asked = json.loads(message)
+        names = asked.pop("descriptors")
+        if len(descriptors) == len(names):
+            self._accept(Order(**asked, **dict(zip(names, descriptors, strict=True))))
         else:  # there was no room for all of them here: the host sees the end of the line
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -116,7 +119,7 @@ class Zygote:
             _tell(order.life, {"failed": refusal.told()})
             os.close(order.life)
         finally:
-            for descriptor in (order.channel, order.stdout, order.stderr):
+            for descriptor in order.of_guest:
                 os.close(descriptor)
 
     def _start(self, order: Order) -> None:
