@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Finish: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "unknown"]
 
 
@@ -29,11 +30,29 @@ Part: TypeAlias = Text | Image
 
 
 @dataclass(frozen=True, slots=True)
+class NativeCall:
+    """A tool call in the provider's own form; `arguments` is the JSON text as the model wrote it, also when it is none.
+
+    `id` is the provider's, or one made up here; it is unique within a reply, not within a conversation.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the conversation."""
+    """One turn of the conversation.
+
+    `tool_calls` are an assistant's, in the provider's own form. Each is answered by one message of the role `tool`
+    whose `answers` is the call's id; these stand right behind the assistant's message, in any order, before all else.
+    """
 
     role: Role
     parts: tuple[Part, ...]
+    tool_calls: tuple[NativeCall, ...] = ()
+    answers: str = ""
 
     @property
     def text(self) -> str:
@@ -46,12 +65,51 @@ def say(role: Role, text: str) -> Message:
     return Message(role, (Text(text),))
 
 
+def answered(call: NativeCall, text: str, *images: Image) -> Message:
+    """What came of a call in the provider's own form, for the model to read."""
+    return Message("tool", (Text(text), *images), answers=call.id)
+
+
+def arguments_of(call: NativeCall) -> dict[str, Any]:
+    """The arguments by name; no text at all is none. Raises ValueError with words that a model can mend them by.
+
+    >>> arguments_of(NativeCall("c", "weather", '{"city": "Oslo"}'))
+    {'city': 'Oslo'}
+    """
+    try:
+        value = json.loads(call.arguments, parse_constant=_no_constant) if call.arguments.strip() else {}
+    except RecursionError:
+        raise ValueError("the arguments are nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"the arguments are not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"the arguments are a JSON object with a key for each, not {call.arguments.strip()[:40]!r}")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDeclaration:
+    """A tool that may be called in the provider's own form; `parameters` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """All that the model sees: `messages` starts with the system message; generation ends before any of `stop`."""
+    """All that the model sees: `messages` starts with the system message; generation ends before any of `stop`.
+
+    With `tools` the model may reply with calls in the provider's own form; a model that cannot raises ModelRejected.
+    """
 
     messages: tuple[Message, ...]
     stop: tuple[str, ...] = ()
+    tools: tuple[ToolDeclaration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +137,11 @@ NO_USAGE = Usage(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class NativeCall:
-    """A tool call in the provider's own form; `arguments` is the JSON text as the model wrote it."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model said. `reasoning` is kept apart and never executed; `notes` say what was odd about the answer."""
+    """What the model said. `reasoning` is kept apart and never executed; `notes` say what was odd about the answer.
+
+    A reply that ended by itself, with calls in it, has the finish `tool_calls`, whatever the server named it.
+    """
 
     text: str
     reasoning: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from codeact.core.errors import ModelProtocolError
@@ -96,10 +96,9 @@ class Answer:
         else:
             self._note(f"the server ended the reply for a reason that is not known here: {self._finish[:40]!r}")
             finish = "unknown"
-        calls = tuple(
-            NativeCall(call.id or f"call_{n}", call.name, mended("".join(call.arguments)))
-            for n, call in enumerate(self._calls, 1)
-        )
+        if self._calls and finish == "stop":
+            finish = "tool_calls"  # not every server says so
+        calls = as_calls((call.id, call.name, "".join(call.arguments)) for call in self._calls)
         return Reply(text, mended("".join(self._reasoning)), calls, finish, self._usage, tuple(self._notes))
 
     def _take_choice(self, choice: dict[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
@@ -179,6 +178,18 @@ class Answer:
 
     def _note(self, note: str) -> None:
         self._notes[note] = None
+
+
+def as_calls(pieces: Iterable[tuple[str, str, str]]) -> tuple[NativeCall, ...]:
+    """Calls of id, name and arguments. One without an id of its own gets one: an answer must find its call."""
+    calls: dict[str, NativeCall] = {}
+    for given, name, arguments in pieces:
+        id, n = mended(given), len(calls)
+        while not id or id in calls:
+            n += 1
+            id = f"call_{n}"
+        calls[id] = NativeCall(id, mended(name), mended(arguments))
+    return tuple(calls.values())
 
 
 def _words(content: object) -> str:

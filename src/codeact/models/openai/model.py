@@ -29,7 +29,7 @@ from codeact.core.messages import Prompt, Reply
 from codeact.ports import Emit
 
 from .answer import LIMIT, Answer
-from .question import as_messages, has_pictures, mended
+from .question import as_messages, as_tools, has_pictures, mended
 from .refusal import Refused, Server, advised_instead, error_for, rejected_parameter, rejected_pictures
 from .sse import Events
 
@@ -101,6 +101,8 @@ class OpenAIModel:
         while True:
             messages = as_messages(prompt, pictures=seen)
             body = {"model": self._server.model, "messages": messages, "stream": True, **self._options(prompt.stop)}
+            if prompt.tools:
+                body["tools"] = as_tools(prompt)
             try:
                 reply = await self._once(body, prompt.stop, emit)
             except Refused as refused:

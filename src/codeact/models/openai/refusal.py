@@ -23,7 +23,7 @@ _NOT_TAKEN = (
 _FOR_PICTURES = (400, 404, 415, 422, 500, 501)
 _OF_PICTURES = ("image", "multimodal", "multi-modal", "vision", "must be a string", "valid string")
 _PERMANENT_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-_OURS = frozenset({"model", "messages", "stream"})  # without these there is no question left
+_OURS = frozenset({"model", "messages", "stream", "tools"})  # without these it is another question
 
 
 @dataclass(frozen=True)
