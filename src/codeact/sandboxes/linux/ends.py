@@ -1,18 +1,23 @@
 """The host's ends of a session's descriptors, from before it is ordered until nothing of it is held.
 
-Bound to no event loop and to no thread. In a forked copy of the host all of them are closed: the sessions are its
-parent's.
+Bound to no event loop and to no thread; what can be done before there is one is done here. In a forked copy of the host
+all of them are closed: the sessions are its parent's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import socket
 import weakref
+from typing import Any
 
 from ...core.execution import Stream
+from .process import Process, killed_for_memory
+
+_WORD = 1 << 16  # bytes of the longest message
 
 
 class Ends:
@@ -23,6 +28,10 @@ class Ends:
 
     def __init__(self, *, network: bool = False) -> None:
         _held.add(self)
+        self.heard = False
+        self.word: dict[str, Any] | None = None  # the first on the line; None too of a line that ended before
+        self.process: Process | None = None
+        self.killed_before = killed_for_memory()
         self.outputs: dict[int, Stream] = {}
         self.network: socket.socket | None = None
         self._writers: dict[str, int] = {}
@@ -63,6 +72,22 @@ class Ends:
             os.close(writer)
         self._writers = {}
 
+    def hear(self) -> bool:
+        """Take the first word on the line, and hold the process that it tells of. False: it has not come yet."""
+        if self.heard:
+            return True
+        try:
+            message = self.life.recv(_WORD)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            message = b""
+        self.heard = True
+        self.word = json.loads(message) if message else None
+        if self.word is not None and "ready" in self.word:
+            self.process = Process(self.word["ready"]["pid"], self.word["ready"]["began"])
+        return True
+
     @property
     def closed(self) -> bool:
         """Whether nothing is held any more."""
@@ -87,6 +112,8 @@ class Ends:
             for reader in self.outputs:
                 os.close(reader)
             self.outputs = {}
+            if self.process is not None:
+                self.process.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # there were no descriptors left to make it whole

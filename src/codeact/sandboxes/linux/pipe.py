@@ -19,13 +19,12 @@ from ...core.execution import Death
 from ...ports import Resources, Sink
 from .ends import Ends
 from .layers import Refused
+from .process import killed_for_memory
 
-_MOST = 1 << 18  # bytes of one receive
+_SMALL, _LARGE = 1 << 16, 1 << 18  # bytes of one receive: below malloc's threshold for a mapping, and of long frames
 _CHUNK = 1 << 16
 _AHEAD = 4  # receives that nobody waited for
 _FAREWELL = 10.0  # seconds for the kernel to take a killed session away
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class LinuxPipe:
@@ -41,30 +40,26 @@ class LinuxPipe:
         self._channel, self._life = ends.channel, ends.life
         self._loop = asyncio.get_running_loop()
         self._sink = sink
-        self._buffer = memoryview(bytearray(_MOST))
+        self._size = _SMALL
         self._arrived: deque[bytes] = deque()
         self._watched = self._over = False
         self._waiting: asyncio.Future[None] | None = None
-        self._pidfd: int | None = None
-        self._stat: int | None = None
-        self._inherited = 0
         self._killed = False
         self._death: asyncio.Future[Death] | None = None
         self._sending = asyncio.Lock()
-        self._oom = _oom_kills()
         _open_pipes.add(self)
 
     async def settle(self) -> bool:
         """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""
-        word = await self._hear()
+        while not self._ends.hear():
+            await self._when(self._loop.add_reader, self._loop.remove_reader, self._life)
+        word = self._ends.word
         if word is None:
             return False
         if "ready" not in word:
             failed = word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
             raise Refused(**failed)
-        ready = word["ready"]
-        self.level = ready["level"]
-        self._hold(ready["pid"], ready["began"])
+        self.level = word["ready"]["level"]
         self._death = self._loop.create_future()
         self._loop.add_reader(self._life.fileno(), self._on_end)
         for reader in self._ends.outputs:
@@ -119,19 +114,7 @@ class LinuxPipe:
 
     def usage(self) -> Resources | None:
         """See `Pipe`."""
-        if self._stat is None:
-            return None
-        try:
-            fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
-        except OSError:
-            return None
-        if fields[0] in (b"Z", b"X"):
-            return None
-        return Resources(
-            memory=max(0, int(fields[21]) * _PAGE - self._inherited),
-            cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
-            threads=int(fields[17]),
-        )
+        return self._ends.process.usage() if self._ends.process is not None else None
 
     async def aclose(self) -> None:
         """End the session, wait until it is gone, and keep no descriptor."""
@@ -152,33 +135,10 @@ class LinuxPipe:
         """Close what is open and touch no loop: also right in a forked copy of the host."""
         _open_pipes.discard(self)
         self._ends.close()
-        for descriptor in (self._pidfd, self._stat):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._pidfd = self._stat = None
-
-    def _hold(self, pid: int, began: int) -> None:
-        """Take hold of the process itself, not of its number, which may be another's by now."""
-        try:
-            self._pidfd = os.pidfd_open(pid)
-            self._stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-            fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
-            same = int(fields[19]) == began
-            self._inherited = int(fields[21]) * _PAGE  # the zygote's, shared by all: not what the guest uses
-        except OSError:
-            same = False
-        if not same:
-            for descriptor in (self._pidfd, self._stat):
-                if descriptor is not None:
-                    os.close(descriptor)
-            self._pidfd = self._stat = None
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._pidfd is not None:
-            try:
-                signal.pidfd_send_signal(self._pidfd, number)
-            except ProcessLookupError:
-                return
+        if self._ends.process is not None:
+            self._ends.process.signal(number)
 
     async def _when(self, add: Callable[..., Any], remove: Callable[[int], Any], waited: socket.socket) -> None:
         descriptor = waited.fileno()
@@ -188,17 +148,6 @@ class LinuxPipe:
             await ready
         finally:
             remove(descriptor)
-
-    async def _hear(self) -> dict[str, Any] | None:
-        while True:
-            try:
-                message = self._life.recv(_CHUNK)
-            except BlockingIOError:
-                await self._when(self._loop.add_reader, self._loop.remove_reader, self._life)
-                continue
-            except ConnectionError:
-                return None
-            return json.loads(message) if message else None
 
     def _watch(self) -> None:
         self._watched = True
@@ -210,11 +159,12 @@ class LinuxPipe:
 
     def _on_channel(self) -> None:
         try:
-            data = bytes(self._buffer[: self._channel.recv_into(self._buffer)])
+            data = self._channel.recv(self._size)
         except BlockingIOError:
             return
         except ConnectionError:
             data = b""
+        self._size = _LARGE if len(data) == self._size else _SMALL
         for reader in self._ends.outputs:
             self._drain(reader)
         self._arrived.append(data)
@@ -269,7 +219,7 @@ class LinuxPipe:
             return Death("exit", f"status {code}")
         if code == -signal.SIGKILL and self._killed:
             return Death("killed")
-        if code == -signal.SIGKILL and _oom_kills() > self._oom:
+        if code == -signal.SIGKILL and killed_for_memory() > self._ends.killed_before:
             return Death("memory", "the kernel ran out of memory")
         return Death("signal", _name(-code))
 
@@ -284,15 +234,6 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory on this machine; the reason is told to nobody else."""
-    try:
-        with open("/proc/vmstat", "rb") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith(b"oom_kill ")), 0)
-    except OSError:
-        return 0
 
 
 _open_pipes: weakref.WeakSet[LinuxPipe] = weakref.WeakSet()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from .launchers import Launcher
 
 _KINDS = 8  # that are remembered; the one that was not asked for the longest goes
 _IDLE = 300.0  # seconds without a request until a shelf is emptied
+_STANDS = 1.0  # seconds in which a session is locked and rehearsed; whoever takes it earlier, or later, waits himself
 _PAUSE = 0.005  # seconds after a request before its shelf is filled: who asked runs his first cell meanwhile
 
 
@@ -127,12 +129,22 @@ class Pool:
                     if kind in self._shelves:
                         self._drop(kind)
                 continue
-            with self._change:
-                shelf = self._shelves.get(kind)
-                if shelf is None or self._closed:
-                    ends.close()
-                else:
-                    shelf.ready.append(ends)
+            self._put(kind, ends)
+
+    def _put(self, kind: Kind, ends: Ends) -> None:
+        """On its shelf; and have it stand, as far as nobody takes it before."""
+        line = select.poll()
+        line.register(ends.life, select.POLLIN)
+        with self._change:
+            shelf = self._shelves.get(kind)
+            if shelf is None or self._closed:
+                ends.close()
+                return
+            shelf.ready.append(ends)
+        line.poll(_STANDS * 1000)
+        with self._change:
+            if ends in shelf.ready and not ends.closed:  # it may have been taken meanwhile, or dropped
+                ends.hear()
 
     def _next(self) -> Kind | None:
         """Wait for a shelf that has room; None when there will be none."""
