@@ -219,7 +219,7 @@ class Conversation(RuleBasedStateMachine):
         assert (outcome.answer is not None) == (how == "answer") and (outcome.error is not None) == ("error" in how)
 
     @precondition(lambda self: self.run is not None)
-    @rule(what=st.integers(0, 10))
+    @rule(what=st.integers(0, 12))
     def says_what_is_not_its_turn(self, what: int) -> None:
         run = self.run
         assert run is not None
@@ -229,6 +229,8 @@ class Conversation(RuleBasedStateMachine):
                 b"\xff" * 8,
                 wire.encode(wire.Ready("3")),
                 wire.encode(wire.Bound(1, None)),
+                wire.encode(wire.Poised(1, None)),
+                wire.encode(wire.Copied(1, None)),
                 wire.encode(wire.Fetched(1, packed, None)),
                 wire.encode(wire.Returned(1, packed, None)),
                 wire.encode(wire.Call(run.nonce, self.asked, "look", packed)),

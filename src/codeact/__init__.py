@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .core.errors import ModelError as ModelError
     from .core.errors import NoAnswer as NoAnswer
     from .core.errors import SandboxUnavailable as SandboxUnavailable
+    from .core.errors import SnapshotRefused as SnapshotRefused
     from .core.errors import ToolDefinitionError as ToolDefinitionError
     from .core.errors import UsageError as UsageError
     from .core.execution import ALL as ALL
@@ -41,6 +42,7 @@ _HOME = {
     "RunResult": "agent",
     "SandboxUnavailable": "core.errors",
     "Session": "agent",
+    "SnapshotRefused": "core.errors",
     "Tool": "tools.function",
     "ToolDefinitionError": "core.errors",
     "UsageError": "core.errors",

@@ -194,7 +194,7 @@ class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[Block
 class Interpreter:
     """A confined, stateful Python without a model: `with` gives methods that wait, `async with` ones to be awaited.
 
-    The arguments are those of CodeAgent.
+    The arguments are those of CodeAgent, and `snapshots`: whether it can be copied as it stands, where the sandbox can.
     """
 
     @_refusing_unknown
@@ -209,9 +209,11 @@ class Interpreter:
         packages: Sequence[str] = (),
         sandbox: str | Sandbox = "linux",
         limits: Limits | None = None,
+        snapshots: bool = True,
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
         policy = _policy(imports, python, packages, limits, seconds=seconds, memory=memory)
+        policy = replace(policy, snapshots=snapshots)
         self._cells = Cells(wall, policy, _tools(tools))
 
     async def __aenter__(self) -> Cells:

@@ -10,6 +10,7 @@ from .agent import RunResult, Session
 from .cells import Cells
 from .core.events import Delta, Event
 from .core.execution import Outcome
+from .interpreter import Snapshot
 
 
 class BlockingSession:
@@ -71,11 +72,28 @@ class BlockingSession:
         return self._session.run_id
 
 
+class BlockingSnapshot:
+    """A `Snapshot` whose methods wait."""
+
+    def __init__(self, point: Snapshot) -> None:
+        self._point = point
+
+    def drop(self) -> None:
+        """Forget it, and free what it holds. Safe to repeat."""
+        portal.call(self._point.drop)
+
+
 class BlockingCells:
     """`Cells` whose methods wait."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
+
+    def __enter__(self) -> BlockingCells:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def run(self, source: str) -> Outcome:
         """Run a cell."""
@@ -88,6 +106,22 @@ class BlockingCells:
     def get(self, name: str) -> Any:
         """The value of a variable, by the table of values."""
         return portal.call(self._cells.get, name)
+
+    def snapshot(self) -> BlockingSnapshot:
+        """The interpreter as it stands, scratch files included, to be restored later. Raises SnapshotRefused."""
+        return BlockingSnapshot(portal.call(self._cells.snapshot))
+
+    def restore(self, point: BlockingSnapshot) -> None:
+        """Be again as at this snapshot, which stays. Raises SnapshotRefused."""
+        portal.call(self._cells.restore, point._point)
+
+    def fork(self) -> BlockingCells:
+        """Another interpreter that goes on from the same state, beside this one. Raises SnapshotRefused."""
+        return BlockingCells(portal.call(self._cells.fork))
+
+    def close(self) -> None:
+        """End the interpreter."""
+        portal.call(self._cells.close)
 
     def interrupt(self) -> None:
         """Stop the cell that runs now in another thread, keeping the variables if it comes out within the grace."""

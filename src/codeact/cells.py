@@ -9,7 +9,7 @@ from typing import Any
 from .core.events import Delta
 from .core.execution import Outcome, Policy
 from .door import Door
-from .interpreter import Interpreter
+from .interpreter import Interpreter, Snapshot
 from .ports import Emit, Sandbox, Tool
 from .tools.names import check_names
 
@@ -19,10 +19,14 @@ def _ignore(delta: Delta) -> None:
 
 
 class Cells:
-    """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one."""
+    """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one.
+
+    Those that `fork` gave end with `async with`, by `close()`, or with the one that they came from.
+    """
 
     def __init__(self, sandbox: Sandbox, policy: Policy, tools: Sequence[Tool] = (), emit: Emit = _ignore) -> None:
         check_names(tools)
+        self._made_of = (sandbox, policy, tools, emit)
         self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools])
         self._door = Door(tools, policy.limits)
         self._emit = emit
@@ -49,6 +53,25 @@ class Cells:
     async def get(self, name: str) -> Any:
         """The value of a variable, by the table of values; raises NameError, or ValueRefused."""
         return await self._interpreter.fetch(name)
+
+    async def snapshot(self) -> Snapshot:
+        """The interpreter as it stands, scratch files included, to be restored later. Raises SnapshotRefused."""
+        return await self._interpreter.snapshot()
+
+    async def restore(self, point: Snapshot) -> None:
+        """Be again as at this snapshot, which stays. Raises SnapshotRefused."""
+        await self._interpreter.restore(point)
+
+    async def fork(self) -> Cells:
+        """Another interpreter that goes on from the same state, beside this one. Raises SnapshotRefused."""
+        other = Cells(*self._made_of)
+        other._interpreter = await self._interpreter.fork()
+        other._count = self._count
+        return other
+
+    async def close(self) -> None:
+        """End the interpreter."""
+        await self._interpreter.__aexit__()
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping the variables if it comes out within the grace."""

@@ -75,6 +75,22 @@ class Networked(Protocol):
         """The host's end of it, without blocking and with the pipe's life; None where the policy names no host."""
 
 
+@runtime_checkable
+class Copying(Protocol):
+    """What a pipe is, too, whose guest can be copied as it stands."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be done here after all, and what to do about it; empty where it can."""
+
+    def copy(self, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
+        """The copy of a guest that has just said that it is poised, as a pipe of its own; leaving the context ends it.
+
+        When it is entered the copy has said its first word. Raises OSError when there is no copy; should one live all
+        the same, out of our hands, the guest has been ended with all of its copies.
+        """
+
+
 class Sandbox(Protocol):
     """A wall with room for guests. What `launch` gives may be left in another task than it was entered."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
 
 from .cells import Cells
 from .core.errors import ModelError, ModelUnavailable
@@ -78,22 +78,36 @@ class FakeGuest:
         self._sink(stream, data)
 
 
+Play: TypeAlias = Callable[[FakeGuest], Awaitable[None]]
+
+
 class FakeSandbox:
-    """A wall with nobody behind it: `play(guest)` is the guest; when it returns, the guest has left."""
+    """A wall with nobody behind it: `play(guest)` is the guest; when it returns, the guest has left.
+
+    With `copies` its guests can be copied: `copies(copy)` plays the copy. See `wire.Copy` for what both have to say.
+    """
 
     name = "fake"
 
-    def __init__(self, play: Callable[[FakeGuest], Awaitable[None]]) -> None:
+    def __init__(self, play: Play, copies: Play | None = None) -> None:
         self._play = play
+        self._copies = copies
+
+    def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
+        """Start the play."""
+        return self._launch(self._play, sink)
 
     @asynccontextmanager
-    async def launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
-        """Start the play."""
+    async def _launch(self, play: Play, sink: Sink) -> AsyncIterator[Pipe]:
         guest = FakeGuest(sink)
-        task = asyncio.ensure_future(self._play(guest))
+        task = asyncio.ensure_future(play(guest))
         task.add_done_callback(lambda _: guest._said.put_nowait(b""))
+        copies = self._copies
         try:
-            yield _FakePipe(guest, task)
+            if copies is None:
+                yield _FakePipe(guest, task)
+            else:
+                yield _CopyingFakePipe(guest, task, lambda sink: self._launch(copies, sink))
         finally:
             task.cancel()
 
@@ -125,6 +139,19 @@ class _FakePipe:
 
     def usage(self) -> Resources | None:
         return None
+
+
+class _CopyingFakePipe(_FakePipe):
+    obstacle = ""
+
+    def __init__(
+        self,
+        guest: FakeGuest,
+        task: asyncio.Future[None],
+        copy: Callable[[Sink], AbstractAsyncContextManager[Pipe]],
+    ) -> None:
+        super().__init__(guest, task)
+        self.copy = copy
 
 
 async def check_model(model: Model, prompt: Prompt | None = None) -> Reply:

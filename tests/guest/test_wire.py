@@ -34,6 +34,7 @@ words_of_host = st.one_of(
     st.builds(wire.Returned, numbers, st.none() | packed, st.none() | st.lists(texts, max_size=2)),
     st.builds(wire.Bind, numbers, packed),
     st.builds(wire.Fetch, numbers, texts),
+    st.builds(wire.Copy, numbers, texts, numbers, st.lists(numbers)),
 )
 words_of_guest = st.one_of(
     st.builds(wire.Ready, texts),
@@ -53,6 +54,8 @@ words_of_guest = st.one_of(
         st.none() | packed,
     ),
     st.builds(wire.Bound, numbers, st.none() | texts),
+    st.builds(wire.Poised, numbers, st.none() | texts),
+    st.builds(wire.Copied, numbers, st.none() | texts),
     st.builds(wire.Fetched, numbers, st.none() | packed, st.none() | st.lists(texts)),
 )
 

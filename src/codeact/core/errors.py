@@ -4,6 +4,7 @@ CodeactError
 ├── UsageError                  a name, file, flag or setting that cannot be used; also a ValueError
 ├── SandboxUnavailable          a layer of the sandbox is missing here: nothing was run
 ├── InterpreterDied             the interpreter was found dead when a variable of it was asked for
+├── SnapshotRefused             the interpreter cannot be copied now, or a copy of it is no more
 ├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
 ├── ValueRefused                a value that does not cross the wall; also a TypeError
 ├── NoAnswer                    `RunResult.output` of a run that ended without an answer
@@ -43,6 +44,10 @@ class SandboxUnavailable(CodeactError):
 
 class InterpreterDied(CodeactError):
     """The interpreter was found dead when a variable was asked for. The next cell gets a fresh one."""
+
+
+class SnapshotRefused(CodeactError):
+    """The interpreter cannot be copied here or now, or a copy of it is no more; the message says what to do."""
 
 
 class ToolDefinitionError(CodeactError, TypeError):

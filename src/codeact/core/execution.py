@@ -31,6 +31,8 @@ class Limits:
     tool_seconds: float = 300.0
     grace: float = 1.0  # between an interrupt and a kill
     steps: int = 20  # replies of the model in a task
+    snapshots: int = 8  # copies of an interpreter at once, forks too
+    snapshot_memory: int = 4096 * MIB  # of all that wait
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _BOUNDS.items():
@@ -58,6 +60,8 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "tool_seconds": (0.01, 30 * _DAY, "seconds"),
     "grace": (0.05, 600, "seconds"),
     "steps": (1, 1_000_000, "steps"),
+    "snapshots": (1, 1000, "snapshots"),
+    "snapshot_memory": (1 * MIB, 1 << 44, "bytes"),
 }
 
 
@@ -91,7 +95,8 @@ class Mount:
 class Policy:
     """What a sandbox has to hold: the limits, whose packages are visible, and what will be imported.
 
-    A sandbox that cannot give what is asked here says so when it is launched, and runs nothing.
+    A sandbox that cannot give what is asked here says so when it is launched, and runs nothing. `snapshots` alone is a
+    wish: a pipe that can be copied is `Copying`, and where it is not, the interpreter says so when a copy is asked for.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -99,7 +104,7 @@ class Policy:
     imports: Imports = field(default_factory=Imports)
     mounts: tuple[Mount, ...] = ()
     network: tuple[str, ...] = ()  # hosts that may be reached, such as `api.github.com` or `*.example.org:443`
-    snapshots: bool = False  # whether the interpreter can be copied as it stands
+    snapshots: bool = False  # whether the interpreter shall be one that can be copied as it stands
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", tuple(map(str, hosts.rules(self.network))))

@@ -10,6 +10,7 @@ and nothing more. Lengths are checked before anything is kept.
     Run       a cell                         Done     the cell is over
     Returned  the answer to a call           Call     a tool, please
     Bind, Fetch                              Bound, Fetched
+    Copy      be copied as you stand         Poised, Copied
 """
 
 from __future__ import annotations
@@ -75,6 +76,19 @@ class Fetch:
     name: str
 
 @dataclass(frozen=True)
+class Copy:
+    """Be copied: `how` is freeze (the copy waits), thaw (a copy of one that waits goes on) or fork (it lives beside, in
+    the scratch folder of this `number`). `forks` are the numbers of those that live: folders of others are nobody's.
+
+    When the guest is Poised, one byte outside of frames brings three descriptors: the copy's channel and outputs. Then
+    the guest says Copied on its channel and the copy says it on its own.
+    """
+    id: int
+    how: str
+    number: int
+    forks: list[Any]
+
+@dataclass(frozen=True)
 class Ready:
     """The guest stands: its Python version."""
     python: str
@@ -118,12 +132,24 @@ class Fetched:
     id: int
     value: Packed | None
     failure: list[Any] | None
+
+@dataclass(frozen=True)
+class Poised:
+    """The guest waits for the byte; with `failure`, a message, it does not, and nothing was done."""
+    id: int
+    failure: str | None
+
+@dataclass(frozen=True)
+class Copied:
+    """The copy was made, or, from the copy, it stands; with `failure`, a message, there is none."""
+    id: int
+    failure: str | None
 # fmt: on
 
 
 Word: TypeAlias = Any
-HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch)}
-GUEST_WORDS: dict[str, type] = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched)}
+HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch, Copy)}
+GUEST_WORDS: dict[str, type] = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched, Poised, Copied)}
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),

@@ -3,3 +3,4 @@
 from .conversation import Asked as Asked
 from .conversation import Door as Door
 from .interpreter import Interpreter as Interpreter
+from .interpreter import Snapshot as Snapshot

@@ -12,19 +12,20 @@ import contextlib
 import dataclasses
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import anyio
 
 from ..core.events import OutputDelta
-from ..core.execution import CellError, Death, Ended, Failure, Imports, Limits, Outcome, ToolSpec
+from ..core.execution import CellError, Failure, Imports, Limits, Outcome, ToolSpec
 from ..guest import values, wire
 from ..ports import Emit, Pipe
 from . import verdict
 from .capture import Capture
+from .talk import Talk
 from .verdict import Lost, Reason
 
 _START_SECONDS = 60.0
@@ -72,23 +73,24 @@ class _Job:
     ticks: asyncio.TimerHandle = field(init=False)
 
 
-class Conversation:
+class Conversation(Talk):
     """One guest, from its first word to its end."""
 
     def __init__(self, pipe: Pipe, capture: Capture, limits: Limits) -> None:
-        self._pipe = pipe
+        super().__init__(pipe, limits)
         self._capture = capture
-        self._limits = limits
-        self._decoder = wire.Decoder(wire.GUEST_WORDS)
-        self._words: deque[wire.Word] = deque()
-        self._sending = anyio.Lock(fast_acquire=True)
         self._job: _Job | None = None
         self._last_call = 0
-        self._last_question = 0
         self._tools: frozenset[str] = frozenset()
         self._unsettled = False
-        self.lost: Lost | None = None
         self.python = ""
+        self.stack = AsyncExitStack()  # what has to be left at its end
+
+    async def close(self) -> None:
+        """End the guest and hold nothing of it."""
+        self.lost = self.lost or Lost("signal", "the interpreter was closed")
+        with anyio.CancelScope(shield=True):
+            await self.stack.aclose()
 
     async def open(self, tools: Sequence[ToolSpec], imports: Imports) -> None:
         """Tell the guest what the session is made of; raises Lost when it does not come up."""
@@ -103,30 +105,34 @@ class Conversation:
                 if not isinstance(ready, wire.Ready):
                     raise wire.ProtocolError(f"{type(ready).__name__} in place of Ready")
         except TimeoutError:
-            raise self._end("timeout", f"it did not start within {_START_SECONDS:.0f} s") from None
+            raise self.end("timeout", f"it did not start within {_START_SECONDS:.0f} s") from None
         except wire.ProtocolError as error:
-            raise self._end("signal", f"it broke the protocol: {error}") from None
+            raise self.end("signal", f"it broke the protocol: {error}") from None
         except Lost as lost:
             _, last_words, _ = self._capture.end()
             raise Lost(lost.ended, "; ".join([lost.why, *last_words.strip().splitlines()[-1:]])) from None
         self._capture.end()
         self.python = ready.python[:40]
 
+    def follow(self, other: Conversation) -> None:
+        """This guest is a copy of that one."""
+        self._tools, self.python = other._tools, other.python
+
     async def bind(self, bindings: dict[str, Any]) -> None:
         """Bind names in the namespace; raises values.Refused for what does not cross, Lost when the guest is gone."""
         packed = values.encode(bindings)
-        answer = await self._question(wire.Bind(self._number(), packed), wire.Bound)
+        answer = await self.question(wire.Bind(self.number(), packed), wire.Bound)
         if answer.failure is not None:
             raise values.Refused(answer.failure)
 
     async def fetch(self, name: str) -> Any:
         """The value of a name; raises NameError or values.Refused, Lost when the guest is gone."""
-        answer = await self._question(wire.Fetch(self._number(), name), wire.Fetched)
+        answer = await self.question(wire.Fetch(self.number(), name), wire.Fetched)
         if answer.failure is None and answer.value is not None:
             try:
                 return values.decode(answer.value)
             except values.Refused as error:
-                raise self._end("signal", f"it broke the protocol: {error}") from None
+                raise self.end("signal", f"it broke the protocol: {error}") from None
         kind, message = (*map(str, answer.failure or ()), "", "")[:2]
         raise (NameError if kind == "NameError" else values.Refused)(message)
 
@@ -135,7 +141,7 @@ class Conversation:
         if len(source) > _LONGEST:
             words = f"a cell of {len(source):,} characters; at most {_LONGEST:,} fit"
             return Outcome("done", error=CellError("ValueError", words, f"ValueError: {words}"))
-        usage = self._pipe.usage()
+        usage = self.pipe.usage()
         soft = self._limits.memory * _SOFT
         job = _Job(
             cell,
@@ -220,7 +226,7 @@ class Conversation:
                 job.answers.add(answer)
                 answer.add_done_callback(job.answers.discard)
         except wire.ProtocolError as error:
-            raise self._end("signal", f"it broke the protocol: {error}") from None
+            raise self.end("signal", f"it broke the protocol: {error}") from None
 
     async def _answer(self, job: _Job, call: wire.Call, number: int) -> None:
         answer: values.Packed | Failure = _INTERRUPTED
@@ -270,9 +276,9 @@ class Conversation:
     def _look(self, job: _Job, now: float) -> None:
         if job.over:
             if now - job.stopping > self._limits.grace:
-                self._end("signal", "it did not take the answers to its calls")
+                self.end("signal", "it did not take the answers to its calls")
             return
-        usage = self._pipe.usage()
+        usage = self.pipe.usage()
         passed, job.looked = now - job.looked, now
         if usage is not None:
             burnt, job.cpu = usage.cpu - job.cpu, usage.cpu
@@ -291,87 +297,24 @@ class Conversation:
                 self._kill(job, job.reason)
             elif now - job.stopping > grace * job.interrupts / _INTERRUPTS:
                 job.interrupts += 1
-                self._pipe.interrupt()
+                self.pipe.interrupt()
 
     def _interrupt(self, job: _Job, reason: Reason) -> None:
         if job.reason is None:
             job.reason = reason
             job.stopping = time.monotonic()
             job.interrupts = 1
-            self._pipe.interrupt()
+            self.pipe.interrupt()
             self._stop_calls(job)
 
     def _kill(self, job: _Job, reason: Reason) -> None:
         if not job.killed:
             job.reason, job.killed = reason, True
-            self._pipe.kill()
+            self.pipe.kill()
 
     def _show(self, job: _Job) -> None:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
-
-    # -- the pipe ----------------------------------------------------------------------------------------------------
-
-    async def _send(self, word: wire.Word) -> None:
-        frame = wire.encode(word)
-        async with self._sending:
-            try:
-                await self._pipe.send(frame)
-            except OSError:
-                raise await self._died() from None
-
-    async def _next(self) -> wire.Word:
-        while not self._words:
-            data = await self._pipe.receive()
-            if not data:
-                raise await self._died()
-            self._words.extend(self._decoder.feed(data))
-        return self._words.popleft()
-
-    async def _died(self) -> Lost:
-        """The channel has ended: how did the guest?"""
-        if self.lost is None:
-            death: Death | None = None
-            with anyio.move_on_after(2):
-                death = await self._pipe.ended()
-            if death is None:  # it closed its channel and lives on
-                self._pipe.kill()
-                death = Death("exit", "it closed its channel")
-            self.lost = verdict.obituary(death)
-        return self.lost
-
-    def _end(self, ended: Ended, why: str) -> Lost:
-        self._pipe.kill()
-        self.lost = Lost(ended, why)
-        return self.lost
-
-    def _number(self) -> int:
-        self._last_question += 1
-        return self._last_question
-
-    async def _question(self, word: wire.Bind | wire.Fetch, kind: type) -> Any:
-        if self.lost is not None:
-            raise self.lost
-        try:
-            wire.encode(word)
-        except wire.TooLarge as error:
-            raise values.Refused(f"$: {error}") from None
-        answered = False
-        try:
-            with anyio.fail_after(self._limits.seconds):
-                await self._send(word)
-                answer: Any = await self._next()
-            answered = True
-        except TimeoutError:
-            raise self._end("timeout", f"it did not answer within {self._limits.seconds:g} s") from None
-        except wire.ProtocolError as error:
-            raise self._end("signal", f"it broke the protocol: {error}") from None
-        finally:
-            if not answered and self.lost is None:  # cancelled half-way: nobody knows where the stream stands
-                self._end("signal", "it was cut off in the middle of a transfer")
-        if not isinstance(answer, kind) or getattr(answer, "id", None) != word.id:
-            raise self._end("signal", f"it broke the protocol: {type(answer).__name__} out of its place")
-        return answer
 
 
 def _spec(spec: ToolSpec) -> dict[str, Any]:

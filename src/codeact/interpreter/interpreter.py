@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import anyio
 
-from ..core.errors import InterpreterDied, SandboxUnavailable, ValueRefused
+from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, ValueRefused
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..guest import values
 from ..ports import Emit, Sandbox
 from .capture import Capture
 from .conversation import Conversation, Door
+from .copies import Copies
 from .verdict import Lost
 
 Started: TypeAlias = Callable[[str, str], Awaitable[None]]
@@ -24,10 +26,28 @@ async def _nobody(*_: object) -> None:
     return None
 
 
+class Snapshot:
+    """An interpreter as it stood after the cell of this number (0: before the first). It can be restored many times."""
+
+    def __init__(self, owner: Interpreter, guest: Conversation, cell: int, bindings: dict[str, Any]) -> None:
+        self.cell = cell
+        self._owner = owner
+        self._guest = guest
+        self._bindings = bindings
+
+    async def drop(self) -> None:
+        """Forget it, and free what it holds. Safe to repeat."""
+        await self._owner._copies.drop(self._guest)
+        self._owner._points.discard(self)
+
+
 class Interpreter:
     """The one namespace of a session. Cells run one at a time; after a death the next one gets a fresh guest.
 
     `started(level, python)` is awaited whenever a fresh guest stands, `parted(gone)` when one was lost between cells.
+
+    With `keep`, a snapshot is taken after every cell and every bind, in place of the one before; a guest that is lost
+    is set back to it. `kept_at` is the cell after which it was taken; `unkept` says why none could be since.
     """
 
     def __init__(
@@ -37,16 +57,25 @@ class Interpreter:
         tools: Sequence[ToolSpec] = (),
         started: Started = _nobody,
         parted: Parted = _nobody,
+        *,
+        keep: bool = False,
     ) -> None:
         self._sandbox = sandbox
         self._policy = policy
         self._tools = tuple(tools)
         self._started = started
         self._parted = parted
-        self._stack = AsyncExitStack()
+        self._keep = keep
         self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
+        self._copies = Copies(policy.limits)
+        self._points: set[Snapshot] = set()
+        self._kept: Snapshot | None = None
+        self._forks: list[Interpreter] = []
+        self._leave: Callable[[], None] = lambda: None  # those that it was forked from
+        self._cell = 0  # the last one that ran
+        self.unkept = ""
         self.level = ""
         self.python = ""
 
@@ -55,14 +84,31 @@ class Interpreter:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._guest = None
         with anyio.CancelScope(shield=True):
-            await self._stack.aclose()
+            for fork in list(self._forks):
+                await fork.__aexit__()
+            await self._end()
+            for point in list(self._points):
+                await point.drop()
+        self._leave()
 
     async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
-        """Run a cell; `gone` in its outcome says that the variables are lost. Cancelling interrupts the cell."""
+        """Run a cell; `gone` in its outcome says that the guest died, and what stands in its place.
+
+        Cancelling interrupts the cell.
+        """
         async with self._turn:
-            return await (await self._alive()).run(cell, source, seed, door, emit)
+            guest = await self._alive()
+            self._cell = cell
+            try:
+                outcome = await guest.run(cell, source, seed, door, emit)
+            except BaseException:
+                self.unkept = f"cell {cell} was cut off"
+                raise
+            if outcome.gone is not None:
+                return replace(outcome, gone=await self._recovered(outcome.gone))
+            lost = await self._keep_this()
+            return outcome if lost is None else replace(outcome, gone=await self._recovered(Gone(lost.why)))
 
     async def bind(self, bindings: dict[str, Any]) -> None:
         """Bind names, now and again in every guest that replaces this one; raises ValueRefused."""
@@ -70,12 +116,13 @@ class Interpreter:
             try:
                 try:
                     await (await self._alive()).bind(bindings)
-                except Lost as lost:  # it had died since its last cell: a fresh one takes the names
-                    await self._parted(Gone(lost.why))
+                except Lost as lost:  # it had died since its last cell: another one takes the names
+                    await self._parted(await self._recovered(Gone(lost.why)))
                     await (await self._alive()).bind(bindings)
             except values.Refused as refused:
                 raise ValueRefused(str(refused)) from None
             self._bindings.update(bindings)
+            await self._keep_or_tell()
 
     async def fetch(self, name: str) -> Any:
         """The value of a name; raises NameError, ValueRefused, or InterpreterDied."""
@@ -85,17 +132,140 @@ class Interpreter:
             except values.Refused as refused:
                 raise ValueRefused(str(refused)) from None
             except Lost as lost:
-                await self._parted(Gone(lost.why))
-                raise InterpreterDied(f"{lost.why}; all variables are lost") from None
+                raise await self._died(lost) from None
 
     def interrupt(self) -> None:
         """Stop the cell that runs now."""
         if self._guest is not None:
             self._guest.interrupt()
 
+    # -- copies ------------------------------------------------------------------------------------------------------
+
+    async def snapshot(self) -> Snapshot:
+        """The interpreter as it stands, for `restore`. Raises SnapshotRefused, or InterpreterDied."""
+        async with self._turn:
+            try:
+                return await self._point(await self._alive())
+            except Lost as lost:
+                raise await self._died(lost) from None
+
+    async def restore(self, point: Snapshot) -> None:
+        """Be again as at this snapshot, files too. Raises SnapshotRefused; the next cell gets a fresh guest then."""
+        async with self._turn:
+            if point not in self._points:
+                whose = "was dropped" if point._owner is self else "is another interpreter's"
+                raise SnapshotRefused(f"this snapshot {whose}: take one here, by snapshot()")
+            await self._go_back(point)
+            self._cell = point.cell
+            await self._keep_or_tell()
+
+    async def fork(self, started: Started = _nobody, parted: Parted = _nobody) -> Interpreter:
+        """Another interpreter, which goes on from the same state. It ends with this one at the latest.
+
+        Raises SnapshotRefused, or InterpreterDied.
+        """
+        async with self._turn:
+            other = Interpreter(self._sandbox, self._policy, self._tools, started, parted, keep=self._keep)
+            try:
+                guest, number = await self._copies.fork(await self._alive())
+            except Lost as lost:
+                raise await self._died(lost) from None
+            other._guest, other._copies, other._bindings = guest, self._copies, dict(self._bindings)
+            other._cell, other.level, other.python = self._cell, self.level, self.python
+
+            def leave() -> None:
+                self._copies.forget(number)
+                if other in self._forks:
+                    self._forks.remove(other)
+
+            other._leave = leave
+            self._forks.append(other)
+            await other._keep_or_tell()
+            return other
+
+    @property
+    def kept_at(self) -> int | None:
+        """The cell after which the snapshot was taken that a lost guest would be set back to; None without one."""
+        return self._kept.cell if self._kept is not None else None
+
+    async def _point(self, guest: Conversation, instead: Snapshot | None = None) -> Snapshot:
+        copy = await self._copies.freeze(guest, None if instead is None else instead._guest)
+        point = Snapshot(self, copy, self._cell, dict(self._bindings))
+        self._points.add(point)
+        return point
+
+    async def _keep_this(self) -> Lost | None:
+        """Take the snapshot that a lost guest is set back to, in place of the one before. The guest may die of it."""
+        if not self._keep or self._guest is None:
+            return None
+        with anyio.CancelScope(shield=True):
+            try:
+                kept, self._kept = self._kept, await self._point(self._guest, self._kept)
+            except SnapshotRefused as refused:
+                self.unkept = str(refused)
+                return None
+            except Lost as lost:
+                self.unkept = lost.why
+                return lost
+            self.unkept = ""
+            if kept is not None:
+                await kept.drop()
+        return None
+
+    async def _keep_or_tell(self) -> None:
+        lost = await self._keep_this()
+        if lost is not None:
+            await self._parted(await self._recovered(Gone(lost.why)))
+
+    async def _recovered(self, gone: Gone) -> Gone:
+        """What is to be told of a guest that is gone, after it was set back to what was kept of it."""
+        point, unkept = self._kept, self.unkept
+        if point is not None:
+            try:
+                await self._go_back(point, since=True)
+            except SnapshotRefused as refused:
+                unkept, point = str(refused), None
+        if point is None:
+            await self._end()
+            return replace(gone, unkept=unkept)
+        self.unkept = ""
+        return replace(gone, restored=point.cell, unkept=unkept)
+
+    async def _died(self, lost: Lost) -> InterpreterDied:
+        gone = await self._recovered(Gone(lost.why))
+        await self._parted(gone)
+        left = "all variables are lost" if gone.restored is None else f"it stands again as after cell {gone.restored}"
+        return InterpreterDied(f"{lost.why}; {left}")
+
+    async def _go_back(self, point: Snapshot, *, since: bool = False) -> None:
+        """End the guest, and put a copy of the snapshot in its place; bind again what was bound `since`, if asked."""
+        await self._end()
+        then = point._bindings
+        again = {name: value for name, value in self._bindings.items() if then.get(name) is not value}
+        try:
+            self._guest = await self._copies.thaw(point._guest)
+            if since and again:
+                await self._guest.bind(again)
+            elif again:
+                self._bindings = dict(then)
+        except (Lost, SnapshotRefused, values.Refused) as error:
+            await self._end()
+            if self._kept is point:
+                self._kept = None
+            await point.drop()
+            raise SnapshotRefused(f"the snapshot cannot be restored: {error}") from None
+
+    async def _end(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            await guest.close()
+
+    # -- guests ------------------------------------------------------------------------------------------------------
+
     async def _alive(self) -> Conversation:
-        if self._guest is None or self._guest.lost is not None:
-            await self._stack.aclose()
+        if self._guest is not None and self._guest.lost is not None:  # since it was asked last: nobody knows of it yet
+            await self._parted(await self._recovered(Gone(self._guest.lost.why)))
+        if self._guest is None:
             self._guest = await self._launch()
         return self._guest
 
@@ -112,5 +282,5 @@ class Interpreter:
                 raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
             self.level, self.python = pipe.level, guest.python
             await self._started(self.level, self.python)
-            self._stack = stack.pop_all()
+            guest.stack = stack.pop_all()
         return guest

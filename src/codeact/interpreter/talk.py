@@ -1,0 +1,106 @@
+"""Words over a pipe: sent whole, read strictly, and a guest that breaks the rules or falls silent is ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from ..core.execution import Death, Ended, Limits
+from ..guest import values, wire
+from ..ports import Pipe
+from . import verdict
+from .verdict import Lost
+
+
+class Talk:
+    """The host's side of one channel; `lost` says that it is over, and why."""
+
+    def __init__(self, pipe: Pipe, limits: Limits) -> None:
+        self.pipe = pipe
+        self.lost: Lost | None = None
+        self._limits = limits
+        self._decoder = wire.Decoder(wire.GUEST_WORDS)
+        self._words: deque[wire.Word] = deque()
+        self._sending = anyio.Lock(fast_acquire=True)
+        self._last_question = 0
+
+    def number(self) -> int:
+        """That of the next question."""
+        self._last_question += 1
+        return self._last_question
+
+    async def question(self, word: wire.Bind | wire.Fetch | wire.Copy, kind: type) -> Any:
+        """The answer to a question, which is of this kind; raises values.Refused for one too large, or Lost."""
+        if self.lost is not None:
+            raise self.lost
+        try:
+            wire.encode(word)
+        except wire.TooLarge as error:
+            raise values.Refused(f"$: {error}") from None
+        async with self.in_the_middle("it did not answer"):
+            await self._send(word)
+            return await self.answer(kind, word.id)
+
+    async def answer(self, kind: type, number: int) -> Any:
+        """The guest's next word, which has to be of this kind and number. Raises Lost."""
+        answer = await self._next()
+        if not isinstance(answer, kind) or getattr(answer, "id", None) != number:
+            raise wire.ProtocolError(f"{type(answer).__name__} out of its place")
+        return answer
+
+    @asynccontextmanager
+    async def in_the_middle(self, silence: str) -> AsyncIterator[None]:
+        """Within, the guest owes us something: when it does not come in time, or not as it should, the guest is ended.
+
+        `silence` says what it did not do. Raises Lost.
+        """
+        whole = False
+        try:
+            with anyio.fail_after(self._limits.seconds):
+                yield
+            whole = True
+        except TimeoutError:
+            raise self.end("timeout", f"{silence} within {self._limits.seconds:g} s") from None
+        except wire.ProtocolError as error:
+            raise self.end("signal", f"it broke the protocol: {error}") from None
+        finally:
+            if not whole and self.lost is None:  # cancelled half-way: nobody knows where the stream stands
+                self.end("signal", "it was cut off in the middle of a transfer")
+
+    def end(self, ended: Ended, why: str) -> Lost:
+        """End the guest, and say so from here on."""
+        self.pipe.kill()
+        self.lost = Lost(ended, why)
+        return self.lost
+
+    async def _send(self, word: wire.Word) -> None:
+        frame = wire.encode(word)
+        async with self._sending:
+            try:
+                await self.pipe.send(frame)
+            except OSError:
+                raise await self._died() from None
+
+    async def _next(self) -> wire.Word:
+        while not self._words:
+            data = await self.pipe.receive()
+            if not data:
+                raise await self._died()
+            self._words.extend(self._decoder.feed(data))
+        return self._words.popleft()
+
+    async def _died(self) -> Lost:
+        """The channel has ended: how did the guest?"""
+        if self.lost is None:
+            death: Death | None = None
+            with anyio.move_on_after(2):
+                death = await self.pipe.ended()
+            if death is None:  # it closed its channel and lives on
+                self.pipe.kill()
+                death = Death("exit", "it closed its channel")
+            self.lost = verdict.obituary(death)
+        return self.lost
