@@ -92,8 +92,8 @@ def _ears(folder: Path) -> Iterator[tuple[str, socket.socket]]:
         ("udp", socket.AF_INET, socket.SOCK_DGRAM, ("0.0.0.0", 0)),
         ("unix", socket.AF_UNIX, socket.SOCK_STREAM, str(folder / "stream")),
         ("datagram", socket.AF_UNIX, socket.SOCK_DGRAM, str(folder / "datagram")),
-        ("abstract", socket.AF_UNIX, socket.SOCK_STREAM, f"\0canary-{os.getpid()}"),
-        ("abstract datagram", socket.AF_UNIX, socket.SOCK_DGRAM, f"\0canary-{os.getpid()}d"),
+        ("abstract", socket.AF_UNIX, socket.SOCK_STREAM, f"\0{folder.name}"),
+        ("abstract datagram", socket.AF_UNIX, socket.SOCK_DGRAM, f"\0{folder.name}d"),
     ):
         try:
             ear = socket.socket(family, how)
@@ -148,6 +148,7 @@ def belongings() -> dict[str, int]:
         "zombies": sum(states.get(pid) == "Z" for pid in below),
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
         "scratch folders": sum(map(_entries, _grounds(below))),
+        "control groups": sum(map(_entries, _groups(below))),
         "core files": len([*Path.cwd().glob("core"), *Path.cwd().glob("core.[0-9]*")]),
         "memory": int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize(),
     }
@@ -155,12 +156,22 @@ def belongings() -> dict[str, int]:
 
 def _grounds(below: set[int]) -> set[str]:
     """The folders in which launchers below this process keep what sessions write: they hold them open."""
+    opened = _opened(below)
+    return {path for path in opened if path.startswith(tempfile.gettempdir() + "/") and os.path.isdir(path)}
+
+
+def _groups(below: set[int]) -> set[str]:
+    """The control groups of launchers below this process, in which each session has its own."""
+    return {path for path in _opened(below) if os.path.basename(path).startswith("codeact-") and "/cgroup/" in path}
+
+
+def _opened(below: set[int]) -> set[str]:
     found = set()
     for pid in below - {os.getpid()}:
         with contextlib.suppress(OSError):
             opened = Path(f"/proc/{pid}/fd")
             found |= {os.readlink(opened / number) for number in os.listdir(opened)}
-    return {path for path in found if path.startswith(tempfile.gettempdir() + "/") and os.path.isdir(path)}
+    return found
 
 
 def _entries(folder: str) -> int:

@@ -6,6 +6,7 @@ host decides what that means.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -16,12 +17,13 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
+from . import cgroups, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
 from .layers import Refused, layer
+from .ring import Ring, open_ring
 from .session import Wall
 from .zygote import Zygote
 
@@ -37,12 +39,15 @@ def run(control: int, without: frozenset[str] = frozenset()) -> None:
         return
     plan = json.loads(message)
     try:
-        if plan["level"] == "full":
-            _become_full(host, plan, without)
-        else:
-            _become_plain(host, plan, without)
+        with _ring(without) as ring:
+            if plan["level"] == "full":
+                _become_full(host, plan, without, ring)
+            else:
+                _become_plain(host, plan, without, ring)
     except Refused as refusal:
         host.send(json.dumps({"failed": refusal.told()}).encode())
+    if plan["level"] == "full":
+        os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
 
 
 def _own_signals() -> None:
@@ -53,7 +58,17 @@ def _own_signals() -> None:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
-def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
+@contextlib.contextmanager
+def _ring(without: frozenset[str]) -> Iterator[Ring | None]:
+    ring = None if "cgroup" in without else open_ring(cgroups.places())
+    try:
+        yield ring
+    finally:
+        if ring is not None:
+            ring.close()
+
+
+def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str], ring: Ring | None) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
     hidden = tuple(root.below_scratch(visible))
@@ -75,11 +90,11 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     }
     certificates = plan["certificates"]
     wall = Wall("full", visible, hidden, _who(visible, nobody, without), abi, proc, filters, certificates, without)
-    _serve(Zygote(host, wall, _guest(plan), maker, None), host, plan)
-    os._exit(0)  # number 1 of its namespace: all that it ever started ends with it
+    ring = _that_holds(ring)
+    _serve(Zygote(host, wall, _guest(plan), maker, None, ring), host, plan, ring)
 
 
-def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str]) -> None:
+def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str], ring: Ring | None) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
     identity = _who(_ways(visible), _NOBODY, without)
@@ -89,8 +104,9 @@ def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[
     with layer("proc"):
         proc = namespaces.open_proc()
     wall = Wall("plain", visible, (), identity, abi, proc, None, plan["certificates"], without)
+    ring = _that_holds(ring)
     try:
-        _serve(Zygote(host, wall, _guest(plan), None, ground), host, plan)
+        _serve(Zygote(host, wall, _guest(plan), None, ground, ring), host, plan, ring)
     except BaseException:
         ground.close()
         raise
@@ -128,12 +144,18 @@ def _open_to_others(path: str) -> bool:
     return found.st_mode & wanted == wanted
 
 
-def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any]) -> None:
+def _that_holds(ring: Ring | None) -> Ring | None:
+    """None where nothing can be put into it. It is outside of the wall: that there is none is said, and no refusal."""
+    return ring if ring is not None and ring.holds() else None
+
+
+def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any], ring: Ring | None) -> None:
     notes = preload.load(plan["preload"])
     zygote.rehearse()
     if plan["preload"] and zygote.threads() > 1:  # a fork, which the rehearsal was, ends those that may be
         raise Refused("preload", "?", f"threads are left of {', '.join(plan['preload'])}")
-    host.send(json.dumps({"stands": plan["level"], "notes": notes}).encode())
+    told = {"stands": plan["level"], "notes": notes, "ring": ring.told if ring is not None else None}
+    host.send(json.dumps(told).encode())
     zygote.run()
 
 

@@ -53,6 +53,7 @@ class Launcher:
     process: subprocess.Popen[bytes] | None = None
     level: str | None = None
     shortfall: Refused | None = None  # why it is not the full level
+    ring: str | None = None  # what a control group round each session bounds
 
     def order(self, asked: dict[str, int], descriptors: dict[str, int], required: str) -> None:
         """Have a session made. Raises SandboxUnavailable when the machine does not give the required level."""
@@ -113,7 +114,7 @@ class Launcher:
             except (OSError, ValueError) as error:
                 word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
             if word.get("stands") == level:
-                self.level = level
+                self.level, self.ring = level, word["ring"]
                 for note in word.get("notes", ()):
                     _log.info("sandbox: %s", note)
                 return None

@@ -219,6 +219,8 @@ class LinuxPipe:
             return Death("exit", f"status {code}")
         if code == -signal.SIGKILL and self._killed:
             return Death("killed")
+        if word["memory"]:
+            return Death("memory", "the bound of its control group was met")
         if code == -signal.SIGKILL and killed_for_memory() > self._ends.killed_before:
             return Death("memory", "the kernel ran out of memory")
         return Death("signal", _name(-code))

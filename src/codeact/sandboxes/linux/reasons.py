@@ -11,12 +11,19 @@ _MEND_CONTAINER = "docker run --security-opt seccomp=unconfined --security-opt a
 _MEND_APPARMOR = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
 _MEND_SWITCH = "sudo sysctl kernel.unprivileged_userns_clone=1"
 _MEND_MOST = "sudo sysctl user.max_user_namespaces=15000"
+_MEND_CGROUP = "systemd-run --user --pty --property=Delegate=yes --property=DelegateSubgroup=host codeact ..."
 _MEND_LANDLOCK = "a kernel from 5.13 on with CONFIG_SECURITY_LANDLOCK=y, booted with landlock in its lsm= line"
 
 
 def explain(name: str, code: str) -> tuple[str, str | None]:
     """The likely cause of a refusal in words, and the line that mends it. Also for `SandboxUnavailable`."""
     match name, code:
+        case "cgroup", "EACCES" if Path("/run/systemd/system").exists():
+            return "our control group is not ours to divide", _MEND_CGROUP
+        case "cgroup", "EACCES":
+            return "our control group is not ours to divide", None
+        case "cgroup", _:
+            return "a group that could be made when the launcher started cannot be made any more", None
         case "landlock", "EOPNOTSUPP":
             return "it is built into the kernel and not switched on at boot", _MEND_LANDLOCK
         case "landlock", _:

@@ -70,6 +70,7 @@ class _Session:
     level: Level
     probes: tuple[Probe, ...]
     lacks: Layer | None
+    ring: str | None = None
 
 
 GAPS_OF_PLAIN = (
@@ -94,7 +95,8 @@ def inspect() -> Report:
     if session.lacks is not None and all(layer.ok or layer.name != session.lacks.name for layer in layers):
         layers.append(session.lacks)  # the trials did not show it; the session did
     gaps = GAPS_OF_PLAIN if session.level == "plain" else ()
-    return Report(session.level, (*layers, _cgroup()), session.probes, gaps, found["landlock_abi"])
+    layers.append(_cgroup(session.ring, session.level is not None))
+    return Report(session.level, tuple(layers), session.probes, gaps, found["landlock_abi"])
 
 
 def _start() -> _Session:
@@ -120,12 +122,12 @@ def _start() -> _Session:
     except (OSError, ValueError, TypeError) as error:
         return _Session(None, (), Layer("session", False, None, f"it did not answer: {error}"))
     finally:
-        shortfall = launcher.shortfall
+        shortfall, ring = launcher.shortfall, launcher.ring
         launcher.end()
     if shortfall is None:
-        return _Session(level, probes, None)
+        return _Session(level, probes, None, ring)
     failed = {"name": shortfall.layer, "ok": False, "errno": shortfall.code, "cause": shortfall.cause}
-    return _Session(level, probes, _layer(failed))
+    return _Session(level, probes, _layer(failed), ring)
 
 
 def _try() -> dict[str, Any]:
@@ -149,15 +151,11 @@ def _layer(finding: dict[str, Any]) -> Layer:
     return Layer(name, False, code, f"{finding['cause']}: {why}" if why else finding["cause"], mend)
 
 
-def _cgroup() -> Layer:
-    """Not of the wall: memory and threads are bounded without it. Said, because people look for it."""
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return Layer(
-            "cgroup", False, None, "there is none of version 2; not needed: limits and the host's watch bound a guest"
-        )
-    try:
-        own = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2]
-        delegated = os.access(f"/sys/fs/cgroup{own}/cgroup.procs", os.W_OK)
-    except OSError:
-        delegated = False
-    return Layer("cgroup", delegated, None, "delegated" if delegated else "not delegated to this user; not needed")
+def _cgroup(ring: str | None, session: bool) -> Layer:
+    """Not of the wall: what it bounds is bounded without it. It stands outside of the levels, round every session."""
+    if ring is not None:
+        return Layer("cgroup", True, None, f"round every session, above its other bounds: {ring}")
+    if not session:
+        return Layer("cgroup", False, None, "not tried: no session could be made")
+    reason = "no group may be made below our own; not needed: limits and the host's watch bound a guest without it"
+    return Layer("cgroup", False, None, reason, explain("cgroup", "EACCES")[1])

@@ -67,14 +67,25 @@ class Order:
         return frozenset() if self.network is None else frozenset({"network"})
 
 
-def live(wall: Wall, order: Order, serve: Callable[..., None], folder: str, parent: int) -> NoReturn:
+def live(
+    wall: Wall,
+    order: Order,
+    serve: Callable[..., None],
+    folder: str,
+    parent: int,
+    enter: Callable[[], None] | None,
+) -> NoReturn:
     """Become the session and never return. A failure before the guest begins is told to the host.
 
-    `folder` is where its scratch is, `parent` the zygote, with whom it ends.
+    `folder` is where its scratch is, `parent` the zygote, with whom it ends; `enter` puts it into its control group.
     """
-    status = 70
+    status, line = 70, order.life
     try:
+        if enter is not None:
+            with layer("cgroup"):
+                enter()
         _keep_descriptors(wall, order)
+        line = _LIFE
         ready = _confine(wall, order, folder, parent)
         os.write(_LIFE, json.dumps({"ready": ready}).encode())
         os.close(_LIFE)
@@ -84,7 +95,7 @@ def live(wall: Wall, order: Order, serve: Callable[..., None], folder: str, pare
             serve(_CHANNEL, network=_NETWORK)
         status = 0
     except Refused as refusal:
-        os.write(_LIFE, json.dumps({"failed": refusal.told()}).encode())
+        os.write(line, json.dumps({"failed": refusal.told()}).encode())
     except BaseException:
         traceback.print_exc()
     finally:

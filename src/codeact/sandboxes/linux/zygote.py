@@ -10,15 +10,17 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from . import inits, kernel, namespaces, root, scratch
+from . import inits, kernel, namespaces, ring, root, scratch
 from .layers import Refused, layer
 from .session import Order, Wall, live
 
@@ -34,6 +36,7 @@ class _Session:
     pidfd: int
     life: int
     folder: str | None
+    group: str | None
     size: int
     inodes: int
 
@@ -48,12 +51,14 @@ class Zygote:
         serve: Callable[[int], None],
         maker: socket.socket | None,
         ground: scratch.Ground | None,
+        outer: ring.Ring | None,
     ) -> None:
         self._control = control
         self._wall = wall
         self._serve = serve
         self._maker = maker
         self._ground = ground
+        self._ring = outer
         self._home = os.pidfd_open(os.getpid())
         self._poll = select.poll()
         self._next_look = 0.0
@@ -85,7 +90,8 @@ class Zygote:
         self._poll.register(self._control.fileno(), select.POLLIN)
         while True:
             watching = self._ground is not None and self._sessions
-            events = self._poll.poll(_LOOK * 1000 if watching else None)
+            sweeping = self._ring is not None and self._ring.left
+            events = self._poll.poll(_LOOK * 1000 if watching or sweeping else None)
             for descriptor, _ in events:
                 if descriptor != self._control.fileno():
                     self._heard(descriptor)
@@ -94,6 +100,8 @@ class Zygote:
                     return
             if watching:
                 self._look()
+            if sweeping and self._ring is not None:
+                self._ring.sweep()
 
     def _take_order(self) -> bool:
         try:
@@ -125,17 +133,18 @@ class Zygote:
     def _start(self, order: Order) -> None:
         with contextlib.ExitStack() as undo:
             hold = folder = None
+            group = self._grouped(order, undo)
             if self._maker is not None:
                 init, hold = inits.order(self._maker)
                 undo.callback(os.close, hold)
-                pid = self._fork_below(init, order)
+                pid = self._fork_below(init, order, group)
             else:
                 assert self._ground is not None
                 folder = self._ground.make(self._wall.identity.uid, self._wall.identity.gid)
                 undo.callback(_clear, folder)
-                pid = self._fork(order, folder)
+                pid = self._fork(order, folder, group)
             undo.callback(_end_now, pid)
-            session = _Session(pid, os.pidfd_open(pid), order.life, folder, order.scratch, order.inodes)
+            session = _Session(pid, os.pidfd_open(pid), order.life, folder, group, order.scratch, order.inodes)
             undo.pop_all()
         if hold is not None:
             self._holds[pid] = hold
@@ -143,7 +152,24 @@ class Zygote:
             self._sessions[descriptor] = session
             self._poll.register(descriptor, select.POLLIN)
 
-    def _fork_below(self, init: int, order: Order) -> int:
+    def _grouped(self, order: Order, undo: contextlib.ExitStack) -> str | None:
+        if self._ring is None:
+            return None
+        shared = int(namespaces.read_proc(self._wall.proc, "self/statm").split()[1]) * resource.getpagesize()
+        with layer("cgroup"):
+            group = self._ring.make(
+                ring.bounds(
+                    memory=order.memory,
+                    threads=order.threads,
+                    scratch=order.scratch,
+                    inodes=order.inodes,
+                    shared=shared,
+                )
+            )
+        undo.callback(self._ring.remove, group)
+        return group
+
+    def _fork_below(self, init: int, order: Order, group: str | None) -> int:
         """Fork into the pid namespace of this init."""
         inside = os.pidfd_open(init)
         try:
@@ -151,15 +177,16 @@ class Zygote:
         finally:
             os.close(inside)
         try:
-            return self._fork(order, root.SCRATCH)
+            return self._fork(order, root.SCRATCH, group)
         finally:
             kernel.setns(self._home, kernel.NEWPID)
 
-    def _fork(self, order: Order, folder: str) -> int:
+    def _fork(self, order: Order, folder: str, group: str | None) -> int:
         parent = os.getpid()
+        enter = None if self._ring is None or group is None else partial(self._ring.enter, group)
         pid = os.fork()
         if pid == 0:
-            live(self._wall, order, self._serve, folder, parent)
+            live(self._wall, order, self._serve, folder, parent, enter)
         return pid
 
     def _heard(self, descriptor: int) -> None:
@@ -184,7 +211,8 @@ class Zygote:
     def _bury(self, session: _Session, why: str | None = None) -> None:
         """Take away what is left of a session that ended, or is about to, and say how; `why` we ended it."""
         _, status = os.waitpid(session.pid, 0)
-        _tell(session.life, {"ended": os.waitstatus_to_exitcode(status), "why": why})
+        code = os.waitstatus_to_exitcode(status)
+        _tell(session.life, {"ended": code, "why": why, "memory": self._overran(session, code)})
         for descriptor in (session.pidfd, session.life):
             del self._sessions[descriptor]
             with contextlib.suppress(KeyError):
@@ -193,6 +221,14 @@ class Zygote:
         self._release(session)
         if session.folder is not None:
             _clear(session.folder)
+        if self._ring is not None and session.group is not None:
+            self._ring.remove(session.group)
+
+    def _overran(self, session: _Session, code: int) -> bool:
+        """Whether the ring ended it."""
+        if self._ring is None or session.group is None or code != -signal.SIGKILL:
+            return False
+        return self._ring.overran(session.group)
 
     def _look(self) -> None:
         """See to it that no scratch outgrows its bounds, in at most a tenth of the time."""
