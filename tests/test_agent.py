@@ -150,7 +150,7 @@ def test_a_dead_interpreter_is_replaced_and_the_model_is_told() -> None:
     assert result.output == "ok"
     assert any(isinstance(event, InterpreterLost) for event in result.events)
     assert "variables" in told[2] and "gone" in told[2]
-    assert "NameError" in told[3]
+    assert "there is no name 'x'" in told[3]
 
 
 def test_a_cell_over_its_time_keeps_what_it_had() -> None:

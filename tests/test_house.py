@@ -24,6 +24,7 @@ FLOORS = {
     "tools": 3,
     "journals": 3,
     "listeners": 3,
+    "check": 4,
     "door": 4,
     "cells": 4,
     "agent": 4,
@@ -36,6 +37,7 @@ FLOORS = {
 }
 WITHIN = {  # on one floor, who may know whom: the rest may not
     ("cells", "door"),
+    ("agent", "check"),
     ("agent", "door"),
     ("blocking", "agent"),
     ("blocking", "cells"),

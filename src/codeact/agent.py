@@ -18,9 +18,11 @@ from typing import Any, assert_never
 
 import anyio
 
+from .check import complaints
 from .core.errors import ModelError, NoAnswer, UsageError
 from .core.events import (
     CodeRan,
+    CodeRefused,
     CodeStarted,
     Delta,
     Event,
@@ -91,6 +93,7 @@ class Agent:
     instructions: str = ""
     listeners: tuple[Listener, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    checks: bool = True  # whether a cell is looked at before it runs
 
     def __post_init__(self) -> None:
         check_names(self.tools)
@@ -112,6 +115,7 @@ class Session:
         self._events: list[Event] = []
         self._state = State()
         self._recording = anyio.Lock(fast_acquire=True)
+        self._bound: frozenset[str] = frozenset()  # by `bind`
         self._busy = False
         self._open = False
         self._broken: set[tuple[int, type]] = set()
@@ -191,6 +195,7 @@ class Session:
         """Bind variables in the interpreter, by the table of values."""
         self._check_open()
         await self._interpreter.bind(bindings)
+        self._bound |= bindings.keys()
 
     async def fetch(self, name: str) -> Any:
         """The value of a variable in the interpreter."""
@@ -280,12 +285,22 @@ class Session:
         await self.record(ModelReplied(reply))
 
     async def _run(self, cell: int, source: str) -> None:
+        if found := self._complaints(source):
+            await self.record(CodeRefused(source, tuple(found)))
+            return
         seed = secrets.token_bytes(16)
         await self.record(CodeStarted(cell, source, seed))
         outcome = await self._interpreter.run(cell, source, _sown(seed), self._door, self._tell)
         await self.record(CodeRan(cell, outcome))
         if outcome.gone is not None:
             await self._parted(outcome.gone)
+
+    def _complaints(self, source: str) -> list[str]:
+        state, agent = self._state, self._agent
+        if not agent.checks or not state.sure or source == state.refused:
+            return []
+        known = state.names.union(state.bound, self._bound)
+        return complaints(source, known, [tool.spec for tool in agent.tools], agent.policy.imports)
 
     async def _stands(self, level: str, python: str) -> None:
         await self.record(SandboxReady(level, python))

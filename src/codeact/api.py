@@ -80,6 +80,7 @@ class CodeAgent(Agent):
     packages: what the code sees in place of those, and may import: `["pandas", "polars>=1"]`, installed now if need be.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     limits: the other bounds. listeners: called with every event and delta.
+    static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
     """
 
@@ -100,6 +101,7 @@ class CodeAgent(Agent):
         memory: int | str | None = None,
         limits: Limits | None = None,
         listeners: Sequence[Listener] = (),
+        static_check: bool = True,
         secrets: Sequence[str] = (),
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -114,6 +116,7 @@ class CodeAgent(Agent):
             instructions=instructions,
             listeners=tuple(listeners),
             secrets=tuple(secrets),
+            checks=static_check,
         )
         object.__setattr__(self, "_given", given)
 

@@ -82,6 +82,14 @@ class ModelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeRefused:
+    """A cell was looked at and not run: what is wrong with it for certain, in words for the model."""
+
+    source: str
+    complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CodeStarted:
     """A cell is about to run; `seed` is what its random numbers grow from. Cells count from 1 in a session."""
 
@@ -152,6 +160,7 @@ Event: TypeAlias = (
     | ModelAsked
     | ModelReplied
     | ModelFailed
+    | CodeRefused
     | CodeStarted
     | CodeRan
     | ToolCalled

@@ -199,6 +199,14 @@ def pictured(number: int, image: Image) -> str:
     return f"[image {number}: {image.size[0]}x{image.size[1]}]" if image.size else f"[image {number}]"
 
 
+def not_run(complaints: Sequence[str]) -> str:
+    """Why a cell was not run at all."""
+    count = "One mistake was" if len(complaints) == 1 else f"{len(complaints)} mistakes were"
+    lines = [f"{count} found in your code before it ran, so nothing of it ran. All variables are as before."]
+    lines += [f"- {inline(words, 400)}" for words in complaints]
+    return "\n".join([*lines, "Mend that and write the whole block again. If you are sure, write it as it was."])
+
+
 def after_nothing(nothing: Nothing, *, notes: Sequence[str] = ()) -> str:
     """Why nothing of a reply was run."""
     return "\n".join([_why_nothing(nothing), *notes])

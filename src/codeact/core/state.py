@@ -10,9 +10,10 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
-from . import actions, observations
+from . import actions, names, observations
 from .events import (
     CodeRan,
+    CodeRefused,
     CodeStarted,
     Event,
     Forked,
@@ -57,6 +58,9 @@ class State:
     refusal: str | None = None
     answer: Answer | None = None
     ended: TaskEnded | None = None
+    refused: str | None = None  # the source of the cell that was looked at last and not run
+    names: frozenset[str] = frozenset()  # that cells have bound, as far as their source shows
+    sure: bool = True  # whether that is all of them
     alive: tuple[int, ...] = ()  # the cells whose effects are in the namespace
     recent: tuple[Fingerprint, ...] = ()
     outcome_lost: bool = False  # the last cell took the interpreter with it, and the model was told
@@ -79,6 +83,9 @@ def after(state: State, event: Event) -> State:
             return replace(state, step=event.step)
         case ModelReplied():
             return _replied(state, event)
+        case CodeRefused():
+            text = observations.not_run(event.complaints)
+            return _told(replace(state, code=None, refused=event.source, idle=0), text + _budget(state))
         case CodeStarted():
             notes = state.code.notes if state.code is not None else ()
             return replace(state, code=None, notes=notes, cell=event.cell, running=event, outcome_lost=False)
@@ -86,7 +93,7 @@ def after(state: State, event: Event) -> State:
             return _ran(state, event)
         case InterpreterLost():
             # a loss in a cell was told with its outcome; one between cells is told with the next
-            return _parted(state, event.gone, ())
+            return _parted(replace(state, names=frozenset(), sure=True), event.gone, ())
         case InterpreterRestored():
             place = event.gone.restored or 0
             return _parted(state, event.gone, tuple(cell for cell in state.alive if cell <= place))
@@ -138,10 +145,14 @@ def _replied(state: State, event: ModelReplied) -> State:
 def _ran(state: State, event: CodeRan) -> State:
     outcome, running = event.outcome, state.running
     fresh = outcome.gone is not None and outcome.gone.restored is None
+    bound = names.names(running.source) if running else names.Names()
     recent = (*state.recent, (running.source if running else "", _essence(outcome)))[-RECENT:]
     state = replace(
         state,
         running=None,
+        refused=None,
+        names=state.names | bound.bound,
+        sure=state.sure and bound.sure,
         answer=outcome.answer or state.answer,
         alive=state.alive if outcome.gone else (*state.alive, event.cell),
         recent=recent,

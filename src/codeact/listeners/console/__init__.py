@@ -12,6 +12,7 @@ from typing import Any, TextIO, assert_never
 from codeact.core.actions import Nothing, Piece, Reader, read
 from codeact.core.events import (
     CodeRan,
+    CodeRefused,
     CodeStarted,
     Delta,
     Discarded,
@@ -131,6 +132,10 @@ class Console:
                 self._replied(reply)
             case ModelFailed():  # the task's end says why
                 self._canvas.end_thought()
+            case CodeRefused(source, complaints):
+                self._canvas.code(self._cell + 1, _cut(source))
+                for words in complaints:
+                    self._canvas.trouble(words)
             case CodeStarted(cell, source):
                 self._cell, self._lines, self._seen_calls, self._unseen_calls = cell, 0, 0, 0
                 self._shown = {"stdout": 0, "stderr": 0}

@@ -1,0 +1,144 @@
+"""A cell is looked at before a line of it runs: names that exist nowhere, tool calls that cannot bind, imports that
+will be refused. All mistakes are told at once, and nothing has happened yet.
+
+Only what is certain counts. What the code is ready to see fail (in a `try` that catches it) is left to run time, and so
+is a cell whose names cannot be followed, or that is no Python for this interpreter: the one that runs it will say so.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from .core.errors import nearest
+from .core.execution import Imports, ToolSpec
+from .core.names import BUILTINS, names, parsed
+from .guest import advice, imports
+
+_OURS = frozenset({"final_answer", "display", "ToolError", "ImportPolicyError"})
+_MOST = 10  # complaints that are told
+_WIDER = {"Exception", "BaseException"}
+
+
+def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], allowed: Imports) -> list[str]:
+    """What is wrong with a cell for certain, in words for its author, by line; `known` are the names of before."""
+    tree = parsed(source)
+    if tree is None:
+        return []
+    mine = names(source, tree)
+    found: list[tuple[int, str]] = []
+    if mine.sure:
+        there = {*mine.bound, *known, *BUILTINS, *_OURS, *(tool.name for tool in tools)}
+        missing = frozenset(name for name in mine.needed - there if not _dunder(name))
+        found += _missing(tree, missing, [*mine.bound, *known, *(tool.name for tool in tools)])
+    signatures = {tool.name: tool for tool in tools if tool.name not in mine.bound and tool.name not in known}
+    found += _calls(tree, signatures)
+    said = [f"line {line}: {words}" for line, words in sorted(dict.fromkeys(found))]
+    if said:
+        policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
+        said += [words for words in policy.check(tree) if words.partition(" ")[0].partition(".")[0] in _TOLD_HERE]
+    return said[:_MOST]
+
+
+_TOLD_HERE = {name.partition(".")[0] for name in advice.OUTSIDE}
+
+
+def _missing(tree: ast.Module, missing: frozenset[str], near: Collection[str]) -> Iterator[tuple[int, str]]:
+    told: set[str] = set()
+    for node in _unguarded(tree, "NameError"):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in missing - told:
+            told.add(node.id)
+            yield node.lineno, f"there is no name {node.id!r}{nearest(node.id, sorted(near))}"
+
+
+def _calls(tree: ast.Module, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[int, str]]:
+    for node in _unguarded(tree, "TypeError"):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in tools:
+                yield from _unbound(node, tools[name])
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="aio")) if name in tools:
+                yield from _unbound(node, tools[name])
+            case ast.Await(value=ast.Call(func=ast.Name(id=name))) if name in tools:
+                yield node.lineno, f"{name}(...) gives its value at once: no await, or await {name}.aio(...)"
+            case ast.Call(func=ast.Attribute(attr="gather" | "create_task" | "ensure_future"), args=args):
+                for name in sorted(filter(None, map(_plain, args)), key=str):
+                    if name in tools:
+                        yield node.lineno, f"{name}(...) cannot be awaited: to have many at a time, {name}.aio(...)"
+
+
+def _plain(given: ast.expr) -> str | None:
+    """The name of what is called here, or for each item here."""
+    match given:
+        case ast.Call(func=ast.Name(id=name)):
+            return name
+        case ast.Starred(value=ast.ListComp(elt=one) | ast.GeneratorExp(elt=one)):
+            return _plain(one)
+        case _:
+            return None
+
+
+def _unbound(call: ast.Call, tool: ToolSpec) -> Iterator[tuple[int, str]]:
+    if any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in call.keywords):
+        return
+    kinds = inspect._ParameterKind
+    parameters = [
+        inspect.Parameter(
+            one.name, kinds[one.kind], default=inspect.Parameter.empty if one.default is None else one.default
+        )
+        for one in tool.parameters
+    ]
+    try:
+        inspect.Signature(parameters).bind(*call.args, **{str(one.arg): one.value for one in call.keywords})
+    except TypeError as error:
+        yield call.lineno, f"{tool.name}(): {error}; it is {tool.name}{tool.signature}"
+    except ValueError:
+        return  # a signature that Python itself could not have: the guest judges its calls
+
+
+def _dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _unguarded(tree: ast.AST, error: str) -> Iterator[ast.AST]:
+    """Every node, but those in the body of a `try`, or a `with suppress`, that is ready for this error."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, (ast.Try, ast.TryStar)) and any(_catches(one.type, error) for one in node.handlers):
+            todo += [*node.handlers, *node.orelse, *node.finalbody]
+        elif isinstance(node, (ast.With, ast.AsyncWith)) and any(
+            _guards(one.context_expr, error) for one in node.items
+        ):
+            continue
+        else:
+            todo += reversed(list(_children(node)))
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """All but annotations, which may never be evaluated."""
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, ast.AST))
+
+
+def _guards(context: ast.expr, error: str) -> bool:
+    """`suppress(...)`, and what tests say: `raises(...)`, `assertRaises(...)`."""
+    match context:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args):
+            return name in ("suppress", "raises", "assertRaises") and any(_catches(one, error) for one in args)
+        case _:
+            return False
+
+
+def _catches(kind: ast.expr | None, error: str) -> bool:
+    match kind:
+        case None:
+            return True
+        case ast.Tuple(elts=kinds):
+            return any(_catches(one, error) for one in kinds)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name == error or name in _WIDER
+        case _:
+            return True  # something computed: who knows
