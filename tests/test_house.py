@@ -32,6 +32,7 @@ FLOORS = {
     "blocking": 4,
     "assemble": 5,
     "api": 6,
+    "sources": 6,
     "faces": 7,
     "__init__": 8,
 }

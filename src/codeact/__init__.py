@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .core.errors import SandboxUnavailable as SandboxUnavailable
     from .core.errors import SnapshotRefused as SnapshotRefused
     from .core.errors import ToolDefinitionError as ToolDefinitionError
+    from .core.errors import ToolsUnavailable as ToolsUnavailable
     from .core.errors import UsageError as UsageError
     from .core.execution import ALL as ALL
     from .core.execution import NONE as NONE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .core.execution import Limits as Limits
     from .core.execution import Outcome as Outcome
     from .core.execution import only as only
+    from .sources import mcp_tools as mcp_tools
     from .tools.function import Tool as Tool
     from .tools.function import tool as tool
 
@@ -45,7 +47,9 @@ _HOME = {
     "SnapshotRefused": "core.errors",
     "Tool": "tools.function",
     "ToolDefinitionError": "core.errors",
+    "ToolsUnavailable": "core.errors",
     "UsageError": "core.errors",
+    "mcp_tools": "sources",
     "only": "core.execution",
     "tool": "tools.function",
 }

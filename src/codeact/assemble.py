@@ -14,6 +14,7 @@ import sys
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -137,6 +138,22 @@ def tools(specs: Iterable[str]) -> list[Tool]:
     """The tools that specifications such as `tools.py:weather` name, in order."""
     load: Callable[[str], list[Tool]] = import_module("codeact.tools.loading").load
     return [tool for spec in specs for tool in load(spec)]
+
+
+def mcp_servers(servers: Any, seconds: float) -> AbstractAsyncContextManager[Sequence[Tool]]:
+    """The MCP servers of a configuration, to be entered for their tools."""
+    made: AbstractAsyncContextManager[Sequence[Tool]] = _extra("codeact.tools.mcp", "mcp").Servers(servers, seconds)
+    return made
+
+
+def _extra(module: str, extra: str) -> Any:
+    """A module of ours whose library is an extra; where that is not installed a UsageError says what to type."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "codeact":
+            raise
+        raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[{extra}]'") from None
 
 
 def console(file: TextIO | None = None) -> Console:

@@ -5,6 +5,7 @@ CodeactError
 ├── SandboxUnavailable          a layer of the sandbox is missing here: nothing was run
 ├── InterpreterDied             the interpreter was found dead when a variable of it was asked for
 ├── SnapshotRefused             the interpreter cannot be copied now, or a copy of it is no more
+├── ToolsUnavailable            a server of tools did not come up
 ├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
 ├── ValueRefused                a value that does not cross the wall; also a TypeError
 ├── NoAnswer                    `RunResult.output` of a run that ended without an answer
@@ -48,6 +49,10 @@ class InterpreterDied(CodeactError):
 
 class SnapshotRefused(CodeactError):
     """The interpreter cannot be copied here or now, or a copy of it is no more; the message says what to do."""
+
+
+class ToolsUnavailable(CodeactError):
+    """Servers that tools come from did not come up; the message says of each which it is and why."""
 
 
 class ToolDefinitionError(CodeactError, TypeError):

@@ -112,12 +112,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as model and guest know it; `signature` is Python source: `(city: str, unit: str = 'C') -> dict`."""
+    """A tool as model and guest know it; `signature` is Python source: `(city: str, unit: str = 'C') -> dict`.
+
+    `group` names what it came with, such as a server with many tools; it is empty for a tool of its own.
+    """
 
     name: str
     signature: str
     doc: str = ""
     parameters: tuple[Parameter, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

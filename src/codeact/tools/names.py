@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from ..core.errors import ToolDefinitionError
 from ..ports import Tool
@@ -26,6 +26,25 @@ def check_name(name: str) -> str:
     if name in _RESERVED:
         raise ToolDefinitionError(f"{name!r} cannot be the name of a tool, code needs that name for its own: {mend}")
     return name
+
+
+def mended(text: str, taken: Container[str], stem: str = "tool") -> str:
+    """The nearest name that a tool or a parameter can have and that is not taken; `stem` stands before a digit."""
+    word = re.sub(r"[^A-Za-z0-9]+", "_", text.strip()).strip("_")
+    word = re.sub(r"(?<=.)_+(?=_)", "", word) or stem
+    word = (word if word[0].isalpha() else f"{stem}_{word}")[:64].rstrip("_")
+    if keyword.iskeyword(word) or word in ("self", "cls"):
+        word += "_"
+    number, found = 1, word
+    while found in taken:
+        number += 1
+        found = f"{word[: 63 - len(str(number))]}_{number}"
+    return found
+
+
+def is_free(name: str) -> bool:
+    """Whether a tool can have this name."""
+    return bool(_WORD.match(name)) and not keyword.iskeyword(name) and name not in _RESERVED
 
 
 def check_names(tools: Sequence[Tool]) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from codeact import assemble
 from codeact.core.errors import UsageError, nearest
 from codeact.core.execution import Imports, Limits, Policy
 
 from . import exits
+
+if TYPE_CHECKING:  # for the annotations alone
+    from codeact.ports import Tool
 
 T = TypeVar("T")
 
@@ -88,6 +93,11 @@ def add_interpreter_flags(parser: Parser) -> None:
         help="functions of yours that the code may call; they run here, outside the sandbox; repeatable",
     )
     parser.add_argument(
+        "--mcp",
+        metavar="FILE",
+        help='MCP servers whose tools the code may call: a file of JSON, {"mcpServers": {"NAME": {"command": ...}}}',
+    )
+    parser.add_argument(
         "--imports",
         metavar="LIST",
         type=reading(assemble.imports),
@@ -114,6 +124,17 @@ def add_interpreter_flags(parser: Parser) -> None:
         type=reading(assemble.sandbox_name),
         help=f"{' | '.join(assemble.SANDBOXES)} (default linux: the strongest level that this machine gives)",
     )
+
+
+@contextmanager
+def tools(options: argparse.Namespace) -> Iterator[list[Tool]]:
+    """The tools that the flags name, for as long as they are used."""
+    found = assemble.tools(options.tools)
+    if options.mcp is None:
+        yield found
+        return
+    with import_module("codeact.sources").mcp_tools(options.mcp) as more:
+        yield [*found, *more]
 
 
 def policy(options: argparse.Namespace) -> Policy:

@@ -13,7 +13,7 @@ from codeact.cells import Cells
 from codeact.core.errors import UsageError
 
 from . import exits, lines, prompt, streams
-from .arguments import Parser, add_interpreter_flags, policy
+from .arguments import Parser, add_interpreter_flags, policy, tools
 from .said import Overheard, say
 
 _LARGEST = 15 << 20  # bytes of a cell: what surely fits into one message to the interpreter
@@ -31,10 +31,11 @@ def main(argv: Sequence[str]) -> int:
     out = streams.for_programs() if options.json else None
     wall = assemble.sandbox(options.sandbox or "linux")
     heard = Overheard(wall)
-    interpreter = Cells(wall if options.json else heard, policy(options), assemble.tools(options.tools))
-    if alone:
-        return asyncio.run(prompt.converse(interpreter, wall.name))
-    status = asyncio.run(_run(interpreter, wall.name, cells, out))
+    with tools(options) as found:
+        interpreter = Cells(wall if options.json else heard, policy(options), found)
+        if alone:
+            return asyncio.run(prompt.converse(interpreter, wall.name))
+        status = asyncio.run(_run(interpreter, wall.name, cells, out))
     if heard.trouble is not None:
         raise heard.trouble
     return status

@@ -11,7 +11,8 @@ import signal
 import stat
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from codeact.core.events import Delta, Event
 from codeact.ports import Listener
 
 from . import exits, lines, streams
-from .arguments import Parser, add_interpreter_flags, policy, positive
+from .arguments import Parser, add_interpreter_flags, policy, positive, tools
 
 _AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
 _LARGEST = 32 << 20  # bytes of standard input: what surely fits into one message to the interpreter
@@ -37,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
     task, place = _split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
-    agent = _own_agent(place, options) if place else _agent(options)
-    variables = _standard_input()
-    with assemble.console(sys.stdout) as console:
-        done = asyncio.run(work(agent, task, console, variables, options.max_steps))
+    with nullcontext(_own_agent(place, options)) if place else _agent(options) as agent:
+        variables = _standard_input()
+        with assemble.console(sys.stdout) as console:
+            done = asyncio.run(work(agent, task, console, variables, options.max_steps))
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
     if out is not None:
@@ -133,20 +134,23 @@ def _split(words: Sequence[str]) -> tuple[str, str | None]:
             raise UsageError(f"{len(words)} words where one task was expected: put it in quotes")
 
 
-def _agent(options: argparse.Namespace) -> Agent:
+@contextmanager
+def _agent(options: argparse.Namespace) -> Iterator[Agent]:
     spec = assemble.choose_model(options.model)
     if spec is None:
         raise UsageError(_no_model())
     model = assemble.model(spec)
     bounds = policy(options)
-    return Agent(model, tuple(assemble.tools(options.tools)), assemble.sandbox(options.sandbox or "linux"), bounds)
+    wall = assemble.sandbox(options.sandbox or "linux")
+    with tools(options) as found:
+        yield Agent(model, tuple(found), wall, bounds)
 
 
 def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
-    for flag in ("model", "tools", "imports", "python", "with", "sandbox", "seconds", "memory"):
+    for flag in ("model", "tools", "mcp", "imports", "python", "with", "sandbox", "seconds", "memory"):
         if getattr(options, flag):
-            name = {"with": "packages"}.get(flag, flag)
+            name = {"with": "packages", "mcp": "tools"}.get(flag, flag)
             raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")
     found = assemble.named_object(place)
     if not isinstance(found, Agent):

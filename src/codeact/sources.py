@@ -1,0 +1,42 @@
+"""Where tools come from that are not functions of the user's: a context whose value is a list of tools."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any
+
+from . import assemble, portal
+from .ports import Tool
+
+
+class ToolSource(AbstractAsyncContextManager[Sequence[Tool]], AbstractContextManager[Sequence[Tool]]):
+    """A source to be entered, with `with` or `async with`: its tools work until it is left."""
+
+    def __init__(self, source: AbstractAsyncContextManager[Sequence[Tool]]) -> None:
+        self._source = source
+
+    async def __aenter__(self) -> Sequence[Tool]:
+        return await self._source.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._source.__aexit__(*exc)
+
+    def __enter__(self) -> Sequence[Tool]:
+        self._blocking = portal.entered(self._source)
+        return self._blocking.__enter__()
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        return self._blocking.__exit__(*exc)
+
+    def __iter__(self) -> Any:
+        raise TypeError("enter the source first: `with mcp_tools(...) as tools:`, then tools=[*tools]")
+
+
+def mcp_tools(servers: str | os.PathLike[str] | Mapping[str, Any], *, seconds: float = 60.0) -> ToolSource:
+    """The tools of MCP servers: of a file of the usual form, or of what stands in it, `{"mcpServers": {...}}`.
+
+    `seconds` is how long each server may take to come up; one that does not is a ToolsUnavailable.
+    """
+    return ToolSource(assemble.mcp_servers(servers, seconds))
