@@ -64,6 +64,7 @@ class Zygote:
         self._next_look = 0.0
         self._sessions: dict[int, _Session] = {}  # by each of its descriptors that is watched
         self._holds: dict[int, int] = {}  # by pid: what keeps a session's init, and so everything in its namespace
+        self._reasons: dict[int, str] = {}  # by pid: why we ended a session
 
     def rehearse(self) -> None:
         """Make a session that has nothing to do, so that what this machine refuses is known now. Raises Refused."""
@@ -208,9 +209,10 @@ class Zygote:
         if hold is not None:
             os.close(hold)
 
-    def _bury(self, session: _Session, why: str | None = None) -> None:
-        """Take away what is left of a session that ended, or is about to, and say how; `why` we ended it."""
+    def _bury(self, session: _Session) -> None:
+        """Take away what is left of a session that has ended, and say how; the kernel may need its time for that."""
         _, status = os.waitpid(session.pid, 0)
+        why = self._reasons.pop(session.pid, None)
         code = os.waitstatus_to_exitcode(status)
         _tell(session.life, {"ended": code, "why": why, "memory": self._overran(session, code)})
         for descriptor in (session.pidfd, session.life):
@@ -236,16 +238,18 @@ class Zygote:
         if began < self._next_look:
             return
         for session in set(self._sessions.values()):
-            if session.folder is not None:
+            if session.folder is not None and session.pid not in self._reasons:
                 excess = scratch.excess(session.folder, session.size, session.inodes)
                 if excess is not None:
+                    self._reasons[session.pid] = excess
                     self._kill(session)
-                    self._bury(session, excess)
         self._next_look = time.monotonic() + max(_LOOK, 9 * (time.monotonic() - began))
 
     def _end_all(self) -> None:
-        for session in set(self._sessions.values()):
+        sessions = set(self._sessions.values())
+        for session in sessions:  # all of them before the first is waited for: the kernel takes them away side by side
             self._kill(session)
+        for session in sessions:
             self._bury(session)
         if self._ground is not None:
             self._ground.close()
