@@ -226,7 +226,7 @@ class Connection:
             case MCPError() if isinstance(self._server.reached, Command) and error.message == "Connection closed":
                 return "it ended before it answered"
             case MCPError():
-                return error.message
+                return str(error)
             case httpx2.ConnectError():
                 return "nothing answers at its address"
             case _:

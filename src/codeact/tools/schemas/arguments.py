@@ -74,7 +74,8 @@ class SchemaArguments(Arguments):
             return None
         skipped = ("pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems")
         rules = {**dict.fromkeys(skipped, _skip), "additionalProperties": _additional(kind)}
-        return extend(kind, rules)(self.schema, registry=Registry())  # type: ignore[no-untyped-call]
+        extended: Any = extend  # without types of its own
+        return extended(kind, rules)(self.schema, registry=Registry())
 
     def _wrong(self, payload: dict[str, Any]) -> ValidationError | None:
         if self._validator is None:
