@@ -16,6 +16,8 @@ FLOORS = {
     "core": 1,
     "guest": 1,
     "ports": 2,
+    "files": 2,
+    "cursor": 2,
     "interpreter": 3,
     "portal": 3,
     "packages": 3,

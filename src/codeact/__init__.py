@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.execution import Limits as Limits
     from .core.execution import Outcome as Outcome
     from .core.execution import only as only
+    from .core.files import File as File
     from .sources import mcp_tools as mcp_tools
     from .tools.function import Tool as Tool
     from .tools.function import tool as tool
@@ -34,6 +35,7 @@ _HOME = {
     "Agent": "agent",
     "CodeAgent": "api",
     "CodeactError": "core.errors",
+    "File": "core.files",
     "Imports": "core.execution",
     "Interpreter": "api",
     "Limits": "core.execution",

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import secrets
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, assert_never
 
 import anyio
+import anyio.to_thread
 
 from .check import complaints
 from .core.errors import ModelError, NoAnswer, UsageError
@@ -26,6 +28,7 @@ from .core.events import (
     CodeStarted,
     Delta,
     Event,
+    FilesCollected,
     InterpreterLost,
     InterpreterRestored,
     ModelAsked,
@@ -39,12 +42,15 @@ from .core.events import (
     TextDelta,
 )
 from .core.execution import Gone, Limits, Policy
+from .core.files import File, described
 from .core.loop import Ask, Run, Stop, next_step
 from .core.messages import Usage
 from .core.prompt import prompt
 from .core.state import State, after
 from .core.untrusted import inline
+from .cursor import Cursor
 from .door import Door
+from .files import Files, Given, read
 from .guest import display
 from .interpreter import Interpreter
 from .journals.memory import MemoryJournal
@@ -52,8 +58,6 @@ from .ports import Journal, Listener, Model, Sandbox, Tool
 from .tools.names import check_names
 
 _log = logging.getLogger("codeact")
-
-_DELTAS_KEPT = 1000  # for a slow reader of a stream; what comes beyond is dropped, events never are
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class RunResult:
     error: str | None = None
     error_type: str | None = None
     answer: Any = None
+    files: Files = field(default_factory=Files)
 
     @property
     def output(self) -> Any:
@@ -75,6 +80,10 @@ class RunResult:
         if self.stop_reason != "final_answer":
             raise NoAnswer(self.stop_reason, self.error or "")
         return self.answer
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write the files that code made into this folder, and say where; what is there is not overwritten."""
+        return self.files.save(folder)
 
     def __str__(self) -> str:
         if self.stop_reason != "final_answer":
@@ -146,9 +155,15 @@ class Session:
     # -- what a user does --------------------------------------------------------------------------------------------
 
     async def run(
-        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
+        max_steps: int | None = None,
     ) -> RunResult:
-        """Work on a task to its end. `additional_args` are bound as variables, by the table of values.
+        """Work on a task to its end. `additional_args` are bound as variables, by the table of values; `files` (paths,
+        or `File`) are copied into `inputs/`.
 
         Raises ModelError when the model cannot be asked; the session stays usable.
         """
@@ -160,22 +175,28 @@ class Session:
         first = len(self._events)
         try:
             limits = self._limits if max_steps is None else replace(self._limits, steps=max_steps)
-            await self._work(task, dict(additional_args or {}), limits)
+            given = await anyio.to_thread.run_sync(read, files, limits.scratch)
+            await self._work(task, dict(additional_args or {}), given, limits)
         finally:
             self._busy = False
         return self._result(first)
 
     async def stream(
-        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
+        max_steps: int | None = None,
     ) -> AsyncGenerator[Event | Delta, None]:
         """The same, event by event, with what passes meanwhile. Leaving the loop does not stop the task."""
-        cursor = _Cursor()
+        cursor = Cursor()
         self._listeners.append(cursor.push)
         outcome: list[BaseException] = []
 
         async def work() -> None:
             try:
-                await self.run(task, additional_args=additional_args, max_steps=max_steps)
+                await self.run(task, additional_args=additional_args, files=files, max_steps=max_steps)
             except Exception as error:  # told to the reader of the stream, where it belongs
                 outcome.append(error)
             finally:
@@ -244,12 +265,14 @@ class Session:
 
     # -- the loop's driver -------------------------------------------------------------------------------------------
 
-    async def _work(self, task: str, variables: dict[str, Any], limits: Limits) -> None:
+    async def _work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
         try:
+            await self._interpreter.put(files)
             if variables:
                 await self._interpreter.bind(variables)
             shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
-            await self.record(TaskGiven(task, shown, limits.steps))
+            told = tuple((file.name, described(file)) for file in files)
+            await self.record(TaskGiven(task, shown, limits.steps, told))
             while True:
                 match next_step(self._state, limits):
                     case Ask(step):
@@ -257,6 +280,7 @@ class Session:
                     case Run(cell, source):
                         await self._run(cell, source)
                     case Stop(reason, output, detail):
+                        await self._collect()
                         await self.record(TaskEnded(reason, output, None, detail))
                         return
                     case other:
@@ -265,6 +289,7 @@ class Session:
             await self.record(TaskEnded("cancelled"))
             raise
         except Exception as error:
+            await self._collect()
             await self.record(TaskEnded("error", None, type(error).__name__, str(error)))
             raise
 
@@ -302,6 +327,12 @@ class Session:
         known = state.names.union(state.bound, self._bound)
         return complaints(source, known, [tool.spec for tool in agent.tools], agent.policy.imports)
 
+    async def _collect(self) -> None:
+        """What a cancelled task made is collected with the next one of the session."""
+        files, left_out = await self._interpreter.collect()
+        if files or left_out:
+            await self.record(FilesCollected(files, left_out))
+
     async def _stands(self, level: str, python: str) -> None:
         await self.record(SandboxReady(level, python))
 
@@ -323,6 +354,7 @@ class Session:
     def _result(self, first: int) -> RunResult:
         state, ended = self._state, self._state.ended
         events = tuple(self._events[first:])
+        made = [event for event in events if isinstance(event, FilesCollected)]
         return RunResult(
             run_id=self.run_id,
             stop_reason=ended.stop_reason if ended else "cancelled",
@@ -332,43 +364,10 @@ class Session:
             error=ended.error if ended else None,
             error_type=ended.error_type if ended else None,
             answer=ended.output if ended else None,
+            files=Files(
+                (file for event in made for file in event.files), (one for event in made for one in event.left_out)
+            ),
         )
-
-
-class _Cursor:
-    """A reader's place in what happens: events wait for it as long as they must, deltas only up to a number."""
-
-    def __init__(self) -> None:
-        self._items: deque[Event | Delta] = deque()
-        self._deltas = 0
-        self._more = anyio.Event()
-        self._closed = False
-
-    def push(self, item: Event | Delta) -> None:
-        """The listener's side."""
-        if isinstance(item, Delta):
-            if self._deltas >= _DELTAS_KEPT:
-                return
-            self._deltas += 1
-        self._items.append(item)
-        self._more.set()
-
-    def close(self) -> None:
-        """Nothing more will come."""
-        self._closed = True
-        self._more.set()
-
-    async def read(self) -> AsyncGenerator[Event | Delta, None]:
-        """The reader's side."""
-        while self._items or not self._closed:
-            if not self._items:
-                self._more = anyio.Event()
-                await self._more.wait()
-                continue
-            item = self._items.popleft()
-            if isinstance(item, Delta):
-                self._deltas -= 1
-            yield item
 
 
 def _sown(seed: bytes) -> bytes:

@@ -9,12 +9,16 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
+import anyio
+import anyio.to_thread
+
 from . import assemble, portal
 from .agent import Agent, RunResult, Session
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Policy
+from .files import Given, read
 from .ports import Listener, Model, Sandbox, Tool
 
 P = ParamSpec("P")
@@ -134,6 +138,7 @@ class CodeAgent(Agent):
         task: str,
         *,
         additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
         max_steps: int | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
@@ -142,7 +147,12 @@ class CodeAgent(Agent):
 
         async def run() -> RunResult:
             return await self.arun(
-                task, additional_args=additional_args, max_steps=max_steps, show=show, listeners=listeners
+                task,
+                additional_args=additional_args,
+                files=files,
+                max_steps=max_steps,
+                show=show,
+                listeners=listeners,
             )
 
         return portal.call(run)
@@ -157,14 +167,16 @@ class CodeAgent(Agent):
         task: str,
         *,
         additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
         max_steps: int | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> RunResult:
         """The same, async."""
+        given = await anyio.to_thread.run_sync(read, files, self.policy.limits.scratch)  # before anything starts
         shown = (assemble.console(),) if show else ()
         async with self.open(listeners=(*listeners, *shown)) as session:
-            return await session.run(task, additional_args=additional_args, max_steps=max_steps)
+            return await session.run(task, additional_args=additional_args, files=given, max_steps=max_steps)
 
     def session(self, *, listeners: Sequence[Listener] = ()) -> Opening:
         """One conversation whose variables live from task to task: `with` or `async with`."""
@@ -197,7 +209,8 @@ class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[Block
 class Interpreter:
     """A confined, stateful Python without a model: `with` gives methods that wait, `async with` ones to be awaited.
 
-    The arguments are those of CodeAgent, and `snapshots`: whether it can be copied as it stands, where the sandbox can.
+    The arguments are those of CodeAgent, and `snapshots`: whether it can be copied as it stands, where the sandbox can;
+    and `files`: paths, or `File`, that are copied into `inputs/`.
     """
 
     @_refusing_unknown
@@ -213,11 +226,12 @@ class Interpreter:
         sandbox: str | Sandbox = "linux",
         limits: Limits | None = None,
         snapshots: bool = True,
+        files: Iterable[Given] = (),
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
         policy = _policy(imports, python, packages, limits, seconds=seconds, memory=memory)
         policy = replace(policy, snapshots=snapshots)
-        self._cells = Cells(wall, policy, _tools(tools))
+        self._cells = Cells(wall, policy, _tools(tools), files=read(files, policy.limits.scratch))
 
     async def __aenter__(self) -> Cells:
         return await self._cells.__aenter__()

@@ -156,9 +156,9 @@ def _extra(module: str, extra: str) -> Any:
         raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[{extra}]'") from None
 
 
-def console(file: TextIO | None = None) -> Console:
-    """The listener that draws a run on a terminal, or writes it as plain text to a file."""
-    made: Console = import_module("codeact.listeners.console").Console(file)
+def console(file: TextIO | None = None, *, out: Path | None = None, keep: bool = False) -> Console:
+    """The listener that draws a run on a terminal, or writes it as plain text to a file; see `Console`."""
+    made: Console = import_module("codeact.listeners.console").Console(file, out=out, keep=keep)
     return made
 
 

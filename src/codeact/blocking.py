@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import portal
@@ -10,6 +10,7 @@ from .agent import RunResult, Session
 from .cells import Cells
 from .core.events import Delta, Event
 from .core.execution import Outcome
+from .files import Files, Given
 from .interpreter import Snapshot
 
 
@@ -20,20 +21,30 @@ class BlockingSession:
         self._session = session
 
     def run(
-        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
+        max_steps: int | None = None,
     ) -> RunResult:
         """Work on a task to its end."""
 
         async def run() -> RunResult:
-            return await self._session.run(task, additional_args=additional_args, max_steps=max_steps)
+            return await self._session.run(task, additional_args=additional_args, files=files, max_steps=max_steps)
 
         return portal.call(run)
 
     def stream(
-        self, task: str, *, additional_args: Mapping[str, Any] | None = None, max_steps: int | None = None
+        self,
+        task: str,
+        *,
+        additional_args: Mapping[str, Any] | None = None,
+        files: Iterable[Given] = (),
+        max_steps: int | None = None,
     ) -> Iterator[Event | Delta]:
         """The same, event by event."""
-        items = self._session.stream(task, additional_args=additional_args, max_steps=max_steps)
+        items = self._session.stream(task, additional_args=additional_args, files=files, max_steps=max_steps)
         try:
             while True:
                 try:
@@ -122,6 +133,14 @@ class BlockingCells:
     def close(self) -> None:
         """End the interpreter."""
         portal.call(self._cells.close)
+
+    def put(self, name: str, data: bytes | str) -> None:
+        """Put a file into `inputs/`, in place of one of its name; text is written as UTF-8."""
+        portal.call(self._cells.put, name, data)
+
+    def outputs(self) -> Files:
+        """The files that lie under `outputs/` now, and what of them was left out."""
+        return portal.call(self._cells.outputs)
 
     def interrupt(self) -> None:
         """Stop the cell that runs now in another thread, keeping the variables if it comes out within the grace."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from .core.events import Delta
 from .core.execution import Outcome, Policy
+from .core.files import File
 from .door import Door
+from .files import Files, read
 from .interpreter import Interpreter, Snapshot
 from .ports import Emit, Sandbox, Tool
 from .tools.names import check_names
@@ -24,9 +26,18 @@ class Cells:
     Those that `fork` gave end with `async with`, by `close()`, or with the one that they came from.
     """
 
-    def __init__(self, sandbox: Sandbox, policy: Policy, tools: Sequence[Tool] = (), emit: Emit = _ignore) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        policy: Policy,
+        tools: Sequence[Tool] = (),
+        emit: Emit = _ignore,
+        files: Sequence[File] = (),
+    ) -> None:
         check_names(tools)
         self._made_of = (sandbox, policy, tools, emit)
+        self._room = policy.limits.scratch
+        self._files = read(files, self._room)
         self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools])
         self._door = Door(tools, policy.limits)
         self._emit = emit
@@ -34,6 +45,11 @@ class Cells:
 
     async def __aenter__(self) -> Cells:
         await self._interpreter.__aenter__()
+        try:
+            await self._interpreter.put(self._files)
+        except BaseException:
+            await self._interpreter.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -72,6 +88,14 @@ class Cells:
     async def close(self) -> None:
         """End the interpreter."""
         await self._interpreter.__aexit__()
+
+    async def put(self, name: str, data: bytes | str) -> None:
+        """Put a file into `inputs/`, in place of one of its name; text is written as UTF-8. Raises UsageError."""
+        await self._interpreter.put(read([File(name, data.encode() if isinstance(data, str) else data)], self._room))
+
+    async def outputs(self) -> Files:
+        """The files that lie under `outputs/` now, and what of them was left out."""
+        return Files(*await self._interpreter.collect(everything=True))
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping the variables if it comes out within the grace."""

@@ -251,3 +251,13 @@ def test_a_full_disk_behind_standard_output_is_said_in_one_line(words: list[str]
             [CODEACT, *words], stdout=full, stderr=subprocess.PIPE, check=False, env=environment(tmp_path), timeout=60
         )
     assert (done.returncode, done.stderr) == (1, b"codeact: cannot go on: No space left on device\n")
+
+
+def test_files_go_in_and_come_out_of_exec_without_a_word_in_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("six")
+    code = "n = open('outputs/b.txt', 'w').write(open('inputs/a.txt').read())"
+    done = codeact("exec", "--json", "--file", "a.txt", "--out", "made", "-c", code, "-c", "n", home=tmp_path)
+    assert [line["value"] for line in done.lines] == [None, "3"]
+    assert "files" not in done.lines[0]
+    assert (tmp_path / "made" / "b.txt").read_text() == "six"
+    assert done.err == "file b.txt (text, 3 bytes): made/b.txt\n"

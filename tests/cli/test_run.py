@@ -137,3 +137,26 @@ def test_hostile_output_cannot_draw_on_the_screen(tmp_path: Path) -> None:
     done = codeact("run", "x", "--model", model, home=tmp_path)
     assert r"\x1b]52;c;AAAA\x07 \x1b[2J \u202e \x9b1m" in done.out
     assert not set("\x1b\x07\u202e\x9b") & set(done.out)
+
+
+def test_files_go_in_by_a_flag_and_what_was_made_lies_where_the_line_says(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n")
+    made = "open('outputs/copy.csv', 'w').write(open('inputs/rows.csv').read() * 2); final_answer(1)"
+    words = ("run", "Copy.", "--model", replay(tmp_path, made), "--file", "rows.csv")
+    (line,) = codeact(*words, "--json", home=tmp_path, TMPDIR=str(tmp_path)).lines
+    (file,) = line["files"]
+    assert (file["name"], file["type"], file["size"]) == ("copy.csv", "text/csv", 8)
+    assert Path(file["path"]).read_text() == "a,b\n" * 2
+    done = codeact(*words, "--out", "made/here", home=tmp_path)
+    assert (tmp_path / "made" / "here" / "copy.csv").read_text() == "a,b\n" * 2
+    assert "inputs/rows.csv: CSV text, 4 bytes" in done.out
+    assert "(file copy.csv (CSV text, 8 bytes): made/here/copy.csv)" in done.out
+
+
+def test_a_file_that_cannot_be_given_is_a_usage_error(tmp_path: Path) -> None:
+    words = ("run", "Read.", "--model", replay(tmp_path, "final_answer(1)"))
+    done = codeact(*words, "--file", "absent", home=tmp_path)
+    assert (done.code, done.out) == (2, "") and "cannot read absent: No such file" in done.err
+    (tmp_path / "taken").write_text("")
+    done = codeact(*words, "--out", "taken", home=tmp_path)
+    assert done.code == 2 and "nothing can be saved in taken" in done.err

@@ -227,7 +227,7 @@ Do less at once: smaller parts, a faster way, results kept in variables.""",
         ),
         """\
 Cell 3 did not stop at the limit of 30 s, so the interpreter was ended.
-All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need.
 <stdout 5f3a9c01>
 1
 </stdout 5f3a9c01>
@@ -249,7 +249,7 @@ Work in smaller parts, and `del` what you do not need.""",
         Outcome("memory", error=CellError("CellMemory", "", ""), gone=Gone("the interpreter ran out of memory")),
         """\
 Cell 3 went over the memory limit of 1 GiB, so the interpreter was ended.
-All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need.
 Work in smaller parts, and `del` what you do not need.""",
     ),
     "killed, and a copy goes on": (
@@ -274,21 +274,21 @@ Do not repeat what crashed it.""",
         """\
 Cell 3 crashed: SIGSEGV.
 No copy of it could be kept: 2 threads of the cell were still running.
-All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need.
 Do not repeat what crashed it.""",
     ),
     "left by itself": (
         Outcome("exit", gone=Gone("the interpreter left by itself (exit status 3)")),
         """\
 Cell 3 ended the interpreter: the interpreter left by itself (exit status 3).
-All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need.
 A cell must not end its process: let it run to its end.""",
     ),
     "crashed": (
         Outcome("signal", gone=Gone("the interpreter was ended by SIGSEGV")),
         """\
 Cell 3 crashed: the interpreter was ended by SIGSEGV.
-All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need.
+All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need.
 Do not repeat what crashed it.""",
     ),
     "an answer": (
@@ -505,7 +505,8 @@ def test_what_a_model_wrote_is_quoted_on_one_line() -> None:
 def test_an_interpreter_lost_between_cells_is_told() -> None:
     assert interpreter_lost(Gone("the interpreter was ended by SIGKILL")) == (
         "The interpreter was lost: the interpreter was ended by SIGKILL.\n"
-        "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
+        "All variables, functions, imports and files are gone; a fresh interpreter is ready. "
+        "Define again what you need."
     )
     assert interpreter_lost(Gone("killed", 4)) == (
         "The interpreter was lost: killed.\n"

@@ -30,12 +30,12 @@ class Session:
     """An interpreter at a level."""
 
     def __init__(self, cells: Cells, names: dict[str, Any]) -> None:
-        self._cells = cells
+        self.cells = cells
         self._names = names
 
     async def run(self, code: str) -> Outcome:
         """The outcome of a cell."""
-        return await self._cells.run(code)
+        return await self.cells.run(code)
 
     async def value(self, code: str) -> Any:
         """The value of a cell that must run to its end."""

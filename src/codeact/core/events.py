@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .execution import Gone, Imports, Limits, Outcome, Returned, Stream, ToolSpec
+from .files import File, LeftOut
 from .messages import Reply
 
 StopReason: TypeAlias = Literal[
@@ -41,11 +42,15 @@ class SandboxReady:
 
 @dataclass(frozen=True, slots=True)
 class TaskGiven:
-    """The user gave a task; `variables` are the names bound for it, each with a short preview, `steps` its replies."""
+    """The user gave a task; `variables` are the names bound for it, each with a short preview, `steps` its replies.
+
+    `files` are the names of those put into `inputs` for it, each with what it is, in words.
+    """
 
     task: str
     variables: tuple[tuple[str, str], ...] = ()
     steps: int = 20
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,14 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesCollected:
+    """The files that code saved under `outputs/` in this task, and what was left out of them."""
+
+    files: tuple[File, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something worth knowing that changes nothing."""
 
@@ -168,6 +181,7 @@ Event: TypeAlias = (
     | InterpreterLost
     | InterpreterRestored
     | Forked
+    | FilesCollected
     | Noted
 )
 

@@ -33,6 +33,8 @@ class Limits:
     steps: int = 20  # replies of the model in a task
     snapshots: int = 8  # copies of an interpreter at once, forks too
     snapshot_memory: int = 4096 * MIB  # of all that wait
+    files: int = 100  # that are collected at once
+    file_bytes: int = 64 * MIB  # of all of them
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _BOUNDS.items():
@@ -62,6 +64,8 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "steps": (1, 1_000_000, "steps"),
     "snapshots": (1, 1000, "snapshots"),
     "snapshot_memory": (1 * MIB, 1 << 44, "bytes"),
+    "files": (0, 10_000, "files"),
+    "file_bytes": (0, 1 << 34, "bytes"),
 }
 
 

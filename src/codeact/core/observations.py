@@ -23,18 +23,24 @@ TRACEBACK = 4_000
 LAST_STEPS = 3
 
 _ALL_KEPT = "All variables are kept"
-_ALL_GONE = "All variables, functions and imports are gone; a fresh interpreter is ready. Define again what you need."
+_ALL_GONE = (
+    "All variables, functions, imports and files are gone; a fresh interpreter is ready. Define again what you need."
+)
 _AGAIN = "Do that again where you need it."
 _LESS_MEMORY = "Work in smaller parts, and `del` what you do not need."
 FORM = "Write one block and end your reply after it:\n```python\n# your code\n```"
 
 
-def task(text: str, variables: Sequence[tuple[str, str]] = ()) -> str:
-    """A task, word for word, and the names that are bound for it, each with its preview."""
-    if not variables:
-        return text
-    names = [f"- {name}: {inline(preview, 400)}" for name, preview in variables]
-    return "\n".join([text, "", "These variables are set:", *names])
+def task(text: str, variables: Sequence[tuple[str, str]] = (), files: Sequence[tuple[str, str]] = ()) -> str:
+    """A task, word for word, and what is there for it: names with a preview of each, files with what each is."""
+    lines = [text]
+    if variables:
+        lines += ["", "These variables are set:"]
+        lines += [f"- {name}: {inline(preview, 400)}" for name, preview in variables]
+    if files:
+        lines += ["", "These files are there to read:"]
+        lines += [f"- inputs/{name}: {inline(what, 400)}" for name, what in files]
+    return "\n".join(lines)
 
 
 def after_cell(
@@ -253,11 +259,14 @@ def interpreter_lost(gone: Gone) -> str:
     return f"The interpreter was lost: {_why(gone)}.\n{_what_stands(gone)}"
 
 
-def set_again(names: Sequence[str]) -> str:
-    """Which names of the user's a fresh interpreter was given again; nothing where there are none."""
-    if not names:
-        return ""
-    return f"{', '.join(f'`{name}`' for name in names)} {'is' if len(names) == 1 else 'are'} set again."
+def set_again(names: Sequence[str], files: bool = False) -> str:
+    """Which names of the user's a fresh interpreter was given again, and files; nothing where there are none."""
+    told = []
+    if names:
+        told.append(f"{', '.join(f'`{name}`' for name in names)} {'is' if len(names) == 1 else 'are'} set again.")
+    if files:
+        told.append("The files under `inputs/` are there again.")
+    return " ".join(told)
 
 
 def same_again(times: int) -> str:

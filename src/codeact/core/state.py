@@ -16,6 +16,7 @@ from .events import (
     CodeRefused,
     CodeStarted,
     Event,
+    FilesCollected,
     Forked,
     InterpreterLost,
     InterpreterRestored,
@@ -49,6 +50,7 @@ class State:
     step: int = 0  # replies of this task
     steps: int = 20  # that it may take
     bound: tuple[str, ...] = ()  # names that the user gave, and that every fresh interpreter is given again
+    given: bool = False  # whether there are files of the user's, which every fresh interpreter has again
     usage: Usage = NO_USAGE  # of this task
     cell: int = 0  # the last one started; they count through the session
     code: actions.Code | None = None  # found in the last reply, not yet started
@@ -75,9 +77,10 @@ def after(state: State, event: Event) -> State:
             return replace(state, started=event, system=system)
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
-            text = observations.task(event.task, event.variables)
+            text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
-            fresh = replace(fresh, code=None, steps=event.steps, bound=bound)
+            given = state.given or bool(event.files)
+            fresh = replace(fresh, code=None, steps=event.steps, bound=bound, given=given)
             return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
             return replace(state, step=event.step)
@@ -103,7 +106,7 @@ def after(state: State, event: Event) -> State:
             return replace(state, ended=event, running=None)
         case ModelFailed():
             return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
-        case SandboxReady() | ToolCalled() | ToolReturned() | Forked():
+        case SandboxReady() | ToolCalled() | ToolReturned() | Forked() | FilesCollected():
             return state
         case _:
             assert_never(event)
@@ -178,7 +181,7 @@ def _budget(state: State) -> str:
 
 
 def _again(state: State) -> str:
-    return observations.set_again(state.bound)
+    return observations.set_again(state.bound, state.given)
 
 
 def _essence(outcome: Outcome) -> str:

@@ -81,7 +81,7 @@ def _may_draw(imports: Imports) -> str:
 def _bounds(limits: Limits) -> str:
     return (
         f"There is no network and no shell. A block may run for {seconds(limits.seconds)} and use "
-        f"{size(limits.memory)} of memory."
+        f"{size(limits.memory)} of memory. Files that you save under `outputs/` are given to the user."
     )
 
 

@@ -28,12 +28,29 @@ if __package__:
     from .channel import Channel, Ended
     from .drawings import Drawings
     from .failures import Failures, ToolError
+    from .folders import Folders
     from .imports import ImportPolicyError, Imports
     from .interrupts import Finished, Interrupted, Interrupts
     from .output import Output
     from .recursion import Depth
     from .seeds import Seeds
-    from .wire import HOST_WORDS, Bind, Bound, Decoder, Done, Fetch, Fetched, Open, Ready, Run, TooLarge, encode
+    from .wire import (
+        HOST_WORDS,
+        Bind,
+        Bound,
+        Collect,
+        Decoder,
+        Done,
+        Fetch,
+        Fetched,
+        Open,
+        Placed,
+        Put,
+        Ready,
+        Run,
+        TooLarge,
+        encode,
+    )
 
 
 def prepare(path: Sequence[str]) -> None:
@@ -119,6 +136,7 @@ class Session:
         keyboard.silence_input(lambda: self._output.stdin)
         self._calls = Calls(channel, self._interrupts, Failures())
         self._drawings = Drawings()
+        self._folders = Folders()
         self._imports = Imports()
         self._tools = {"final_answer": stubs.final_answer(self._calls)}
         self._cells = self._fresh()
@@ -169,6 +187,11 @@ class Session:
         self._interrupts.forget()
         if type(word) is Bind:
             self._channel.send(Bound(word.id, self._bind(word)))
+        elif type(word) is Put:
+            self._channel.send(Placed(word.id, self._folders.put(word)))
+        elif type(word) is Collect:
+            for part in self._folders.collect(word):
+                self._channel.send(part)
         elif type(word) is Fetch:
             try:
                 self._channel.send(self._fetch(word))

@@ -329,6 +329,11 @@ def _pass_on(way_in: int, way_out: int) -> None:
         finally:
             end_group(process)
     finally:
+        for folder, inner, _ in os.walk(place):
+            for name in inner:  # `inputs` is closed to its owner too, and so may be what the guest has made
+                if not os.path.islink(path := os.path.join(folder, name)):
+                    with suppress(OSError):
+                        os.chmod(path, 0o700)
         shutil.rmtree(place, ignore_errors=True)
 
 

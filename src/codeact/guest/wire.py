@@ -11,6 +11,8 @@ and nothing more. Lengths are checked before anything is kept.
     Returned  the answer to a call           Call     a tool, please
     Bind, Fetch                              Bound, Fetched
     Copy      be copied as you stand         Poised, Copied
+    Put      a part of a file for `inputs`   Placed
+    Collect  what is in `outputs`?           Part ... of each file, then Collected
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from .values import Packed
 MAX_HEADER = 8 << 20
 MAX_FRAME = 64 << 20
 MAX_BLOBS = 4096
+PART = 1 << 20  # bytes of a file in one word: every part but a file's last has exactly so many
 MAX_NODES = 2_000_000  # of JSON in a header
 _LENGTHS = struct.Struct(">II")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -89,6 +92,23 @@ class Copy:
     forks: list[Any]
 
 @dataclass(frozen=True)
+class Put:
+    """Bytes from `at` on of the file `inputs/NAME`, the whole of it once `last` has come."""
+    id: int
+    name: str
+    at: int
+    data: Packed
+    last: bool
+
+@dataclass(frozen=True)
+class Collect:
+    """At most so many files of so many bytes in all, please: what is new or changed in `outputs`, or all of it."""
+    id: int
+    files: int
+    bytes: int
+    all: bool
+
+@dataclass(frozen=True)
 class Ready:
     """The guest stands: its Python version."""
     python: str
@@ -140,19 +160,43 @@ class Poised:
     failure: str | None
 
 @dataclass(frozen=True)
+class Placed:
+    """The answer to Put: `failure` is a message or None."""
+    id: int
+    failure: str | None
+
+@dataclass(frozen=True)
 class Copied:
     """The copy was made, or, from the copy, it stands; with `failure`, a message, there is none."""
     id: int
     failure: str | None
+
+@dataclass(frozen=True)
+class Part:
+    """An answer to Collect: more of a file; its parts follow each other, up to the one that is `last`."""
+    id: int
+    name: str
+    data: Packed
+    last: bool
+
+@dataclass(frozen=True)
+class Collected:
+    """The last answer to Collect: `left` are [name, why] of what was left out, `more` counts those not named."""
+    id: int
+    left: list[Any]
+    more: int
 # fmt: on
 
 
 Word: TypeAlias = Any
-HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch, Copy)}
-GUEST_WORDS: dict[str, type] = {word.__name__: word for word in (Ready, Call, Done, Bound, Fetched, Poised, Copied)}
+HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch, Copy, Put, Collect)}
+GUEST_WORDS: dict[str, type] = {
+    word.__name__: word for word in (Ready, Call, Done, Bound, Fetched, Poised, Copied, Placed, Part, Collected)
+}
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
+    "bool": (bool,),
     "str": (str,),
     "str | None": (str, type(None)),
     "dict[str, Any]": (dict,),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import anyio
 
-from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, ValueRefused
+from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, UsageError, ValueRefused
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
+from ..core.files import File, LeftOut
 from ..guest import values
 from ..ports import Emit, Sandbox
+from . import transfers
 from .capture import Capture
 from .conversation import Conversation, Door
 from .copies import Copies
@@ -29,11 +31,12 @@ async def _nobody(*_: object) -> None:
 class Snapshot:
     """An interpreter as it stood after the cell of this number (0: before the first). It can be restored many times."""
 
-    def __init__(self, owner: Interpreter, guest: Conversation, cell: int, bindings: dict[str, Any]) -> None:
-        self.cell = cell
+    def __init__(self, owner: Interpreter, guest: Conversation) -> None:
+        self.cell = owner._cell
         self._owner = owner
         self._guest = guest
-        self._bindings = bindings
+        self._bindings = dict(owner._bindings)
+        self._files = dict(owner._files)
 
     async def drop(self) -> None:
         """Forget it, and free what it holds. Safe to repeat."""
@@ -76,6 +79,7 @@ class Interpreter:
         self._leave: Callable[[], None] = lambda: None  # those that it was forked from
         self._cell = 0  # the last one that ran
         self.unkept = ""
+        self._files: dict[str, File] = {}
         self.level = ""
         self.python = ""
 
@@ -134,6 +138,29 @@ class Interpreter:
             except Lost as lost:
                 raise await self._died(lost) from None
 
+    async def put(self, files: Iterable[File]) -> None:
+        """Put files into `inputs`, now and again in every guest that replaces this one; raises UsageError."""
+        async with self._turn:
+            for file in files:
+                try:
+                    await transfers.put(await self._alive(), file, self._policy.limits)
+                except Lost as lost:
+                    await self._parted(await self._recovered(Gone(lost.why)))
+                    await transfers.put(await self._alive(), file, self._policy.limits)
+                self._files[file.name] = file
+                await self._keep_or_tell()
+
+    async def collect(self, everything: bool = False) -> tuple[tuple[File, ...], tuple[LeftOut, ...]]:
+        """The files that code saved under `outputs/` since the last time, or all of them, and what was left out."""
+        async with self._turn:
+            if self._guest is None or self._guest.lost is not None:
+                return (), ()  # they went with it, and that was told
+            try:
+                return await transfers.collect(self._guest, self._policy.limits, everything)
+            except Lost as lost:
+                await self._parted(await self._recovered(Gone(lost.why)))
+                return (), (LeftOut("outputs", f"the interpreter was lost: {lost.why}"),)
+
     def interrupt(self) -> None:
         """Stop the cell that runs now."""
         if self._guest is not None:
@@ -170,7 +197,8 @@ class Interpreter:
                 guest, number = await self._copies.fork(await self._alive())
             except Lost as lost:
                 raise await self._died(lost) from None
-            other._guest, other._copies, other._bindings = guest, self._copies, dict(self._bindings)
+            other._guest, other._copies = guest, self._copies
+            other._bindings, other._files = dict(self._bindings), dict(self._files)
             other._cell, other.level, other.python = self._cell, self.level, self.python
 
             def leave() -> None:
@@ -190,7 +218,7 @@ class Interpreter:
 
     async def _point(self, guest: Conversation, instead: Snapshot | None = None) -> Snapshot:
         copy = await self._copies.freeze(guest, None if instead is None else instead._guest)
-        point = Snapshot(self, copy, self._cell, dict(self._bindings))
+        point = Snapshot(self, copy)
         self._points.add(point)
         return point
 
@@ -238,17 +266,18 @@ class Interpreter:
         return InterpreterDied(f"{lost.why}; {left}")
 
     async def _go_back(self, point: Snapshot, *, since: bool = False) -> None:
-        """End the guest, and put a copy of the snapshot in its place; bind again what was bound `since`, if asked."""
+        """End the guest, and put a copy of the snapshot in its place; give it what was given `since`, if asked."""
         await self._end()
         then = point._bindings
         again = {name: value for name, value in self._bindings.items() if then.get(name) is not value}
+        files = [file for name, file in self._files.items() if point._files.get(name) is not file]
         try:
             self._guest = await self._copies.thaw(point._guest)
-            if since and again:
-                await self._guest.bind(again)
-            elif again:
-                self._bindings = dict(then)
-        except (Lost, SnapshotRefused, values.Refused) as error:
+            if since:
+                await self._give(self._guest, again, files)
+            else:
+                self._bindings, self._files = dict(then), dict(point._files)
+        except (Lost, SnapshotRefused, UsageError, values.Refused) as error:
             await self._end()
             if self._kept is point:
                 self._kept = None
@@ -276,11 +305,16 @@ class Interpreter:
             guest = Conversation(pipe, capture, self._policy.limits)
             try:
                 await guest.open(self._tools, self._policy.imports)
-                if self._bindings:
-                    await guest.bind(self._bindings)
+                await self._give(guest, self._bindings, self._files.values())
             except Lost as lost:
                 raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
             self.level, self.python = pipe.level, guest.python
             await self._started(self.level, self.python)
             guest.stack = stack.pop_all()
         return guest
+
+    async def _give(self, guest: Conversation, bindings: dict[str, Any], files: Iterable[File]) -> None:
+        if bindings:
+            await guest.bind(bindings)
+        for file in files:
+            await transfers.put(guest, file, self._policy.limits)

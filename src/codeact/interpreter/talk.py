@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,17 +33,30 @@ class Talk:
         self._last_question += 1
         return self._last_question
 
-    async def question(self, word: wire.Bind | wire.Fetch | wire.Copy, kind: type) -> Any:
+    async def question(
+        self, word: wire.Bind | wire.Fetch | wire.Copy | wire.Put, kind: type, seconds: float | None = None
+    ) -> Any:
         """The answer to a question, which is of this kind; raises values.Refused for one too large, or Lost."""
+        async with self._asked(word, seconds):
+            return await self.answer(kind, word.id)
+
+    async def hear(self, word: wire.Collect, take: Callable[[wire.Word], bool], seconds: float) -> None:
+        """Hear answers to this, until one is the last. A ProtocolError of `take` ends the guest. Raises Lost."""
+        async with self._asked(word, seconds):
+            while not take(await self._next()):
+                pass
+
+    @asynccontextmanager
+    async def _asked(self, word: wire.Word, seconds: float | None) -> AsyncIterator[None]:
         if self.lost is not None:
             raise self.lost
         try:
             wire.encode(word)
         except wire.TooLarge as error:
             raise values.Refused(f"$: {error}") from None
-        async with self.in_the_middle("it did not answer"):
+        async with self.in_the_middle("it did not answer", seconds):
             await self._send(word)
-            return await self.answer(kind, word.id)
+            yield
 
     async def answer(self, kind: type, number: int) -> Any:
         """The guest's next word, which has to be of this kind and number. Raises Lost."""
@@ -53,18 +66,19 @@ class Talk:
         return answer
 
     @asynccontextmanager
-    async def in_the_middle(self, silence: str) -> AsyncIterator[None]:
+    async def in_the_middle(self, silence: str, seconds: float | None = None) -> AsyncIterator[None]:
         """Within, the guest owes us something: when it does not come in time, or not as it should, the guest is ended.
 
         `silence` says what it did not do. Raises Lost.
         """
         whole = False
+        seconds = seconds or self._limits.seconds
         try:
-            with anyio.fail_after(self._limits.seconds):
+            with anyio.fail_after(seconds):
                 yield
             whole = True
         except TimeoutError:
-            raise self.end("timeout", f"{silence} within {self._limits.seconds:g} s") from None
+            raise self.end("timeout", f"{silence} within {seconds:g} s") from None
         except wire.ProtocolError as error:
             raise self.end("signal", f"it broke the protocol: {error}") from None
         finally:

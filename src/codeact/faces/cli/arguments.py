@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from codeact import assemble
 from codeact.core.errors import UsageError, nearest
 from codeact.core.execution import Imports, Limits, Policy
+from codeact.files import folder_to_save
 
 from . import exits
 
@@ -114,6 +115,16 @@ def add_interpreter_flags(parser: Parser) -> None:
         help="a package that the code sees and may import, such as pandas or 'polars>=1', installed once; repeatable",
     )
     parser.add_argument("--refresh", action="store_true", help="look for newer versions of what is named by --with")
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a file that is copied into the sandbox, as inputs/NAME; repeatable",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=reading(folder_to_save), help="where files go that code saves under outputs/"
+    )
     parser.add_argument("--seconds", metavar="S", type=reading(assemble.seconds), help="limit of a cell (default 30)")
     parser.add_argument(
         "--memory", metavar="SIZE", type=reading(assemble.size), help="limit of the interpreter (default 1GiB)"

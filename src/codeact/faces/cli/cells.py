@@ -6,15 +6,17 @@ import asyncio
 import sys
 import tokenize
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 from codeact import assemble
 from codeact.cells import Cells
 from codeact.core.errors import UsageError
+from codeact.files import read
 
 from . import exits, lines, prompt, streams
 from .arguments import Parser, add_interpreter_flags, policy, tools
-from .said import Overheard, say
+from .said import Overheard, keep, say
 
 _LARGEST = 15 << 20  # bytes of a cell: what surely fits into one message to the interpreter
 
@@ -31,17 +33,19 @@ def main(argv: Sequence[str]) -> int:
     out = streams.for_programs() if options.json else None
     wall = assemble.sandbox(options.sandbox or "linux")
     heard = Overheard(wall)
+    bounds = policy(options)
+    files = read(options.file, bounds.limits.scratch)
     with tools(options) as found:
-        interpreter = Cells(wall if options.json else heard, policy(options), found)
+        interpreter = Cells(wall if options.json else heard, bounds, found, files=files)
         if alone:
-            return asyncio.run(prompt.converse(interpreter, wall.name))
-        status = asyncio.run(_run(interpreter, wall.name, cells, out))
+            return asyncio.run(prompt.converse(interpreter, wall.name, options.out))
+        status = asyncio.run(_run(interpreter, wall.name, cells, out, options.out))
     if heard.trouble is not None:
         raise heard.trouble
     return status
 
 
-async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: TextIO | None) -> int:
+async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: TextIO | None, folder: Path | None) -> int:
     good = True
     async with interpreter:
         if sys.stderr.isatty() and out is None:
@@ -54,6 +58,7 @@ async def _run(interpreter: Cells, sandbox: str, cells: Sequence[str], out: Text
                 line = lines.cell(number, source, outcome) | {"level": interpreter.level}
                 print(lines.line(line), file=out, flush=True)
             good = good and outcome.ok
+        await keep(interpreter, folder)
     return exits.DONE if good else exits.NOT_DONE
 
 

@@ -17,7 +17,7 @@ from codeact.cells import Cells
 from codeact.core.execution import Outcome
 
 from . import exits
-from .said import say
+from .said import keep, say
 
 try:
     import readline
@@ -28,7 +28,7 @@ except ImportError:  # a Python built without it still reads lines
 _LARGEST = 256 << 10  # characters that are looked at here before they run
 
 
-async def converse(cells: Cells, sandbox: str) -> int:
+async def converse(cells: Cells, sandbox: str, folder: Path | None) -> int:
     """Read, run, show, until the end of input or `exit()`."""
     with _history():
         async with cells:
@@ -40,6 +40,7 @@ async def converse(cells: Cells, sandbox: str) -> int:
                 if outcome.error is not None and outcome.error.type == "SystemExit":
                     break
                 say(outcome)
+            await keep(cells, folder)
     return exits.DONE
 
 

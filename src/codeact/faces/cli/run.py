@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,6 +23,8 @@ from codeact import assemble
 from codeact.agent import Agent, RunResult, check_task
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError
 from codeact.core.events import Delta, Event
+from codeact.core.files import File
+from codeact.files import read
 from codeact.ports import Listener
 
 from . import exits, lines, streams
@@ -39,13 +42,14 @@ def main(argv: Sequence[str]) -> int:
     check_task(task)
     out = streams.for_programs() if options.json else None
     with nullcontext(_own_agent(place, options)) if place else _agent(options) as agent:
+        files = read(options.file, agent.policy.limits.scratch)
         variables = _standard_input()
-        with assemble.console(sys.stdout) as console:
-            done = asyncio.run(work(agent, task, console, variables, options.max_steps))
+        with assemble.console(sys.stdout, out=options.out, keep=True) as console:
+            done = asyncio.run(work(agent, task, console, variables, options.max_steps, files))
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
     if out is not None:
-        print(lines.line(done.line()), file=out, flush=True)
+        print(lines.line(done.line(console.saved)), file=out, flush=True)
     return done.status()
 
 
@@ -67,8 +71,8 @@ class Done:
             case _:
                 return exits.NO_SANDBOX if isinstance(self.error, SandboxUnavailable) else exits.NOT_DONE
 
-    def line(self) -> dict[str, Any]:
-        """The line of `run --json`; null is what nobody knows."""
+    def line(self, saved: Sequence[tuple[File, Path | None]] = ()) -> dict[str, Any]:
+        """The line of `run --json`; null is what nobody knows. `saved` are the files, and where they are."""
         result, usage = self.result, self.result.usage
         answered = result.stop_reason == "final_answer"
         return {
@@ -84,6 +88,15 @@ class Done:
             "run_id": result.run_id,
             "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
             "level": self.level,
+            "files": [
+                {
+                    "name": file.name,
+                    "path": None if place is None else str(place.absolute()),
+                    "type": file.media_type,
+                    "size": len(file.data),
+                }
+                for file, place in saved
+            ],
         }
 
 
@@ -93,6 +106,7 @@ async def work(
     console: Listener,
     variables: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
+    files: Sequence[File] = (),
 ) -> Done:
     """What came of the task, which the listener was told already. Ctrl-C cancels it."""
     error: Exception | None = None
@@ -108,7 +122,7 @@ async def work(
         with anyio.CancelScope() as scope:
             loop.add_signal_handler(signal.SIGINT, scope.cancel)
             try:
-                await session.run(task, additional_args=variables, max_steps=max_steps)
+                await session.run(task, additional_args=variables, files=files, max_steps=max_steps)
             except Exception as raised:
                 error = raised
             finally:

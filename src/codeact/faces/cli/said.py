@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import sys
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TextIO
 
+from codeact.cells import Cells
 from codeact.core.execution import Outcome, Policy, Stream
 from codeact.core.untrusted import escaped
 from codeact.listeners.album import Album
@@ -69,6 +71,14 @@ def say(outcome: Outcome) -> None:
         _write(sys.stderr, outcome.error.traceback.rstrip("\n") + "\n")
     if not outcome.kept:
         _write(sys.stderr, "The interpreter is gone, with all its variables; the next cell gets a fresh one.\n")
+
+
+async def keep(cells: Cells, folder: Path | None) -> None:
+    """Save what lies under `outputs/` in this folder, if one was named, and say what was saved."""
+    if folder is not None:
+        made = await cells.outputs()
+        for line in Album(folder).files(made, made.left_out, keep=True):
+            _write(sys.stderr, line + "\n")
 
 
 def _write(file: TextIO, text: str) -> None:

@@ -6,6 +6,8 @@ import os
 import pprint
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, assert_never
 
@@ -17,6 +19,7 @@ from codeact.core.events import (
     Delta,
     Discarded,
     Event,
+    FilesCollected,
     Forked,
     InterpreterLost,
     InterpreterRestored,
@@ -36,6 +39,7 @@ from codeact.core.events import (
     Waiting,
 )
 from codeact.core.execution import Outcome
+from codeact.core.files import File
 from codeact.core.messages import NO_USAGE, Reply, Usage
 from codeact.core.observations import after_nothing
 
@@ -65,12 +69,17 @@ def is_terminal(file: TextIO) -> bool:
 
 
 class Console:
-    """A `Listener` that draws. As a context manager it leaves the terminal in order whatever happens."""
+    """A `Listener` that draws. As a context manager it leaves the terminal in order whatever happens.
 
-    def __init__(self, file: TextIO | None = None) -> None:
+    On a terminal it saves the pictures and files that code made, and says where; files in any case with `keep`, and in
+    the folder `out` where that is given.
+    """
+
+    def __init__(self, file: TextIO | None = None, *, out: Path | None = None, keep: bool = False) -> None:
         target = file or sys.stdout
         self._canvas: Canvas = Screen(target) if is_terminal(target) else Page(target)
-        self._album, self._keeps = Album(), is_terminal(target)
+        self._album, self._keeps = Album(out), is_terminal(target)
+        self._keeps_files = keep or self._keeps
         self._model = "the model"
         self._recorded = False
         self._sandbox = ""
@@ -87,6 +96,12 @@ class Console:
         self._steps = 0
         self._calls = 0
         self._usage: Usage = NO_USAGE
+        self._made: list[str] = []
+
+    @property
+    def saved(self) -> Sequence[tuple[File, Path | None]]:
+        """The files that there were so far, each with its place; None where it was not kept."""
+        return tuple(self._album.saved)
 
     def __enter__(self) -> Console:
         return self
@@ -122,9 +137,10 @@ class Console:
                 if level != self._level:
                     self._canvas.note(f"sandbox {self._sandbox}, level {level}, Python {python}")
                 self._level = level
-            case TaskGiven(task, variables):
+            case TaskGiven(task, variables, _, files):
                 self._begin()
-                self._canvas.task(task, [f"{name} = {preview}" for name, preview in variables])
+                given = [f"inputs/{name}: {what}" for name, what in files]
+                self._canvas.task(task, [*(f"{name} = {preview}" for name, preview in variables), *given])
             case ModelAsked(step):
                 self._canvas.step(step)
                 self._listen()
@@ -152,6 +168,8 @@ class Console:
                 self._canvas.trouble(f"{gone.why}; a copy from {then} goes on")
             case Forked(run):
                 self._canvas.note(f"goes on from run {run}")
+            case FilesCollected(files, left_out):
+                self._made += self._album.files(files, left_out, keep=self._keeps_files)
             case Noted(text):
                 self._canvas.note(text)
             case TaskEnded():
@@ -257,6 +275,8 @@ class Console:
         else:
             why = _ENDS.get(end.stop_reason, end.stop_reason)
             self._canvas.trouble(f"No answer: {why}" + (f". {end.error}" if end.error else ""))
+        for line in self._made:
+            self._canvas.note(line)
         self._canvas.closing(self._sum())
 
     def _sum(self) -> str:
