@@ -27,12 +27,15 @@ def start() -> socket.socket:
     return ours
 
 
+class Gone(Exception):
+    """The maker was killed: no session can be made any more."""
+
+
 def order(maker: socket.socket) -> tuple[int, int]:
-    """A new init: its pid, and a descriptor that keeps it alive as long as it is open. Raises OSError."""
+    """A new init: its pid, and a descriptor that keeps it alive as long as it is open. Raises OSError, and Gone."""
     leash, hold = os.pipe()
     try:
-        socket.send_fds(maker, [b"!"], [leash])
-        (pid,) = _ANSWER.unpack(maker.recv(_ANSWER.size))
+        pid = _ask(maker, leash)
     except BaseException:
         os.close(hold)
         raise
@@ -42,6 +45,18 @@ def order(maker: socket.socket) -> tuple[int, int]:
         os.close(hold)
         raise OSError(-pid, os.strerror(-pid))
     return pid, hold
+
+
+def _ask(maker: socket.socket, leash: int) -> int:
+    try:
+        socket.send_fds(maker, [b"!"], [leash])
+        answer = maker.recv(_ANSWER.size)
+    except ConnectionError:
+        answer = b""
+    if not answer:
+        raise Gone
+    (pid,) = _ANSWER.unpack(answer)
+    return int(pid)
 
 
 def _make(orders: socket.socket) -> NoReturn:

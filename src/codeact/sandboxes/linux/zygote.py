@@ -85,19 +85,27 @@ class Zygote:
         return int(namespaces.read_proc(self._wall.proc, "self/stat").rpartition(")")[2].split()[17])
 
     def run(self) -> None:
-        """Take orders until there is nobody to give them, then end everything."""
+        """Take orders until there is nobody to give them, or no init to be had, then end everything."""
         gc.collect()
         gc.freeze()
         self._poll.register(self._control.fileno(), select.POLLIN)
+        if self._maker is not None:
+            self._poll.register(self._maker.fileno(), select.POLLIN)  # it says nothing unasked: this is its end
+        with contextlib.suppress(inits.Gone):
+            self._take_orders()
+        self._end_all()
+
+    def _take_orders(self) -> None:
         while True:
             watching = self._ground is not None and self._sessions
             sweeping = self._ring is not None and self._ring.left
             events = self._poll.poll(_LOOK * 1000 if watching or sweeping else None)
             for descriptor, _ in events:
+                if self._maker is not None and descriptor == self._maker.fileno():
+                    raise inits.Gone
                 if descriptor != self._control.fileno():
                     self._heard(descriptor)
                 elif not self._take_order():
-                    self._end_all()
                     return
             if watching:
                 self._look()
