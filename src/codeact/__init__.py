@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agent import Agent as Agent
-    from .agent import RunResult as RunResult
     from .agent import Session as Session
     from .api import CodeAgent as CodeAgent
     from .api import Interpreter as Interpreter
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .core.execution import Outcome as Outcome
     from .core.execution import only as only
     from .core.files import File as File
+    from .result import RunResult as RunResult
     from .sources import mcp_tools as mcp_tools
     from .tools.function import Tool as Tool
     from .tools.function import tool as tool
@@ -43,7 +43,7 @@ _HOME = {
     "NONE": "core.execution",
     "NoAnswer": "core.errors",
     "Outcome": "core.execution",
-    "RunResult": "agent",
+    "RunResult": "result",
     "SandboxUnavailable": "core.errors",
     "Session": "agent",
     "SnapshotRefused": "core.errors",

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, assert_never
 
 import anyio
 import anyio.to_thread
 
 from .check import complaints
-from .core.errors import ModelError, NoAnswer, UsageError
+from .core.errors import ModelError, UsageError
 from .core.events import (
     CodeRan,
     CodeRefused,
@@ -29,6 +27,7 @@ from .core.events import (
     Delta,
     Event,
     FilesCollected,
+    Forked,
     InterpreterLost,
     InterpreterRestored,
     ModelAsked,
@@ -36,7 +35,6 @@ from .core.events import (
     ModelReplied,
     RunStarted,
     SandboxReady,
-    StopReason,
     TaskEnded,
     TaskGiven,
     TextDelta,
@@ -44,7 +42,6 @@ from .core.events import (
 from .core.execution import Gone, Limits, Policy
 from .core.files import File, described
 from .core.loop import Ask, Run, Stop, next_step
-from .core.messages import Usage
 from .core.prompt import prompt
 from .core.state import State, after
 from .core.untrusted import inline
@@ -55,40 +52,10 @@ from .guest import display
 from .interpreter import Interpreter
 from .journals.memory import MemoryJournal
 from .ports import Journal, Listener, Model, Sandbox, Tool
+from .result import RunResult
 from .tools.names import check_names
 
 _log = logging.getLogger("codeact")
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What came of a task: `output` is the answer, and `str(result)` its text."""
-
-    run_id: str
-    stop_reason: StopReason
-    steps: int
-    usage: Usage
-    events: tuple[Event, ...] = field(repr=False)
-    error: str | None = None
-    error_type: str | None = None
-    answer: Any = None
-    files: Files = field(default_factory=Files)
-
-    @property
-    def output(self) -> Any:
-        """The value given to `final_answer`; raises NoAnswer when the task ended without one."""
-        if self.stop_reason != "final_answer":
-            raise NoAnswer(self.stop_reason, self.error or "")
-        return self.answer
-
-    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write the files that code made into this folder, and say where; what is there is not overwritten."""
-        return self.files.save(folder)
-
-    def __str__(self) -> str:
-        if self.stop_reason != "final_answer":
-            return f"(no answer: {self.stop_reason})"
-        return str(self.answer)
 
 
 @dataclass(frozen=True)
@@ -133,8 +100,14 @@ class Session:
         door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
         self._door = door
         self._interpreter = Interpreter(
-            agent.sandbox, agent.policy, [t.spec for t in agent.tools], self._stands, self._parted
+            agent.sandbox,
+            agent.policy,
+            [t.spec for t in agent.tools],
+            self._stands,
+            self._parted,
+            keep=agent.policy.snapshots,
         )
+        self._branches: list[Session] = []
 
     async def __aenter__(self) -> Session:
         async with AsyncExitStack() as stack:
@@ -150,7 +123,13 @@ class Session:
             for task in self._streams:  # one whose reader left in the middle runs on until here
                 task.cancel()
             await asyncio.gather(*self._streams, return_exceptions=True)
+            for branch in self._branches:
+                await branch.close()
             await self._stack.aclose()
+
+    async def close(self) -> None:
+        """End it. One that was entered ends by itself, and its forks with it."""
+        await self.__aexit__()
 
     # -- what a user does --------------------------------------------------------------------------------------------
 
@@ -169,8 +148,7 @@ class Session:
         """
         check_task(task)
         self._check_open()
-        if self._busy:
-            raise RuntimeError("a task is running in this session: await it first, or open another session")
+        self._check_idle()
         self._busy = True
         first = len(self._events)
         try:
@@ -222,6 +200,40 @@ class Session:
         """The value of a variable in the interpreter."""
         self._check_open()
         return await self._interpreter.fetch(name)
+
+    async def fork(self, n: int = 1, *, listeners: Sequence[Listener] = ()) -> tuple[Session, ...]:
+        """`n` sessions that go on from here side by side, each with the conversation, the variables and the files.
+
+        They end with `close()`, or with this one. Raises SnapshotRefused where the interpreter cannot be copied.
+        """
+        self._check_open()
+        self._check_idle()
+        branches: list[Session] = []
+        try:
+            for _ in range(n):
+                branches.append(await self._branch(listeners))
+        except BaseException:
+            for branch in branches:
+                await branch.close()
+            raise
+        self._branches += branches
+        return tuple(branches)
+
+    async def _branch(self, listeners: Sequence[Listener]) -> Session:
+        branch = Session(self._agent, (*self._agent.listeners, *listeners))
+        interpreter = await self._interpreter.fork(branch._stands, branch._parted)
+        branch._interpreter = interpreter
+        branch._stack.push_async_exit(interpreter)
+        for event in self._events:
+            await branch._journal.append(event)
+        branch._events, branch._state, branch._bound = list(self._events), self._state, self._bound
+        branch._open = True
+        await branch.record(Forked(self.run_id))
+        return branch
+
+    def _check_idle(self) -> None:
+        if self._busy:
+            raise RuntimeError("a task is running in this session: await it first, or open another session")
 
     def _check_open(self) -> None:
         if not self._open:

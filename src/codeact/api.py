@@ -13,13 +13,14 @@ import anyio
 import anyio.to_thread
 
 from . import assemble, portal
-from .agent import Agent, RunResult, Session
+from .agent import Agent, Session
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Policy
 from .files import Given, read
 from .ports import Listener, Model, Sandbox, Tool
+from .result import RunResult
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class CodeAgent(Agent):
     packages: what the code sees in place of those, and may import: `["pandas", "polars>=1"]`, installed now if need be.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     limits: the other bounds. listeners: called with every event and delta.
+    snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
     """
@@ -105,6 +107,7 @@ class CodeAgent(Agent):
         memory: int | str | None = None,
         limits: Limits | None = None,
         listeners: Sequence[Listener] = (),
+        snapshots: bool = True,
         static_check: bool = True,
         secrets: Sequence[str] = (),
     ) -> None:
@@ -116,7 +119,10 @@ class CodeAgent(Agent):
             model=assemble.model(model) if isinstance(model, str) else model,
             tools=_tools(tools),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
-            policy=_policy(allowed, python, packages, limits, steps=max_steps, seconds=seconds, memory=memory),
+            policy=replace(
+                _policy(allowed, python, packages, limits, steps=max_steps, seconds=seconds, memory=memory),
+                snapshots=snapshots,
+            ),
             instructions=instructions,
             listeners=tuple(listeners),
             secrets=tuple(secrets),

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import portal
-from .agent import RunResult, Session
+from .agent import Session
 from .cells import Cells
 from .core.events import Delta, Event
 from .core.execution import Outcome
 from .files import Files, Given
 from .interpreter import Snapshot
+from .result import RunResult
 
 
 class BlockingSession:
@@ -61,6 +62,14 @@ class BlockingSession:
     def fetch(self, name: str) -> Any:
         """The value of a variable in the interpreter."""
         return portal.call(self._session.fetch, name)
+
+    def fork(self, n: int = 1) -> tuple[BlockingSession, ...]:
+        """`n` sessions that go on from here, each with the conversation, the variables and the files."""
+        return tuple(map(BlockingSession, portal.call(self._session.fork, n)))
+
+    def close(self) -> None:
+        """End it. One that was entered ends by itself, and its forks with it."""
+        portal.call(self._session.close)
 
     @property
     def result(self) -> RunResult:

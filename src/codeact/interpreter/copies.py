@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from ..core.errors import SnapshotRefused
 from ..core.execution import MIB, Limits
 from ..guest import wire
-from ..ports import Copying
+from ..ports import Copying, Pipe
 from .capture import Capture
 from .conversation import Conversation
 from .verdict import Lost
@@ -20,6 +20,11 @@ How: TypeAlias = Literal["freeze", "thaw", "fork"]
 _OF_THE_GUEST = 2  # threads: the main one, and the one that waits for the end of the channel
 _LOOKS = 50  # at threads that are about to end
 _LONGEST = 500  # characters of a guest's reason
+
+
+def can_be_copied(pipe: Pipe) -> bool:
+    """Whether the wall can do it at all."""
+    return isinstance(pipe, Copying) and not pipe.obstacle
 
 
 class Copies:

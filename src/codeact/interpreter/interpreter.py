@@ -17,7 +17,7 @@ from ..ports import Emit, Sandbox
 from . import transfers
 from .capture import Capture
 from .conversation import Conversation, Door
-from .copies import Copies
+from .copies import Copies, can_be_copied
 from .verdict import Lost
 
 Started: TypeAlias = Callable[[str, str], Awaitable[None]]
@@ -224,7 +224,7 @@ class Interpreter:
 
     async def _keep_this(self) -> Lost | None:
         """Take the snapshot that a lost guest is set back to, in place of the one before. The guest may die of it."""
-        if not self._keep or self._guest is None:
+        if not self._keep or self._guest is None or not can_be_copied(self._guest.pipe):
             return None
         with anyio.CancelScope(shield=True):
             try:

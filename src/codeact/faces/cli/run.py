@@ -20,12 +20,13 @@ from typing import Any
 import anyio
 
 from codeact import assemble
-from codeact.agent import Agent, RunResult, check_task
+from codeact.agent import Agent, check_task
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError
 from codeact.core.events import Delta, Event
 from codeact.core.files import File
 from codeact.files import read
 from codeact.ports import Listener
+from codeact.result import RunResult
 
 from . import exits, lines, streams
 from .arguments import Parser, add_interpreter_flags, policy, positive, tools
