@@ -19,6 +19,7 @@ FLOORS = {
     "files": 2,
     "cursor": 2,
     "interpreter": 3,
+    "network": 3,
     "portal": 3,
     "packages": 3,
     "models": 3,
@@ -41,6 +42,7 @@ FLOORS = {
 }
 WITHIN = {  # on one floor, who may know whom: the rest may not
     ("cells", "door"),
+    ("interpreter", "network"),
     ("agent", "check"),
     ("agent", "door"),
     ("agent", "result"),

@@ -105,6 +105,7 @@ class Session:
             [t.spec for t in agent.tools],
             self._stands,
             self._parted,
+            self.record,
             keep=agent.policy.snapshots,
         )
         self._branches: list[Session] = []
@@ -361,6 +362,7 @@ class Session:
             limits=policy.limits,
             instructions=agent.instructions,
             python=policy.python,
+            network=policy.network,
         )
 
     def _result(self, first: int) -> RunResult:

@@ -84,6 +84,7 @@ class CodeAgent(Agent):
     sandbox: the name of a wall, or a Sandbox. python: whose packages the code sees; by default those of this process.
     packages: what the code sees in place of those, and may import: `["pandas", "polars>=1"]`, installed now if need be.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
+    network: hosts that the code may reach, such as `"api.github.com"` or `"*.example.org:443"`; none by default.
     limits: the other bounds. listeners: called with every event and delta.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
@@ -102,6 +103,7 @@ class CodeAgent(Agent):
         sandbox: str | Sandbox = "linux",
         python: str | None = None,
         packages: Sequence[str] = (),
+        network: Sequence[str] = (),
         max_steps: int | None = None,
         seconds: float | None = None,
         memory: int | str | None = None,
@@ -120,7 +122,7 @@ class CodeAgent(Agent):
             tools=_tools(tools),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
             policy=replace(
-                _policy(allowed, python, packages, limits, steps=max_steps, seconds=seconds, memory=memory),
+                _policy(allowed, python, packages, network, limits, steps=max_steps, seconds=seconds, memory=memory),
                 snapshots=snapshots,
             ),
             instructions=instructions,
@@ -229,13 +231,14 @@ class Interpreter:
         memory: int | str | None = None,
         python: str | None = None,
         packages: Sequence[str] = (),
+        network: Sequence[str] = (),
         sandbox: str | Sandbox = "linux",
         limits: Limits | None = None,
         snapshots: bool = True,
         files: Iterable[Given] = (),
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
-        policy = _policy(imports, python, packages, limits, seconds=seconds, memory=memory)
+        policy = _policy(imports, python, packages, network, limits, seconds=seconds, memory=memory)
         policy = replace(policy, snapshots=snapshots)
         self._cells = Cells(wall, policy, _tools(tools), files=read(files, policy.limits.scratch))
 
@@ -266,13 +269,15 @@ def _policy(
     imports: Imports | Sequence[str],
     python: str | None,
     packages: Sequence[str],
+    network: Sequence[str],
     limits: Limits | None,
     **bounds: float | int | str | None,
 ) -> Policy:
     given = {name: value for name, value in bounds.items() if value is not None}
     if "memory" in given:
         given["memory"] = assemble.size(given["memory"])  # type: ignore[arg-type]
-    policy = Policy(replace(limits or Limits(), **given), python, _imports(imports))  # type: ignore[arg-type]
+    bounded = replace(limits or Limits(), **given)  # type: ignore[arg-type]
+    policy = Policy(bounded, python, _imports(imports), network=network)  # type: ignore[arg-type]  # it makes a tuple
     return assemble.with_packages(policy, packages)
 
 

@@ -211,6 +211,11 @@ def imports(text: str) -> Imports:
             return Imports(_modules(names, text))
 
 
+def network(texts: Iterable[str]) -> tuple[str, ...]:
+    """The hosts of `api.github.com,*.example.org:443`, said once or often; nothing said is none."""
+    return tuple(host.strip() for text in texts for host in text.split(",") if host.strip())
+
+
 def _modules(names: list[str], text: str) -> tuple[str, ...]:
     for name in names:
         if name in ("all", "none"):

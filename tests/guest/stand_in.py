@@ -83,7 +83,7 @@ class Guest:
         self.words: list[Any] = []
         self.output = {"stdout": b"", "stderr": b""}
         if open_it:
-            self.send(wire.Open({"names": list(names), "base": base, "everything": everything}, list(tools), {}))
+            self.send(wire.Open({"names": list(names), "base": base, "everything": everything}, list(tools), {}, []))
             self.ready = self.next()
             assert type(self.ready) is wire.Ready
 

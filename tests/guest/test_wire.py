@@ -28,7 +28,11 @@ packed = st.builds(Packed, json_values, st.lists(st.binary(max_size=50), max_siz
 texts, numbers = st.text(max_size=20), st.integers(0, 2**63)
 words_of_host = st.one_of(
     st.builds(
-        wire.Open, st.dictionaries(texts, json_values, max_size=3), st.lists(json_values, max_size=3), st.just({})
+        wire.Open,
+        st.dictionaries(texts, json_values, max_size=3),
+        st.lists(json_values, max_size=3),
+        st.just({}),
+        st.lists(texts, max_size=3),
     ),
     st.builds(wire.Run, numbers, texts, texts, packed),
     st.builds(wire.Returned, numbers, st.none() | packed, st.none() | st.lists(texts, max_size=2)),

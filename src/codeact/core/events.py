@@ -30,6 +30,7 @@ class RunStarted:
     instructions: str = ""
     python: str | None = None
     version: str = ""
+    network: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,29 @@ class ToolReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class Connected:
+    """Code asked for a host: `address` is what was dialled, `refused` why there is no connection, if there is none.
+
+    `connection` counts from 1 in an interpreter. Nothing has passed yet; a name that is none stands escaped.
+    """
+
+    connection: int
+    host: str
+    port: int
+    address: str | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """A connection that stood is over: how many bytes went out, and came in."""
+
+    connection: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class InterpreterLost:
     """The interpreter is gone, with all its variables."""
 
@@ -178,6 +202,8 @@ Event: TypeAlias = (
     | CodeRan
     | ToolCalled
     | ToolReturned
+    | Connected
+    | Disconnected
     | InterpreterLost
     | InterpreterRestored
     | Forked

@@ -15,6 +15,8 @@ from .events import (
     CodeRan,
     CodeRefused,
     CodeStarted,
+    Connected,
+    Disconnected,
     Event,
     FilesCollected,
     Forked,
@@ -73,7 +75,7 @@ def after(state: State, event: Event) -> State:
     """The state once this has happened."""
     match event:
         case RunStarted():
-            system = system_prompt(event.tools, event.imports, event.limits, event.instructions)
+            system = system_prompt(event.tools, event.imports, event.limits, event.instructions, event.network)
             return replace(state, started=event, system=system)
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
@@ -106,7 +108,9 @@ def after(state: State, event: Event) -> State:
             return replace(state, ended=event, running=None)
         case ModelFailed():
             return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
-        case SandboxReady() | ToolCalled() | ToolReturned() | Forked() | FilesCollected():
+        case (
+            SandboxReady() | ToolCalled() | ToolReturned() | Connected() | Disconnected() | Forked() | FilesCollected()
+        ):
             return state
         case _:
             assert_never(event)

@@ -31,6 +31,9 @@ if __package__:
     from .folders import Folders
     from .imports import ImportPolicyError, Imports
     from .interrupts import Finished, Interrupted, Interrupts
+    from .line import Line
+    from .lookup import Names
+    from .network import Network
     from .output import Output
     from .recursion import Depth
     from .seeds import Seeds
@@ -92,7 +95,7 @@ def serve(channel: int, network: int | None = None) -> None:
     _thread.start_new_thread(_end_with, (channel,))
     words = Channel(channel)
     try:
-        session = Session(words)
+        session = Session(words, network)
         session.rehearse()
         opening = words.next()
         if type(opening) is not Open:
@@ -124,8 +127,9 @@ _BETWEEN = 1 if sys.version_info >= (3, 12) else 2
 class Session:
     """One namespace, its tools, and the answer to each word of the host."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, network: int | None = None) -> None:
         self._channel = channel
+        self._line = network
         self._interrupts = Interrupts(channel.arriving)
         self._interrupts.install()
         channel.check = self._interrupts.check
@@ -167,7 +171,10 @@ class Session:
 
     def open(self, opening: Open) -> None:
         """What the session is made of is known: from here on a cell may come."""
-        self._imports.allow(**opening.imports)
+        if self._line is not None and opening.network:
+            check = self._interrupts.check
+            Network(Line(self._line, check), Names(opening.network), check).install()
+        self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
         self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools} | self._tools
         vars(builtins).update(self._tools)

@@ -58,3 +58,10 @@ WELL_KNOWN = frozenset(step.partition(".")[0] for step in ADVICE) | {
     "statsmodels", "PIL", "cv2", "openpyxl", "tqdm", "rich", "pydantic", "attr", "attrs", "more_itertools", "tabulate", "jinja2",
 }  # fmt: skip
 OUTSIDE = frozenset(ADVICE) | _ELSEWHERE
+
+# Of the standard library: what works where hosts may be reached, and what waits for others and never does.
+CONNECTING = frozenset((
+    "socket", "_socket", "ssl", "_ssl", "http.client", "http.cookiejar", "urllib.request", "urllib.robotparser", "ftplib",
+    "imaplib", "poplib", "smtplib", "nntplib", "telnetlib", "xmlrpc",
+))  # fmt: skip
+LISTENING = frozenset(("socketserver", "http.server", "smtpd", "asyncore", "asynchat", "wsgiref"))

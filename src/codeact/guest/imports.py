@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-from .advice import ADVICE, OUTSIDE, WELL_KNOWN
+from .advice import ADVICE, CONNECTING, LISTENING, OUTSIDE, WELL_KNOWN
 
 _CATCHING = {"ImportPolicyError", "ModuleNotFoundError", "ImportError", "Exception", "BaseException"}
 
@@ -31,6 +31,7 @@ ImportPolicyError.__module__ = "builtins"
 class Imports:
     """What cells may import: the base set or not, these names beside it with their submodules, or everything.
 
+    Where some hosts may be reached, `network` names them, and the modules that connect are of the base set.
     A module that the session made itself, as a file in its scratch or an object in sys.modules, is always allowed.
     """
 
@@ -39,9 +40,11 @@ class Imports:
         self._scratch = _real({os.getcwd(), os.environ.get("TMPDIR") or "/tmp"})
         self._installed = _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)}) - self._scratch
 
-    def allow(self, names: Sequence[str], base: bool, everything: bool) -> None:
+    def allow(self, names: Sequence[str], base: bool, everything: bool, network: Sequence[str] = ()) -> None:
         """Have it be this from here on."""
         self.names = frozenset(names)
+        self._network = network
+        self._outside = OUTSIDE - CONNECTING if network else OUTSIDE
         self.base = base
         self.everything = everything
 
@@ -52,12 +55,12 @@ class Imports:
         steps = _steps(module)
         if any(step in self.names for step in steps):
             return True
-        return self.base and steps[0] in sys.stdlib_module_names and not any(step in OUTSIDE for step in steps)
+        return self.base and steps[0] in sys.stdlib_module_names and not any(step in self._outside for step in steps)
 
     def refusal(self, module: str, names: tuple[str, ...] = ()) -> str | None:
         """Why `import module`, or `from module import names`, is refused, in words for the code's author, or None."""
         if self.allows(module):
-            wanted = next((f"{module}.{name}" for name in names if f"{module}.{name}" in OUTSIDE), None)
+            wanted = next((f"{module}.{name}" for name in names if f"{module}.{name}" in self._outside), None)
             return self._words(wanted) if wanted and not self.allows(wanted) else None
         if names and all(self.allows(f"{module}.{name}") for name in names):
             return None
@@ -120,14 +123,22 @@ class Imports:
 
     def _words(self, module: str) -> str:
         advice = next((ADVICE[step] for step in reversed(_steps(module)) if step in ADVICE), None)
+        if self._network and advice == ADVICE["socket"]:
+            advice = self._of_network(module)
         if advice is None:
             beside = ", ".join(sorted(self.names))
             allowed = " and ".join(filter(None, ("the standard library" if self.base else "", beside))) or "nothing"
             advice = "; ".join(filter(None, (f"allowed is {allowed}", self._near(module))))
         return f"{module} cannot be imported here: {advice}"
 
+    def _of_network(self, module: str) -> str | None:
+        """What to do in place of a module that would reach outside, where some of that can be reached."""
+        if not LISTENING.isdisjoint(_steps(module)):
+            return f"nothing can listen in here: connections go out alone, to {', '.join(self._network)}"
+        return "use urllib.request in its place" if self.base else None
+
     def _near(self, module: str) -> str:
-        known = sorted(self.names) + (sorted(sys.stdlib_module_names - OUTSIDE) if self.base else [])
+        known = sorted(self.names) + (sorted(sys.stdlib_module_names - self._outside) if self.base else [])
         near = difflib.get_close_matches(
             module, [name for name in known if name[:1] != "_" and name != module], n=1, cutoff=0.75
         )

@@ -45,11 +45,12 @@ class TooLarge(ValueError):
 # fmt: off
 @dataclass(frozen=True)
 class Open:
-    """What the session is made of: `imports` {names, base, everything}, `limits` {name: number}, and
-    `tools` [{name, signature, doc, parameters [[name, kind, default]]}], as in `core.execution`."""
+    """What the session is made of: `imports` {names, base, everything}, `limits` {name: number}, `network` [host]
+    and `tools` [{name, signature, doc, parameters [[name, kind, default]]}], as in `core.execution`."""
     imports: dict[str, Any]
     tools: list[Any]
     limits: dict[str, Any]
+    network: list[Any]
 
 @dataclass(frozen=True)
 class Run:

@@ -92,11 +92,11 @@ class Conversation(Talk):
         with anyio.CancelScope(shield=True):
             await self.stack.aclose()
 
-    async def open(self, tools: Sequence[ToolSpec], imports: Imports) -> None:
+    async def open(self, tools: Sequence[ToolSpec], imports: Imports, network: Sequence[str] = ()) -> None:
         """Tell the guest what the session is made of; raises Lost when it does not come up."""
         self._tools = frozenset(spec.name for spec in tools)
         specs = [_spec(spec) for spec in tools]
-        settings = dataclasses.asdict(imports), specs, dataclasses.asdict(self._limits)
+        settings = dataclasses.asdict(imports), specs, dataclasses.asdict(self._limits), list(network)
         self._capture.begin()
         try:
             with anyio.fail_after(_START_SECONDS):

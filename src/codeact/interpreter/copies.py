@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from ..core.errors import SnapshotRefused
 from ..core.execution import MIB, Limits
 from ..guest import wire
-from ..ports import Copying, Pipe
+from ..ports import Copying, Networked, Pipe
 from .capture import Capture
 from .conversation import Conversation
 from .verdict import Lost
@@ -89,6 +89,8 @@ class Copies:
         pipe = guest.pipe
         if not isinstance(pipe, Copying):
             raise SnapshotRefused(f"the wall {pipe.level!r} cannot copy an interpreter: the sandbox 'linux' can")
+        if isinstance(pipe, Networked) and pipe.line is not None:
+            raise SnapshotRefused("an interpreter that may reach hosts cannot be copied")
         if pipe.obstacle:
             raise SnapshotRefused(pipe.obstacle)
         question = wire.Copy(guest.number(), how, number, sorted(self._forks))

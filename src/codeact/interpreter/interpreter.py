@@ -9,11 +9,14 @@ from typing import Any, TypeAlias
 
 import anyio
 
+from ..core import hosts
 from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, UsageError, ValueRefused
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..core.files import File, LeftOut
 from ..guest import values
-from ..ports import Emit, Sandbox
+from ..network import Proxy
+from ..network.proxy import Tell
+from ..ports import Emit, Networked, Pipe, Sandbox
 from . import transfers
 from .capture import Capture
 from .conversation import Conversation, Door
@@ -47,7 +50,8 @@ class Snapshot:
 class Interpreter:
     """The one namespace of a session. Cells run one at a time; after a death the next one gets a fresh guest.
 
-    `started(level, python)` is awaited whenever a fresh guest stands, `parted(gone)` when one was lost between cells.
+    `started(level, python)` is awaited whenever a fresh guest stands, `parted(gone)` when one was lost between cells,
+    and `reached` with each connection to a host of the policy, before a byte of it passes, and again at its end.
 
     With `keep`, a snapshot is taken after every cell and every bind, in place of the one before; a guest that is lost
     is set back to it. `kept_at` is the cell after which it was taken; `unkept` says why none could be since.
@@ -60,6 +64,7 @@ class Interpreter:
         tools: Sequence[ToolSpec] = (),
         started: Started = _nobody,
         parted: Parted = _nobody,
+        reached: Tell = _nobody,
         *,
         keep: bool = False,
     ) -> None:
@@ -68,7 +73,10 @@ class Interpreter:
         self._tools = tuple(tools)
         self._started = started
         self._parted = parted
+        self._reached = reached
         self._keep = keep
+        self._rules = hosts.rules(policy.network)
+        self._proxy: Proxy | None = None
         self._turn = anyio.Lock(fast_acquire=True)
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
@@ -103,6 +111,8 @@ class Interpreter:
         """
         async with self._turn:
             guest = await self._alive()
+            if self._proxy is not None:
+                self._proxy.begin()
             self._cell = cell
             try:
                 outcome = await guest.run(cell, source, seed, door, emit)
@@ -303,8 +313,10 @@ class Interpreter:
         async with AsyncExitStack() as stack:
             pipe = await stack.enter_async_context(self._sandbox.launch(self._policy, capture.write))
             guest = Conversation(pipe, capture, self._policy.limits)
+            if self._rules:
+                self._proxy = await stack.enter_async_context(self._connecting(pipe, guest))
             try:
-                await guest.open(self._tools, self._policy.imports)
+                await guest.open(self._tools, self._policy.imports, self._policy.network)
                 await self._give(guest, self._bindings, self._files.values())
             except Lost as lost:
                 raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
@@ -318,3 +330,17 @@ class Interpreter:
             await guest.bind(bindings)
         for file in files:
             await transfers.put(guest, file, self._policy.limits)
+
+    def _connecting(self, pipe: Pipe, guest: Conversation) -> Proxy:
+        line = pipe.line if isinstance(pipe, Networked) else None
+        if line is None:
+            raise UsageError(
+                f"the sandbox {self._sandbox.name!r} cannot let code reach some hosts and no others: "
+                "leave out `network`, or use the sandbox 'linux'"
+            )
+
+        def broken(why: str) -> None:
+            if guest.lost is None:
+                guest.end("signal", f"it broke the protocol: {why}")
+
+        return Proxy(line, self._rules, self._policy.limits.connections, self._reached, broken)

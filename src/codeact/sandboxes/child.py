@@ -21,8 +21,8 @@ from pathlib import Path
 
 import anyio
 
-from ..core.errors import SandboxUnavailable
-from ..core.execution import Death, Limits, Stream
+from ..core.errors import SandboxUnavailable, UsageError
+from ..core.execution import Death, Limits, Policy, Stream
 from ..guest import relay
 from ..ports import Resources, Sink
 
@@ -56,6 +56,15 @@ class Command:
     environ: Mapping[str, str] | None = None
     undo: Sequence[str] = ()
     seconds: float = 55.0
+
+
+def check(name: str, policy: Policy) -> None:
+    """Refuse what no wall behind a command can give."""
+    if policy.network:
+        raise UsageError(
+            f"the sandbox {name!r} cannot let code reach some hosts and no others: leave out `network`, "
+            "or use the sandbox 'linux'"
+        )
 
 
 @asynccontextmanager

@@ -43,6 +43,7 @@ class Command:
 
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
+        child.check(self.name, policy)
         if policy.python is not None:
             raise UsageError(
                 "the sandbox 'command' has the Python that its command names; leave out `python` and `packages`"

@@ -65,6 +65,7 @@ class Container:
 
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
+        child.check(self.name, policy)
         if policy.python is not None:
             raise UsageError("the sandbox 'container' has the Python of its image; leave out `python` and `packages`")
         return self._launch(policy.limits, sink)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..core.execution import Policy
 from ..ports import Pipe, Sink
-from .child import GUEST, Command, started
+from .child import GUEST, Command, check, started
 
 
 class UnconfinedWarning(UserWarning):
@@ -28,6 +28,7 @@ class Unconfined:
 
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """A child process of the same user, with the same rights."""
+        check(self.name, policy)
         warnings.warn(
             "the sandbox 'unconfined' confines nothing: code runs with all your rights", UnconfinedWarning, stacklevel=2
         )

@@ -114,6 +114,13 @@ def add_interpreter_flags(parser: Parser) -> None:
         default=[],
         help="a package that the code sees and may import, such as pandas or 'polars>=1', installed once; repeatable",
     )
+    parser.add_argument(
+        "--network",
+        metavar="LIST",
+        action="append",
+        default=[],
+        help="hosts that the code may reach, such as api.github.com,'*.example.org:443' (default none); repeatable",
+    )
     parser.add_argument("--refresh", action="store_true", help="look for newer versions of what is named by --with")
     parser.add_argument(
         "--file",
@@ -155,7 +162,8 @@ def policy(options: argparse.Namespace) -> Policy:
         raise UsageError("--refresh goes with --with PACKAGE: there is nothing else to look for")
     asked = {"seconds": options.seconds, "memory": options.memory}
     limits = Limits(**{limit: value for limit, value in asked.items() if value is not None})
-    bounds = Policy(limits, options.python, options.imports or Imports())
+    network = assemble.network(options.network)
+    bounds = Policy(limits, options.python, options.imports or Imports(), network=network)
     return assemble.with_packages(bounds, packages, refresh=options.refresh, tell=_say)
 
 

@@ -163,7 +163,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
 
 def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
-    for flag in ("model", "tools", "mcp", "imports", "python", "with", "sandbox", "seconds", "memory"):
+    for flag in ("model", "tools", "mcp", "imports", "python", "with", "network", "sandbox", "seconds", "memory"):
         if getattr(options, flag):
             name = {"with": "packages", "mcp": "tools"}.get(flag, flag)
             raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")

@@ -16,8 +16,10 @@ from codeact.core.events import (
     CodeRan,
     CodeRefused,
     CodeStarted,
+    Connected,
     Delta,
     Discarded,
+    Disconnected,
     Event,
     FilesCollected,
     Forked,
@@ -50,7 +52,7 @@ from .screen import Screen
 
 _LINES = 100  # of output that are shown of a cell
 _LONGEST = 16_000  # characters of a value, a traceback or a cell
-_CALLS = 6  # tool calls that are shown of a cell
+_CALLS = 6  # tool calls that are shown of a cell, and connections
 
 _ENDS = {
     "max_steps": "the steps are used up",
@@ -86,7 +88,7 @@ class Console:
         self._level = ""
         self._reader: Reader | None = None
         self._streamed = False
-        self._cell = self._lines = self._seen_calls = self._unseen_calls = 0
+        self._cell = self._lines = self._seen_calls = self._unseen_calls = self._connections = 0
         self._shown = {"stdout": 0, "stderr": 0}
         self._open: dict[str, str] = {}
         self._begin()
@@ -154,11 +156,16 @@ class Console:
                     self._canvas.trouble(words)
             case CodeStarted(cell, source):
                 self._cell, self._lines, self._seen_calls, self._unseen_calls = cell, 0, 0, 0
+                self._connections = 0
                 self._shown = {"stdout": 0, "stderr": 0}
                 self._canvas.code(cell, _cut(source))
                 self._canvas.wait(f"cell {cell} is running")
             case CodeRan(_, outcome):
                 self._ran(outcome)
+            case Connected():
+                self._connected(news)
+            case Disconnected():
+                pass
             case ToolCalled() | ToolReturned():
                 self._tool(news)
             case InterpreterLost(gone):
@@ -242,6 +249,15 @@ class Console:
         if outcome.error is not None:
             self._canvas.failure(_cut(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"))
         self._canvas.wait(None)
+
+    def _connected(self, news: Connected) -> None:
+        self._connections += 1
+        if self._connections == _CALLS + 1:
+            self._canvas.note("more connections")
+        elif self._connections <= _CALLS:
+            place = f"{news.host}:{news.port}"
+            at = f" ({news.address})" if news.address not in (None, news.host) else ""
+            self._canvas.note(f"not connected: {news.refused}" if news.refused else f"connected to {place}{at}")
 
     def _tool(self, news: ToolCalled | ToolReturned) -> None:
         match news:

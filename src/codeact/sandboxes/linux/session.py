@@ -220,7 +220,7 @@ def _begin_anew(wall: Wall, order: Order, folder: str) -> None:
     os.environ.clear()
     os.environ.update(_VARIABLES, HOME=folder, TMPDIR=folder)
     if order.network is not None and wall.certificates is not None:
-        os.environ["SSL_CERT_FILE"] = wall.certificates
+        os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = wall.certificates
     os.umask(0o022)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed()

@@ -1,0 +1,5 @@
+"""Connections of a guest to the hosts that it may reach: asked for on its line, dialled and carried here."""
+
+from .proxy import Proxy
+
+__all__ = ["Proxy"]
