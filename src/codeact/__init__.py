@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from .core.execution import only as only
     from .core.files import File as File
     from .result import RunResult as RunResult
+    from .sources import langchain_tool as langchain_tool
     from .sources import mcp_tools as mcp_tools
+    from .sources import openapi_tools as openapi_tools
     from .tools.function import Tool as Tool
     from .tools.function import tool as tool
 
@@ -51,8 +53,10 @@ _HOME = {
     "ToolDefinitionError": "core.errors",
     "ToolsUnavailable": "core.errors",
     "UsageError": "core.errors",
+    "langchain_tool": "sources",
     "mcp_tools": "sources",
     "only": "core.execution",
+    "openapi_tools": "sources",
     "tool": "tools.function",
 }
 

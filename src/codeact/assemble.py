@@ -146,6 +146,18 @@ def mcp_servers(servers: Any, seconds: float) -> AbstractAsyncContextManager[Seq
     return made
 
 
+def openapi_tools(source: Any, **given: Any) -> list[Tool]:
+    """The tools of an OpenAPI document."""
+    found: list[Tool] = _extra("codeact.tools.openapi", "openapi").tools(source, **given)
+    return found
+
+
+def langchain_tool(tool: Any) -> Tool:
+    """A LangChain tool as one of ours."""
+    made: Tool = _extra("codeact.tools.langchain", "langchain").adapted(tool)
+    return made
+
+
 def _extra(module: str, extra: str) -> Any:
     """A module of ours whose library is an extra; where that is not installed a UsageError says what to type."""
     try:

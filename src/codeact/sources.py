@@ -1,4 +1,4 @@
-"""Where tools come from that are not functions of the user's: a context whose value is a list of tools."""
+"""Where tools come from that are not functions of the user's: servers, documents, another library."""
 
 from __future__ import annotations
 
@@ -40,3 +40,26 @@ def mcp_tools(servers: str | os.PathLike[str] | Mapping[str, Any], *, seconds: f
     `seconds` is how long each server may take to come up; one that does not is a ToolsUnavailable.
     """
     return ToolSource(assemble.mcp_servers(servers, seconds))
+
+
+def openapi_tools(
+    document: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    base_url: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    operations: Sequence[str] | None = None,
+    seconds: float = 60.0,
+) -> list[Tool]:
+    """One tool for each operation of an OpenAPI 3 document: a path, an address of this machine, or the document.
+
+    `base_url` stands in place of the server that the document names; `headers` go with every request; `operations`
+    names those that are wanted; `seconds` is how long an answer may take.
+    """
+    return assemble.openapi_tools(
+        document, base_url=base_url, headers=headers or {}, operations=operations, seconds=seconds
+    )
+
+
+def langchain_tool(tool: Any) -> Tool:
+    """A tool of LangChain, or what looks like one: `name`, `description`, `args_schema`, `invoke` or `ainvoke`."""
+    return assemble.langchain_tool(tool)
