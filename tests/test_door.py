@@ -100,6 +100,37 @@ async def test_a_tool_past_its_deadline_is_left_and_the_cell_is_told() -> None:
     assert isinstance(failure, Failure) and failure.type == "TimeoutError" and "0.05 s" in failure.message
 
 
+async def test_a_tool_that_catches_its_deadline_once_is_stopped_at_its_next_wait() -> None:
+    waits = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                waits.append(len(waits))
+                if len(waits) > 1:
+                    raise
+
+    failure = await Office(stubborn, limits=Limits(tool_seconds=0.05)).ask("stubborn")
+    assert isinstance(failure, Failure) and failure.type == "TimeoutError"
+    assert waits == [0, 1]
+    task = asyncio.current_task()
+    assert task is not None and not task.cancelling()
+
+
+async def test_what_a_tool_says_after_its_deadline_is_what_the_cell_is_told() -> None:
+    async def careful() -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise LookupError("put away") from None
+        return ""
+
+    failure = await Office(careful, limits=Limits(tool_seconds=0.05)).ask("careful")
+    assert isinstance(failure, Failure) and (failure.type, failure.message) == ("LookupError", "put away")
+
+
 async def test_a_call_that_is_cancelled_is_recorded_as_not_known() -> None:
     async def endless() -> None:
         await asyncio.sleep(60)

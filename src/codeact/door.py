@@ -16,11 +16,13 @@ from .core.execution import Failure, Limits, Returned, ToolSpec
 from .guest import values
 from .interpreter import Asked
 from .ports import Tool
+from .tools.deadline import Deadline
 from .tools.failure import failure_of
 
 Record = Callable[[Event], Awaitable[None]]
 
 _UNCHANGING = (str, int, float, bool, type(None), bytes)
+_canonical = json.JSONEncoder(sort_keys=True).encode
 _STOPPED = Failure("Interrupted", "the call was stopped; whether it took effect is not known")
 
 
@@ -59,10 +61,10 @@ class Door:
             return Failure("NameError", f"there is no tool named {asked.tool!r}{nearest(asked.tool, self._tools)}")
         try:
             args, kwargs = _arguments(asked.arguments)
+            unchanging = all(type(value) in _UNCHANGING for value in (*args, *kwargs.values()))
+            # its own copy: the tool may change what it is given
+            shown = named(tool.spec, *((args, kwargs) if unchanging else _arguments(asked.arguments)))
             arguments = tool.bind(args, kwargs)
-            shown = named(
-                tool.spec, *_arguments(asked.arguments)
-            )  # its own copy: the tool may change what it was given
         except values.Refused as error:
             return Failure("TypeError", f"{asked.tool}(): {error}")
         except (TypeError, ValueError) as error:
@@ -87,14 +89,14 @@ class Door:
             if turn is not None:
                 await turn.acquire()
             try:
-                with anyio.move_on_after(seconds) as late:
+                with Deadline(seconds) as deadline:
                     value = await tool.call(arguments)
             finally:
                 if turn is not None:
                     turn.release()
         except Exception as error:
             return failure_of(error, self._secrets)
-        if late.cancelled_caught:
+        if deadline.passed:
             return Failure(
                 "TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect"
             )
@@ -105,7 +107,7 @@ class Door:
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""
-        content = json.dumps([self._run, asked.cell, asked.tool, asked.arguments.tree], sort_keys=True)
+        content = _canonical([self._run, asked.cell, asked.tool, asked.arguments.tree])
         digest = hashlib.sha256(content.encode())
         for blob in asked.arguments.blobs:
             digest.update(hashlib.sha256(blob).digest())

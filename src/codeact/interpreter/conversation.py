@@ -56,7 +56,7 @@ class _Job:
     nonce: str
     door: Door
     emit: Emit
-    slots: anyio.Semaphore
+    slots: asyncio.Semaphore
     soft: float
     asked: set[asyncio.Task[Any]] = field(default_factory=set)  # calls whose answer is not known yet
     answers: set[asyncio.Task[None]] = field(default_factory=set)  # calls that are not answered yet
@@ -96,10 +96,10 @@ class Conversation(Talk):
         """Tell the guest what the session is made of; raises Lost when it does not come up."""
         self._tools = frozenset(spec.name for spec in tools)
         specs = [_spec(spec) for spec in tools]
-        settings = dataclasses.asdict(imports), specs, dataclasses.asdict(self._limits), list(network)
+        settings = _settings(imports), specs, _settings(self._limits), list(network)
         self._capture.begin()
         try:
-            with anyio.fail_after(_START_SECONDS):
+            async with asyncio.timeout(_START_SECONDS):
                 await self._send(wire.Open(*settings))
                 ready = await self._next()
                 if not isinstance(ready, wire.Ready):
@@ -148,7 +148,7 @@ class Conversation(Talk):
             secrets.token_hex(8),
             door,
             emit,
-            anyio.Semaphore(self._limits.open_calls, fast_acquire=True),
+            asyncio.Semaphore(self._limits.open_calls),
             soft=soft if usage is None or usage.memory < soft else float("inf"),  # it fires on the way up only
             looked=time.monotonic(),
             cpu=usage.cpu if usage else 0.0,
@@ -315,6 +315,10 @@ class Conversation(Talk):
     def _show(self, job: _Job) -> None:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
+
+
+def _settings(values: Imports | Limits) -> dict[str, Any]:
+    return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
 
 
 def _spec(spec: ToolSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -77,7 +78,7 @@ class Interpreter:
         self._keep = keep
         self._rules = hosts.rules(policy.network)
         self._proxy: Proxy | None = None
-        self._turn = anyio.Lock(fast_acquire=True)
+        self._turn = asyncio.Lock()
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
         self._copies = Copies(policy.limits)

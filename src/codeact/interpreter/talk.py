@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ class Talk:
         self._limits = limits
         self._decoder = wire.Decoder(wire.GUEST_WORDS)
         self._words: deque[wire.Word] = deque()
-        self._sending = anyio.Lock(fast_acquire=True)
+        self._sending = asyncio.Lock()
         self._last_question = 0
 
     def number(self) -> int:

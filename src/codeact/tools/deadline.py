@@ -1,0 +1,45 @@
+"""How long a call may take: its task is cancelled when the time is up, and again until it lets go."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+_AGAIN = 0.05  # seconds until a task that caught its cancellation gets the next one
+
+
+class Deadline:
+    """A context for one task; `passed` says that it was left because the time was up.
+
+    A cancellation by somebody else goes through. A context of anyio's does the same, at eight times the price: a tenth
+    of what a call of a tool costs.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._seconds = seconds
+        self._struck = 0
+
+    def __enter__(self) -> Deadline:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._before = task.cancelling()
+        self._timer = task.get_loop().call_later(self._seconds, self._strike)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        for _ in range(self._struck):
+            self._task.uncancel()
+        self.passed = bool(
+            self._struck and isinstance(error, asyncio.CancelledError) and self._task.cancelling() <= self._before
+        )
+        return self.passed
+
+    def _strike(self) -> None:
+        self._struck += 1
+        self._timer = self._task.get_loop().call_later(_AGAIN, self._strike)
+        self._task.cancel()
