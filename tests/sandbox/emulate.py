@@ -1,4 +1,4 @@
-"""Run a command as if on another machine: `emulate.py docker|ubuntu|old|nolandlock|noseccomp -- COMMAND ...`
+"""Run a command as if on another machine: `emulate.py docker|ubuntu|old|hidden|nolandlock|noseccomp -- COMMAND ...`
 
 A filter of system calls answers for the machine that is not here, and every child inherits it. What it cannot show:
 that a capability is missing while the call is allowed, and a landlock of an older ABI.
@@ -45,6 +45,8 @@ MACHINES: dict[str, dict[str, bpf.Rule]] = {
     "ubuntu": dict.fromkeys(_MOUNTING, _EPERM),
     # before 5.9: no landlock, none of the new calls for mounts
     "old": dict.fromkeys((*_LANDLOCK, "open_tree", "move_mount", "mount_setattr", "close_range"), _ENOSYS),
+    # 5.13, or a container's filter that is older than its kernel: landlock, and none of the new calls
+    "hidden": dict.fromkeys(("open_tree", "move_mount", "mount_setattr", "close_range", "faccessat2"), _ENOSYS),
     "nolandlock": dict.fromkeys(_LANDLOCK, _ENOSYS),
     "noseccomp": {
         "seccomp": _ENOSYS,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from talk import GUEST, at, sandbox, session
 
-from codeact.core.errors import SandboxUnavailable, UsageError
+from codeact.core.errors import UsageError
 from codeact.core.execution import Policy
 from codeact.sandboxes.linux import LinuxSandbox
 
@@ -204,42 +204,6 @@ async def test_what_is_no_python_is_refused_with_what_was_looked_for(tmp_path: P
     with pytest.raises(UsageError, match=said):
         async with sandbox().launch(Policy(python=str(tmp_path / made)), lambda *_: None):
             pass
-
-
-@pytest.mark.parametrize("machine", ["no_namespaces", "no_mounts"])
-async def test_st_01_the_full_level_is_never_stepped_down_from(machine: str) -> None:
-    with pytest.raises(SandboxUnavailable, match="EPERM") as caught:
-        async with session(sandbox(machine, require="full")):
-            pass
-    assert caught.value.layer in ("user namespace", "mount")
-    async with session(sandbox(machine)) as ask:
-        assert ask.pipe.level == "plain"
-
-
-async def test_st_01_below_plain_nothing_runs() -> None:
-    with pytest.raises(SandboxUnavailable) as caught:
-        async with session(sandbox("no_landlock")):
-            pass
-    assert caught.value.layer == "landlock"
-
-
-@pytest.mark.parametrize(
-    ("fault", "named"),
-    [
-        ("seccomp_fails_silently", "seccomp"),
-        ("landlock_fails_silently", "landlock"),
-        ("capabilities_stay", "capabilities"),
-    ],
-)
-async def test_st_02_a_layer_that_was_put_up_and_does_not_hold_is_found_and_named(
-    full: LinuxSandbox, fault: str, named: str
-) -> None:
-    async with session(full):
-        pass
-    with pytest.raises(SandboxUnavailable, match="self-test") as caught:
-        async with session(sandbox(fault, require="full")):
-            pass
-    assert named in f"{caught.value.layer} {caught.value.cause}"
 
 
 def test_the_launcher_runs_without_the_users_site_and_without_the_hosts_paths(tmp_path: Path) -> None:

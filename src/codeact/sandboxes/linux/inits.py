@@ -17,12 +17,12 @@ from . import kernel
 _ANSWER = struct.Struct("=i")
 
 
-def start() -> socket.socket:
-    """Start the maker; the answer is its socket. It ends when that is closed."""
+def start(proc: int) -> socket.socket:
+    """Start the maker; the answer is its socket. It ends when that is closed. `proc` is the host's /proc."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()
-        _make(theirs)
+        _make(theirs, proc)
     theirs.close()
     return ours
 
@@ -59,7 +59,7 @@ def _ask(maker: socket.socket, leash: int) -> int:
     return int(pid)
 
 
-def _make(orders: socket.socket) -> NoReturn:
+def _make(orders: socket.socket, proc: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended, and no orphan stays a zombie
     home = os.pidfd_open(os.getpid())
@@ -73,7 +73,7 @@ def _make(orders: socket.socket) -> NoReturn:
             try:
                 pid = os.fork()
                 if pid == 0:
-                    _wait(leash)
+                    _wait(leash, proc)
             finally:
                 kernel.setns(home, kernel.NEWPID)
         except OSError as error:
@@ -82,10 +82,10 @@ def _make(orders: socket.socket) -> NoReturn:
         orders.send(_ANSWER.pack(pid))
 
 
-def _wait(leash: int) -> NoReturn:
+def _wait(leash: int, proc: int) -> NoReturn:
     try:
         os.dup2(leash, 0)
-        os.closerange(1, 1 << 30)
+        kernel.close_from(1, proc)
         kernel.no_new_privileges()
         kernel.drop_capabilities()
         os.read(0, 1)

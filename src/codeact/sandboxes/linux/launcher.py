@@ -74,13 +74,14 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     hidden = tuple(root.below_scratch(visible))
     with layer("proc"):
         proc = namespaces.open_proc()
+    outside = namespaces.own(proc)
     nobody = namespaces.enter(proc)
     child = os.fork()
     if child:
         host.close()
         os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
     kernel.die_with_parent()
-    maker = inits.start()
+    maker = inits.start(proc)
     root.build(visible)
     filters = {
         frozenset(("network",) if network else ()): seccomp.program(
@@ -89,7 +90,8 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
         for network in (False, True)
     }
     certificates = plan["certificates"]
-    wall = Wall("full", visible, hidden, _who(visible, nobody, without), abi, proc, filters, certificates, without)
+    identity = _who(visible, nobody, without)
+    wall = Wall("full", visible, hidden, identity, abi, proc, filters, certificates, without, outside)
     ring = _that_holds(ring)
     _serve(Zygote(host, wall, _guest(plan), maker, None, ring), host, plan, ring)
 

@@ -11,6 +11,7 @@ from .layers import layer
 
 SESSION_ID = 1000  # of the user and the group that a session runs as, as it sees them
 _NOBODY = 65534
+_KINDS = {"user": "user", "mount": "mnt", "pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ def read_proc(proc: int, name: str) -> str:
         return os.read(file, 4096).decode("ascii", "replace")
     finally:
         os.close(file)
+
+
+def own(proc: int) -> dict[str, str]:
+    """The namespaces that this process is in, each by its kind."""
+    return {kind: os.readlink(f"self/ns/{file}", dir_fd=proc) for kind, file in _KINDS.items()}
 
 
 def enter(proc: int) -> Identity:

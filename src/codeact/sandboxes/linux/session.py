@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from . import kernel, landlock, namespaces, probes, root, seccomp
@@ -40,6 +40,7 @@ class Wall:
     filters: Mapping[frozenset[str], bytes] | None  # seccomp's, by features; None where they have to know the pid
     certificates: str | None  # a file, of those that are visible
     without: frozenset[str] = frozenset()
+    outside: Mapping[str, str] = field(default_factory=dict)  # the host's namespaces by kind: none may be a session's
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _keep_descriptors(wall: Wall, order: Order) -> None:
         for place, high in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]):
             os.dup2(high, place)
         _make_room()
-        os.closerange(_HIGH if "fd" in wall.without else len(wanted), 1 << 30)
+        kernel.close_from(_HIGH if "fd" in wall.without else len(wanted), _PROC)
 
 
 def _make_room() -> None:
@@ -184,6 +185,11 @@ def _separate(wall: Wall, order: Order) -> None:
             namespaces.leave_root(wall.identity.uid, wall.identity.gid)
         kernel.unshare(_OF_ITS_OWN)
         namespaces.map_oneself(_PROC, wall.identity.uid, wall.identity.gid)
+    for kind, name in namespaces.own(_PROC).items():
+        if name == wall.outside.get(kind):
+            raise Refused(f"{kind} namespace", "?", "it is the host's own, although the kernel said that it was not")
+    if not os.path.lexists(root.CANARY):
+        raise Refused("pivot_root", "?", "the root is not ours, although the kernel said that it was")
     with layer("scratch"):
         root.mount_scratch(order.scratch, order.inodes, namespaces.SESSION_ID, wall.below_scratch)
 
@@ -192,6 +198,8 @@ def _change_user(wall: Wall, parent: int) -> None:
     if wall.identity.changes:
         with layer("user"):
             namespaces.leave_root(wall.identity.uid, wall.identity.gid)
+    if os.getuid() != wall.identity.uid:
+        raise Refused("user", "?", f"it is still {os.getuid()}, although the kernel said that it was not")
     with layer("life"):
         kernel.die_with_parent()
         if os.getppid() != parent:
