@@ -32,12 +32,15 @@ if TYPE_CHECKING:  # for the annotations alone: loading them takes long
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "linux": ("codeact.sandboxes.linux", "LinuxSandbox", {"ready": 2}),
     "linux-full": ("codeact.sandboxes.linux", "LinuxSandbox", {"require": "full", "ready": 2}),
+    "wasm": ("codeact.sandboxes.wasm", "Wasm", {}),
     "unconfined": ("codeact.sandboxes.unconfined", "Unconfined", {}),
 }
 _SANDBOXES_OF_WORDS = {  # they are named together with what follows a colon
     "container": ("codeact.sandboxes.container", "Container", "container:IMAGE"),
     "command": ("codeact.sandboxes.command", "Command", "command:WORD..."),
 }
+DEFAULT_SANDBOX = "linux" if sys.platform == "linux" else "wasm"
+FETCHED = {"wasm": "codeact.sandboxes.wasm.fetching"}  # sandboxes that need more than what is installed
 SANDBOXES = (*_SANDBOXES, *(usage for _, _, usage in _SANDBOXES_OF_WORDS.values()))
 WALLS = (*(name for name in _SANDBOXES if name != "unconfined"), *_SANDBOXES_OF_WORDS)  # none is never the nearest
 
@@ -78,7 +81,23 @@ def machine() -> Report:
 
 def _only_on_linux() -> None:
     if sys.platform != "linux":
-        raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Run codeact in a Linux machine.")
+        mend = "Take the sandbox `wasm`, or run codeact in a Linux machine."
+        raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", mend)
+
+
+def fetch(name: str, tell: Callable[[str], None]) -> Path:
+    """Get what this sandbox needs, once, and give its folder. `tell` hears a line for each step."""
+    if name not in FETCHED:
+        raise UsageError(f"nothing to fetch for {name!r}: there is {', '.join(FETCHED)}{nearest(name, FETCHED)}")
+    folder: Path = import_module(FETCHED[name]).fetch(tell)
+    return folder
+
+
+def fetched() -> tuple[Path, bool]:
+    """Where what `wasm` needs is kept, and whether it is there."""
+    installation = import_module("codeact.sandboxes.wasm.installation")
+    folder: Path = installation.place()
+    return folder, installation.Installation(folder).is_whole()
 
 
 def model(text: str) -> Model:

@@ -25,7 +25,7 @@ if __package__:
     from . import keyboard, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
-    from .channel import Channel, Ended
+    from .channel import Channel, Descriptor, Ended
     from .drawings import Drawings
     from .failures import Failures, ToolError
     from .folders import Folders
@@ -93,7 +93,7 @@ def serve(channel: int, network: int | None = None) -> None:
     os.set_inheritable(channel, False)
     os.set_blocking(channel, True)
     _thread.start_new_thread(_end_with, (channel,))
-    words = Channel(channel)
+    words = Channel(Descriptor(channel))
     try:
         session = Session(words, network)
         session.rehearse()
@@ -120,6 +120,8 @@ def _end_with(channel: int) -> None:
 
 _VERSION = platform.python_version()
 _REHEARSAL = "import sys as _\n_ = [str(n) for n in range(3)]\nprint(end='')\n_"
+_alarm = getattr(signal, "alarm", lambda seconds: None)  # a Python in WebAssembly has none
+
 # How much deeper a cell stands than the start of a `Session`; until 3.12 calls through C count as well.
 _BETWEEN = 1 if sys.version_info >= (3, 12) else 2
 
@@ -267,7 +269,7 @@ class Session:
         """Put back what a cell may have broken that the next one, or the runtime, stands on."""
         self._depth.put_back()
         self._interrupts.install()
-        signal.alarm(0)
+        _alarm(0)
         self._cells.put_back()
 
     def _bind(self, word: Bind) -> str | None:

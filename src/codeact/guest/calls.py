@@ -77,7 +77,7 @@ class Calls:
             self._awaited.add(waiter)
             if not self._tending:
                 self._tending = True
-                _thread.start_new_thread(self._tend, ())
+                self._channel.aside(self._tend)
         try:
             await waiter.future
         finally:

@@ -13,7 +13,7 @@ import select
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from .interrupts import open_to_interrupts, shut_to_interrupts
 from .wire import HOST_WORDS, Decoder, ProtocolError, Returned, Word, encode
@@ -52,11 +52,51 @@ class Waiter:
         self._bell.acquire()
 
 
+class Descriptor:
+    """A way to the host: what a channel needs of it. There is another one in `wasm`."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._poll = select.poll()
+        self._poll.register(number, select.POLLIN)
+
+    def ready(self) -> bool:
+        """Whether there is something to read."""
+        return bool(select.select([self._number], [], [], 0)[0])
+
+    def wait(self) -> None:
+        """Sleep until there is something to read, or a signal has come."""
+        self._poll.poll()
+
+    def read(self, most: int) -> bytes:
+        """What has come, nothing at the end of it."""
+        return os.read(self._number, most)
+
+    def write(self, data: memoryview) -> int:
+        """Write some of it and say how much; raises OSError when the host is gone."""
+        return os.write(self._number, data)
+
+    def aside(self, read: Callable[[], None]) -> None:
+        """Have somebody else read while the main thread does not."""
+        _thread.start_new_thread(read, ())
+
+
+class Way(Protocol):
+    """What `Descriptor` has."""
+
+    def ready(self) -> bool: ...
+    def wait(self) -> None: ...
+    def read(self, most: int) -> bytes: ...
+    def write(self, data: memoryview) -> int: ...
+    def aside(self, read: Callable[[], None]) -> None: ...
+
+
 class Channel:
     """The guest's end of the stream to the host."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._fd = descriptor
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self.aside = way.aside
         self._main = _thread.get_ident()
         self._writing = _thread.allocate_lock()
         self._reading = _thread.allocate_lock()
@@ -65,15 +105,13 @@ class Channel:
         self._waiters: dict[int, Waiter] = {}
         self._inbox: deque[Word] = deque()
         self._owner = Waiter()
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
         self._size = SMALL
         self._taking = False
         self.check: Callable[[], None] = lambda: None  # raises a waiting interrupt
 
     def arriving(self) -> bool:
         """Whether a word of the host has come that is not answered yet."""
-        return self._taking or bool(self._inbox) or bool(select.select([self._fd], [], [], 0)[0])
+        return self._taking or bool(self._inbox) or self._way.ready()
 
     @shut_to_interrupts
     def send(self, word: Word) -> None:
@@ -135,11 +173,11 @@ class Channel:
         """In the main thread, wait for bytes: this wait may be broken off, the reading that follows not."""
         if _thread.get_ident() == self._main:
             self.check()
-            self._poll.poll()
+            self._way.wait()
             self._taking = True
 
     def _take(self) -> None:
-        data = os.read(self._fd, self._size)
+        data = self._way.read(self._size)
         if not data:
             raise Ended
         self._size = LARGE if len(data) == self._size else SMALL
@@ -168,6 +206,6 @@ class Channel:
         rest = memoryview(frame)
         try:
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                rest = rest[self._way.write(rest) :]
         except OSError:
             raise Ended from None

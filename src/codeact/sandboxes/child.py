@@ -54,6 +54,7 @@ class Command:
     mend: str
     folder: str | None = None
     environ: Mapping[str, str] | None = None
+    cwd: str | None = None
     undo: Sequence[str] = ()
     seconds: float = 55.0
 
@@ -150,6 +151,7 @@ class Child:
                 stdout=theirs[1],
                 stderr=theirs[2],
                 env=command.environ,
+                cwd=command.cwd,
                 start_new_session=True,
             )
             self._attending = asyncio.ensure_future(self._attend(self._process, command.argv[0]))

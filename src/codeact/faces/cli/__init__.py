@@ -15,9 +15,10 @@ COMMANDS = {
     "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
     "run": "give a model one task",
     "exec": "run cells in one sandboxed interpreter, without a model; alone: a sandboxed prompt",
+    "fetch": "get what the sandbox wasm needs, once: Deno and Pyodide",
     "doctor": "what this machine gives: the sandbox's layers, models in reach, versions",
 }
-_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "doctor": ".doctor"}
+_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "fetch": ".fetch", "doctor": ".doctor"}
 
 _HELP = """\
 usage: codeact COMMAND [...]

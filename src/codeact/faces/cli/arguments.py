@@ -140,7 +140,7 @@ def add_interpreter_flags(parser: Parser) -> None:
         "--sandbox",
         metavar="NAME",
         type=reading(assemble.sandbox_name),
-        help=f"{' | '.join(assemble.SANDBOXES)} (default linux: the strongest level that this machine gives)",
+        help=f"{' | '.join(assemble.SANDBOXES)} (default {assemble.DEFAULT_SANDBOX})",
     )
 
 

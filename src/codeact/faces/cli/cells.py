@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     if not cells and not alone:
         cells = [_read("-")]
     out = streams.for_programs() if options.json else None
-    wall = assemble.sandbox(options.sandbox or "linux")
+    wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     heard = Overheard(wall)
     bounds = policy(options)
     files = read(options.file, bounds.limits.scratch)

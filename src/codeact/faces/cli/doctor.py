@@ -35,9 +35,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _look() -> dict[str, Any]:
-    report = assemble.machine()
+    report = assemble.machine() if assemble.DEFAULT_SANDBOX == "linux" else None
+    folder, there = assemble.fetched()
     return {
-        "level": report.level,
+        "sandbox": assemble.DEFAULT_SANDBOX,
+        "level": report and report.level,
         "layers": [
             {
                 "name": layer.name,
@@ -47,10 +49,13 @@ def _look() -> dict[str, Any]:
                 "mend": layer.mend,
                 "tried": layer.tried,
             }
-            for layer in report.layers
+            for layer in (report.layers if report else ())
         ],
-        "probes": [{"name": one.name, "held": one.held, "detail": one.detail} for one in report.probes],
-        "gaps": list(report.gaps),
+        "probes": [
+            {"name": one.name, "held": one.held, "detail": one.detail} for one in (report.probes if report else ())
+        ],
+        "gaps": list(report.gaps if report else ()),
+        "fetched": {"wasm": {"folder": str(folder), "there": there}},
         "cell": asyncio.run(_cell()),
         "models": [
             {"provider": reach.provider, "found": reach.found, "spec": reach.spec}
@@ -69,7 +74,7 @@ async def _cell() -> dict[str, Any]:
     """The proof: a cell is run."""
     before = time.monotonic()
     try:
-        async with Cells(assemble.sandbox("linux"), Policy()) as cells:
+        async with Cells(assemble.sandbox(assemble.DEFAULT_SANDBOX), Policy()) as cells:
             started = time.monotonic()
             outcome = await cells.run("6 * 7")
     except SandboxUnavailable as error:
@@ -86,7 +91,7 @@ def _told(found: dict[str, Any]) -> list[str]:
     versions, cell = found["versions"], found["cell"]
     told = [f"codeact {versions['codeact']}, Python {versions['python']}, {versions['system']}", ""]
     told.append(f"sandbox linux: level {found['level']}" if found["level"] else "sandbox linux: not available here")
-    width = max(len(layer["name"]) for layer in found["layers"])
+    width = max((len(layer["name"]) for layer in found["layers"]), default=0)
     for layer in found["layers"]:
         errno = f" [{layer['errno']}]" if layer["errno"] and layer["errno"] not in layer["reason"] else ""
         told.append(f"  {'ok' if layer['ok'] else '--'}  {layer['name']:<{width}}  {layer['reason']}{errno}")
@@ -104,6 +109,11 @@ def _told(found: dict[str, Any]) -> list[str]:
         told += [f"  open: {one['name']}: {one['detail']}" for one in found["probes"] if not one["held"]]
     if found["gaps"]:
         told += ["", f"what level {found['level']} leaves open:", *(f"  - {gap}" for gap in found["gaps"])]
+    wasm = found["fetched"]["wasm"]
+    told += [
+        "",
+        f"sandbox wasm: {'in ' + wasm['folder'] if wasm['there'] else 'not here; `codeact fetch wasm` gets it'}",
+    ]
     told += ["", "models in reach:"]
     for model in found["models"]:
         told.append(f"  {model['found']}" + (f": --model {model['spec']}" if model["spec"] else ""))

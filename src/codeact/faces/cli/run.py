@@ -156,7 +156,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
         raise UsageError(_no_model())
     model = assemble.model(spec)
     bounds = policy(options)
-    wall = assemble.sandbox(options.sandbox or "linux")
+    wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
         yield Agent(model, tuple(found), wall, bounds)
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         pace = f"?rate={_PACE}" if is_terminal(sys.stdout) else ""
         model = assemble.model(f"replay:{replies}{pace}")
     tools = (assemble.tool(read_table), assemble.tool(constant))
-    agent = Agent(model, tools, assemble.sandbox("linux"), Policy())
+    agent = Agent(model, tools, assemble.sandbox(assemble.DEFAULT_SANDBOX), Policy())
     with assemble.console() as console:
         console.remark(_REMARK)
         return asyncio.run(work(agent, TASK, console)).status()
