@@ -34,7 +34,7 @@ _ENVIRONMENT = ("HOME", "LANG", "PATH", "PYTHONHASHSEED", "PWD", "TMPDIR")
 def prepare() -> None:
     """Once, before any session: what is the same for all of them. Python's memory is kept as it is then."""
     process.prepare([])
-    os.system = os.popen = _no_process  # type: ignore[assignment]  # what is there would end the interpreter
+    os.system = os.popen = _no_process  # what is there would end the interpreter
     builtins.__import__ = _telling(builtins.__import__)
     asyncio.events._set_running_loop(None)  # the one of the page that Python usually stands in
     getattr(asyncio.events, "_set_event_loop_policy")(_Policy())  # noqa: B009  # not before 3.14
@@ -51,10 +51,12 @@ def serve(door: Any) -> None:
     time.sleep = _Sleep(way)  # type: ignore[assignment]
     _Idle.channel = words
     with suppress(Ended):
+        session = process.Session(words)
+        session.rehearse()
         opening = words.next()
         if type(opening) is not Open:
             return
-        session = process.Session(words, opening)
+        session.open(opening)
         words.send(Ready(platform.python_version()))
         while True:
             session.answer(words.next())
@@ -83,17 +85,11 @@ class Way:
         return bytes(self._door.read(most).to_bytes())
 
     def write(self, data: memoryview) -> int:
-        self._door.write(_to_js(data))
+        self._door.write(data)
         return len(data)
 
     def aside(self, read: Callable[[], None]) -> None:
         """There is no thread to do it: the event loop does."""
-
-
-def _to_js(data: memoryview) -> Any:
-    from pyodide.ffi import to_js  # it is there where this file is used
-
-    return to_js(data)
 
 
 class WasmChannel(Channel):

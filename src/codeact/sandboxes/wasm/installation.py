@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import SandboxUnavailable
-from .. import child
+from ..child import GUEST
 from . import pinned
 
 HERE = Path(__file__).parent
@@ -81,7 +81,7 @@ class Installation:
         try:
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".making-", delete=False) as file:
                 half = Path(file.name)
-                argv = self.argv("freeze.mjs", (child.GUEST,), child.GUEST)
+                argv = self.argv("freeze.mjs", (GUEST,), GUEST)
                 done = subprocess.run(
                     argv,
                     stdin=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ def find() -> Installation:
 @functools.cache
 def _guest() -> str:
     """What the memory is made of, beside Pyodide."""
-    files = sorted([*child.GUEST.glob("*.py"), *HERE.glob("*.mjs")], key=lambda file: file.name)
+    files = sorted([*GUEST.glob("*.py"), *HERE.glob("*.mjs")], key=lambda file: file.name)
     content = hashlib.sha256()
     for file in files:
         content.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())

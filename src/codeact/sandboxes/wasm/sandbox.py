@@ -13,7 +13,7 @@ import anyio.to_thread
 from ...core.errors import UsageError
 from ...core.execution import MIB, Policy
 from ...ports import Pipe, Sink
-from .. import child
+from ..child import Command, started
 from . import installation
 
 _OWN = 64  # MiB of objects of JavaScript beyond the limit of memory
@@ -31,7 +31,6 @@ class Wasm:
             "python": policy.python is not None and "has its own Python: leave out `python` and `packages`",
             "mounts": policy.mounts and "has no files of yours: leave out `mounts`",
             "network": policy.network and "has no network: leave out `network`",
-            "snapshots": policy.snapshots and "cannot be copied as it stands: leave out `snapshots`",
         }.items():
             if words:
                 raise UsageError(f"{asked}: the sandbox 'wasm' {words}, or take another sandbox")
@@ -42,7 +41,7 @@ class Wasm:
         found = installation.find()
         await anyio.to_thread.run_sync(found.freeze)
         heap = f"--v8-flags=--max-old-space-size={policy.limits.memory // MIB + _OWN}"
-        command = child.Command(
+        command = Command(
             self.name,
             found.argv("main.mjs", (found.memory,), found.memory, flags=(heap,)),
             _MEND,
@@ -50,5 +49,5 @@ class Wasm:
             environ=installation.ENVIRON,
             cwd=str(found.folder),
         )
-        async with child.started(command, policy.limits, sink) as pipe:
+        async with started(command, policy.limits, sink) as pipe:
             yield pipe

@@ -64,8 +64,10 @@ function door(shared) {
     return data;
   }
 
-  function write(data) {
-    for (let at = 0; at < data.length; at += CHUNK) say("w", data.slice(at, at + CHUNK));
+  function write(memoryview) {
+    const buffer = memoryview.getBuffer("u8");
+    for (let at = 0; at < buffer.data.length; at += CHUNK) say("w", buffer.data.slice(at, at + CHUNK));
+    buffer.release();
   }
 
   const output = (kind) => ({
@@ -104,6 +106,7 @@ self.onmessage = async ({ data: { shared, memory, places } }) => {
     self.postMessage(["stands"]);
     serve(forGuest);
   } catch (error) {
+    console.error(String(error)); // the process's standard error, which nobody reads but who looks for a fault here
     how = ending(error);
   }
   self.postMessage(["x", how]);
