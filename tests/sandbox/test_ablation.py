@@ -1,6 +1,7 @@
 """Every layer holds alone: a check is held by each layer it names with the others left out, and by none without them.
 
-The namespaces come and go together: they are there at the level full and absent at plain. A layer is left out by a set
+The namespaces come and go together: they are there at the level full and absent at plain. That of the network is also
+left out alone, so that what it holds is seen to be held by it and by none of the others. A layer is left out by a set
 that only the launcher's function takes, so the launcher runs in a root to throw away, from an entry of the tests. The
 user stays root there, so that no file's mode holds what a layer should.
 """
@@ -120,9 +121,16 @@ async def test_without_its_layers_nothing_holds_it(check: Check, bench: Bench) -
     bench.host.disturbed()  # it may have been: hear what the next check is not to be blamed for
 
 
+@pytest.mark.parametrize("check", [pytest.param(check, id=check.id) for check in BARE if "net" in layers(check)])
+async def test_without_the_networks_namespace_alone_the_others_do_not_hold_it(check: Check, bench: Bench) -> None:
+    outcome = await bench.outcome(check, False, (layers(check) & LEFT_OUT) | {"user", "net"})
+    assert not held(check, outcome), outcome
+    bench.host.disturbed()
+
+
 def test_layers_are_left_out_by_a_test_alone() -> None:
     """The word leads from the launcher's function to the wall, and no plan, option or variable leads to the word."""
-    known = {"launcher.py", "session.py"}
+    known = {"launcher.py", "session.py", "namespaces.py"}
     for file in sorted((SOURCE / "sandboxes").rglob("*.py")):
         text = file.read_text(encoding="utf-8")
         assert file.name in known or not re.search(r"\bwithout\s*=|\.without\b|\"without\"", text), file

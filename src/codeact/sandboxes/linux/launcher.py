@@ -75,7 +75,7 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     with layer("proc"):
         proc = namespaces.open_proc()
     outside = namespaces.own(proc)
-    nobody = namespaces.enter(proc)
+    nobody = namespaces.enter(proc, without)
     child = os.fork()
     if child:
         host.close()

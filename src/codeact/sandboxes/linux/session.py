@@ -183,10 +183,10 @@ def _separate(wall: Wall, order: Order) -> None:
     with layer("user namespace"):
         if wall.identity.changes:
             namespaces.leave_root(wall.identity.uid, wall.identity.gid)
-        kernel.unshare(_OF_ITS_OWN)
+        kernel.unshare(_OF_ITS_OWN & ~(kernel.NEWNET if "net" in wall.without else 0))
         namespaces.map_oneself(_PROC, wall.identity.uid, wall.identity.gid)
     for kind, name in namespaces.own(_PROC).items():
-        if name == wall.outside.get(kind):
+        if name == wall.outside.get(kind) and not wall.without:
             raise Refused(f"{kind} namespace", "?", "it is the host's own, although the kernel said that it was not")
     if not os.path.lexists(root.CANARY):
         raise Refused("pivot_root", "?", "the root is not ours, although the kernel said that it was")
