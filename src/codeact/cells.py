@@ -23,7 +23,7 @@ def _ignore(delta: Delta) -> None:
 class Cells:
     """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one.
 
-    Those that `fork` gave end with `async with`, by `close()`, or with the one that they came from.
+    Those that `fork` gave end with `async with`, by `close()`, or with the one that was first.
     """
 
     def __init__(

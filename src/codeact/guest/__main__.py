@@ -26,6 +26,7 @@ if __package__:
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Descriptor, Ended
+    from .copies import Copies
     from .drawings import Drawings
     from .failures import Failures, ToolError
     from .folders import Folders
@@ -42,6 +43,7 @@ if __package__:
         Bind,
         Bound,
         Collect,
+        Copy,
         Decoder,
         Done,
         Fetch,
@@ -136,6 +138,7 @@ class Session:
         self._interrupts.install()
         channel.check = self._interrupts.check
         self._output = Output()
+        self._copies = Copies(channel, self._output, _end_with, network)
         self._seeds = Seeds()
         self._depth = Depth()
         self._depth.begin(_BETWEEN)
@@ -178,6 +181,7 @@ class Session:
             Network(Line(self._line, check), Names(opening.network), check).install()
         self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
+        self._copies.limit(opening.limits.get("scratch", 0), opening.limits.get("inodes", 0))
         self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools} | self._tools
         vars(builtins).update(self._tools)
         self._cells.keep_builtins()
@@ -194,7 +198,10 @@ class Session:
                 self._channel.send(replace(done, images=None, notes=notes))
             return
         self._interrupts.forget()
-        if type(word) is Bind:
+        if type(word) is Copy:
+            if self._copies.answer(word, self._cells):
+                self._pid = os.getpid()
+        elif type(word) is Bind:
             self._channel.send(Bound(word.id, self._bind(word)))
         elif type(word) is Put:
             self._channel.send(Placed(word.id, self._folders.put(word)))

@@ -7,8 +7,10 @@ import ast
 import asyncio
 import builtins
 import contextvars
+import selectors
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from itertools import islice
@@ -133,6 +135,27 @@ class Cells:
     def forget(self) -> None:
         """Leave no trace of what ran here."""
         self.sources.forget()
+
+    def dismiss_idle(self) -> None:
+        """Let the threads go that the event loop keeps for work and that have none; it starts others when it has."""
+        pool: Any = getattr(self._loop, "_default_executor", None)
+        with suppress(AttributeError):  # a pool of the cell's own kind
+            if pool is not None and pool._work_queue.empty() and pool._idle_semaphore._value >= len(pool._threads):
+                pool.shutdown(wait=True)
+                self._loop._default_executor = None  # type: ignore[union-attr]
+
+    def renew(self) -> None:
+        """In a copy: the event loop waits and is woken by descriptors of its own; what waits in it stays."""
+        loop: Any = self._loop
+        if loop is None or loop.is_closed():
+            return
+        shared = loop._selector
+        loop._selector = own = selectors.DefaultSelector()
+        for key in shared.get_map().values():
+            own.register(key.fileobj, key.events, key.data)
+        shared.close()
+        loop._close_self_pipe()
+        loop._make_self_pipe()
 
     def put_back(self) -> None:
         """Undo what a cell did to the module that it runs in."""

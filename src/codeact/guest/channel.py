@@ -13,6 +13,7 @@ import select
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from socket import AF_UNIX, MSG_CTRUNC, SOCK_STREAM, recv_fds, socket
 from typing import Any, Protocol
 
 from .interrupts import open_to_interrupts, shut_to_interrupts
@@ -56,13 +57,13 @@ class Descriptor:
     """A way to the host: what a channel needs of it. There is another one in `wasm`."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
+        self.number = number
         self._poll = select.poll()
         self._poll.register(number, select.POLLIN)
 
     def ready(self) -> bool:
         """Whether there is something to read."""
-        return bool(select.select([self._number], [], [], 0)[0])
+        return bool(select.select([self.number], [], [], 0)[0])
 
     def wait(self) -> None:
         """Sleep until there is something to read, or a signal has come."""
@@ -70,15 +71,34 @@ class Descriptor:
 
     def read(self, most: int) -> bytes:
         """What has come, nothing at the end of it."""
-        return os.read(self._number, most)
+        return os.read(self.number, most)
 
     def write(self, data: memoryview) -> int:
         """Write some of it and say how much; raises OSError when the host is gone."""
-        return os.write(self._number, data)
+        return os.write(self.number, data)
 
     def aside(self, read: Callable[[], None]) -> None:
         """Have somebody else read while the main thread does not."""
         _thread.start_new_thread(read, ())
+
+    def handed(self, count: int) -> list[int] | None:
+        """The descriptors that come with one byte outside of frames; None when there was no room for so many."""
+        line = socket(AF_UNIX, SOCK_STREAM, 0, self.number)
+        try:
+            byte, descriptors, flags, _ = recv_fds(line, 1, count)
+        finally:
+            line.detach()
+        if not byte:
+            raise Ended
+        if len(descriptors) == count and not flags & MSG_CTRUNC:
+            return descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+
+    def renew(self, descriptor: int) -> None:
+        """In a copy: from here on this one is behind the number."""
+        os.dup2(descriptor, self.number, inheritable=False)
 
 
 class Way(Protocol):
@@ -95,23 +115,30 @@ class Channel:
     """The guest's end of the stream to the host."""
 
     def __init__(self, way: Way) -> None:
-        self._way = way
+        self.way = way
         self.aside = way.aside
         self._main = _thread.get_ident()
+        self._asked = 0
+        self._begin()
+        self.check: Callable[[], None] = lambda: None  # raises a waiting interrupt
+
+    def _begin(self) -> None:
         self._writing = _thread.allocate_lock()
         self._reading = _thread.allocate_lock()
         self._decoder = Decoder(HOST_WORDS)
-        self._asked = 0
         self._waiters: dict[int, Waiter] = {}
         self._inbox: deque[Word] = deque()
         self._owner = Waiter()
         self._size = SMALL
         self._taking = False
-        self.check: Callable[[], None] = lambda: None  # raises a waiting interrupt
+
+    def renew(self) -> None:
+        """In a copy: the way is new, and nothing was said on it yet."""
+        self._begin()
 
     def arriving(self) -> bool:
         """Whether a word of the host has come that is not answered yet."""
-        return self._taking or bool(self._inbox) or self._way.ready()
+        return self._taking or bool(self._inbox) or self.way.ready()
 
     @shut_to_interrupts
     def send(self, word: Word) -> None:
@@ -173,11 +200,11 @@ class Channel:
         """In the main thread, wait for bytes: this wait may be broken off, the reading that follows not."""
         if _thread.get_ident() == self._main:
             self.check()
-            self._way.wait()
+            self.way.wait()
             self._taking = True
 
     def _take(self) -> None:
-        data = self._way.read(self._size)
+        data = self.way.read(self._size)
         if not data:
             raise Ended
         self._size = LARGE if len(data) == self._size else SMALL
@@ -206,6 +233,6 @@ class Channel:
         rest = memoryview(frame)
         try:
             while rest:
-                rest = rest[self._way.write(rest) :]
+                rest = rest[self.way.write(rest) :]
         except OSError:
             raise Ended from None

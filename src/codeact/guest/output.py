@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
@@ -37,7 +37,7 @@ class Output:
         above = min(os.sysconf("SC_OPEN_MAX"), _ABOVE + 3) - 3
         self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (0, 1, 2)}
         self._same = {fd: _identity(fd) for fd in (0, 1, 2)}
-        self._ours = sys._current_frames().keys()  # this thread, in which cells run, and those of the runtime
+        self._ours: Set[int] = sys._current_frames().keys()  # this thread, in which cells run, and those of the runtime
         self._cell = 0
         self._older: dict[int, threading.Thread | None] = {}  # threads of earlier cells, by their identity
         self._left_out = 0
@@ -66,6 +66,15 @@ class Output:
         sys.stdin = sys.__stdin__ = self._stdin  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
+
+    def renew(self, stdout: int, stderr: int, ours: Set[int]) -> None:
+        """In a copy: write to these, which somebody else closes. `ours` are the threads of the runtime."""
+        for number, descriptor in ((1, stdout), (2, stderr)):
+            for place in (number, self._kept[number]):
+                os.dup2(descriptor, place, inheritable=place == number)
+            self._same[number] = _identity(number)
+        self._ours = ours
+        self.put_back()
 
     def begin(self) -> None:
         """A cell begins, in this context: what runs in a copy of it runs for this cell."""

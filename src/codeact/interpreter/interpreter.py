@@ -84,8 +84,9 @@ class Interpreter:
         self._copies = Copies(policy.limits)
         self._points: set[Snapshot] = set()
         self._kept: Snapshot | None = None
-        self._forks: list[Interpreter] = []
-        self._leave: Callable[[], None] = lambda: None  # those that it was forked from
+        self._forks: list[Interpreter] = []  # of the first one, with those of forks
+        self._number = 0  # as a fork
+        self._closed = False
         self._cell = 0  # the last one that ran
         self.unkept = ""
         self._files: dict[str, File] = {}
@@ -93,17 +94,21 @@ class Interpreter:
         self.python = ""
 
     async def __aenter__(self) -> Interpreter:
+        self._closed = False
         await self._alive()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._closed = True
         with anyio.CancelScope(shield=True):
-            for fork in list(self._forks):
+            for fork in [] if self._number else list(self._forks):
                 await fork.__aexit__()
             await self._end()
             for point in list(self._points):
                 await point.drop()
-        self._leave()
+        if self in self._forks:
+            self._forks.remove(self)
+            self._copies.forget(self._number)
 
     async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
         """Run a cell; `gone` in its outcome says that the guest died, and what stands in its place.
@@ -198,26 +203,20 @@ class Interpreter:
             await self._keep_or_tell()
 
     async def fork(self, started: Started = _nobody, parted: Parted = _nobody) -> Interpreter:
-        """Another interpreter, which goes on from the same state. It ends with this one at the latest.
+        """Another interpreter, which goes on from the same state. It ends, at the latest, with the one that was first.
 
         Raises SnapshotRefused, or InterpreterDied.
         """
         async with self._turn:
             other = Interpreter(self._sandbox, self._policy, self._tools, started, parted, keep=self._keep)
             try:
-                guest, number = await self._copies.fork(await self._alive())
+                guest, other._number = await self._copies.fork(await self._alive())
             except Lost as lost:
                 raise await self._died(lost) from None
             other._guest, other._copies = guest, self._copies
             other._bindings, other._files = dict(self._bindings), dict(self._files)
             other._cell, other.level, other.python = self._cell, self.level, self.python
-
-            def leave() -> None:
-                self._copies.forget(number)
-                if other in self._forks:
-                    self._forks.remove(other)
-
-            other._leave = leave
+            other._forks = self._forks
             self._forks.append(other)
             await other._keep_or_tell()
             return other
@@ -303,6 +302,8 @@ class Interpreter:
     # -- guests ------------------------------------------------------------------------------------------------------
 
     async def _alive(self) -> Conversation:
+        if self._closed:
+            raise RuntimeError("this interpreter was closed")
         if self._guest is not None and self._guest.lost is not None:  # since it was asked last: nobody knows of it yet
             await self._parted(await self._recovered(Gone(self._guest.lost.why)))
         if self._guest is None:

@@ -45,10 +45,11 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Allow a call when all the conditions of one of the `cases` hold; give `otherwise` when not."""
+    """Allow a call, or do `then`, when all the conditions of one of the `cases` hold; give `otherwise` when not."""
 
     cases: tuple[tuple[Is, ...], ...]
     otherwise: int
+    then: int = ALLOW
 
 
 Rule: TypeAlias = int | Check
@@ -132,12 +133,11 @@ def _tree(writer: _Writer, ranges: list[tuple[int, int]]) -> int:
 def _check(writer: _Writer, check: Check) -> int:
     place = writer.answer(check.otherwise)
     for case in reversed(check.cases):
-        place = _case(writer, case, place)
+        place = _case(writer, case, writer.answer(check.then), place)
     return place
 
 
-def _case(writer: _Writer, case: tuple[Is, ...], otherwise: int) -> int:
-    place = writer.answer(ALLOW)
+def _case(writer: _Writer, case: tuple[Is, ...], place: int, otherwise: int) -> int:
     for condition in reversed(case):
         place = _condition(writer, condition, place, otherwise)
     return place

@@ -20,16 +20,11 @@ from .process import Process, killed_for_memory
 _WORD = 1 << 16  # bytes of the longest message
 
 
-class Ends:
-    """The channel of words, the line on which its beginning and end are told, and the two outputs.
-
-    With `network` there is another line, on which the guest asks for connections.
-    """
+class Ways:
+    """The channel of words and the two outputs; with `network` a line, too, on which the guest asks for connections."""
 
     def __init__(self, *, network: bool = False) -> None:
         _held.add(self)
-        self.heard = False
-        self.word: dict[str, Any] | None = None  # the first on the line; None too of a line that ended before
         self.process: Process | None = None
         self.killed_before = killed_for_memory()
         self.outputs: dict[int, Stream] = {}
@@ -37,9 +32,7 @@ class Ends:
         self._writers: dict[str, int] = {}
         self._guest_network: socket.socket | None = None
         self.channel, self._guest_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.setblocking(False)
-        self.life.setblocking(False)
         try:
             self._pipe("stdout")
             self._pipe("stderr")
@@ -58,19 +51,63 @@ class Ends:
 
     @property
     def of_guest(self) -> dict[str, int]:
-        """What the session is given, by name: its ends of the channel, of the two outputs, and of the lines."""
-        given = {"channel": self._guest_channel.fileno(), **self._writers, "life": self._guest_life.fileno()}
+        """What the session is given, by name: its ends of all this."""
+        given = {"channel": self._guest_channel.fileno(), **self._writers}
         return given if self._guest_network is None else given | {"network": self._guest_network.fileno()}
 
     def release_guest(self) -> None:
         """They have been passed on; from here on the end of the session is seen."""
         self._guest_channel.close()
-        self._guest_life.close()
         if self._guest_network is not None:
             self._guest_network.close()
         for writer in self._writers.values():
             os.close(writer)
         self._writers = {}
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is held any more."""
+        return self.channel.fileno() < 0
+
+    def close(self) -> None:
+        """Hold nothing."""
+        _held.discard(self)
+        if not self.closed:
+            self.release_guest()
+            self.channel.close()
+            if self.network is not None:
+                self.network.close()
+            for reader in self.outputs:
+                os.close(reader)
+            self.outputs = {}
+            if self.process is not None:
+                self.process.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # there were no descriptors left to make it whole
+            self.close()  # of an order that nobody waits for any more, because its launch was cancelled
+
+
+class Ends(Ways):
+    """Those of a session of its own: there is a line to the zygote, on which its beginning and end are told."""
+
+    def __init__(self, *, network: bool = False) -> None:
+        self.heard = False
+        self.word: dict[str, Any] | None = None  # the first on the line; None too of a line that ended before
+        self.life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.life.setblocking(False)
+        self._line_is_ours = True
+        super().__init__(network=network)
+
+    @property
+    def of_guest(self) -> dict[str, int]:
+        """See `Ways`."""
+        return super().of_guest | {"life": self._guest_life.fileno()}
+
+    def release_guest(self) -> None:
+        """See `Ways`."""
+        super().release_guest()
+        self._guest_life.close()
 
     def hear(self) -> bool:
         """Take the first word on the line, and hold the process that it tells of. False: it has not come yet."""
@@ -89,38 +126,25 @@ class Ends:
         return True
 
     @property
-    def closed(self) -> bool:
-        """Whether nothing is held any more."""
-        return self.channel.fileno() < 0
-
-    @property
     def ended(self) -> bool:
         """Whether the session is no more; what was told on the line before that can still be read."""
         line = select.poll()
         line.register(self.life, select.POLLRDHUP)
         return bool(line.poll(0))
 
+    def hand_over_line(self) -> socket.socket:
+        """From here on the line is another's to close."""
+        self._line_is_ours = False
+        return self.life
+
     def close(self) -> None:
-        """Hold nothing. A session that still runs is ended by this."""
-        _held.discard(self)
-        if not self.closed:
-            self.release_guest()
-            self.channel.close()
+        """Hold nothing. A session that still runs is ended by this, unless its line is another's."""
+        super().close()
+        if self._line_is_ours:
             self.life.close()
-            if self.network is not None:
-                self.network.close()
-            for reader in self.outputs:
-                os.close(reader)
-            self.outputs = {}
-            if self.process is not None:
-                self.process.close()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # there were no descriptors left to make it whole
-            self.close()  # of an order that nobody waits for any more, because its launch was cancelled
 
 
-_held: weakref.WeakSet[Ends] = weakref.WeakSet()
+_held: weakref.WeakSet[Ways] = weakref.WeakSet()
 
 
 def _close_all() -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import struct
+from contextlib import suppress
 from typing import NoReturn
 
 from . import kernel
@@ -61,7 +62,7 @@ def _ask(maker: socket.socket, leash: int) -> int:
 
 def _make(orders: socket.socket, proc: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended, and no orphan stays a zombie
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how an init ended
     home = os.pidfd_open(os.getpid())
     while True:
         word, descriptors, _, _ = socket.recv_fds(orders, 1, 1)
@@ -83,11 +84,16 @@ def _make(orders: socket.socket, proc: int) -> NoReturn:
 
 
 def _wait(leash: int, proc: int) -> NoReturn:
+    """Live until the leash is let go. At each byte on it those are taken away that ended and whose parents had."""
     try:
         os.dup2(leash, 0)
         kernel.close_from(1, proc)
         kernel.no_new_privileges()
         kernel.drop_capabilities()
-        os.read(0, 1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # how a copy ended is looked at before it is taken away
+        while os.read(0, 1):
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                    pass
     finally:
         os._exit(0)

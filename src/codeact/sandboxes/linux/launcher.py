@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
+from . import cgroups, gate, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
 from .layers import Refused, layer
 from .ring import Ring, open_ring
 from .session import Wall
@@ -84,14 +84,16 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     maker = inits.start(proc)
     root.build(visible)
     filters = {
-        frozenset(("network",) if network else ()): seccomp.program(
-            level="full", network=network, landlock_abi=abi, pid=2
+        frozenset((*("network",) * network, *("snapshots",) * fork)): seccomp.program(
+            level="full", fork=fork, network=network, landlock_abi=abi, pid=2
         )
         for network in (False, True)
+        for fork in (False, True)
     }
     certificates = plan["certificates"]
     identity = _who(visible, nobody, without)
-    wall = Wall("full", visible, hidden, identity, abi, proc, filters, certificates, without, outside)
+    asks = gate.program()
+    wall = Wall("full", visible, hidden, identity, abi, proc, filters, certificates, asks, without, outside)
     ring = _that_holds(ring)
     _serve(Zygote(host, wall, _guest(plan), maker, None, ring), host, plan, ring)
 
@@ -105,7 +107,7 @@ def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[
         ground = scratch.open_ground(plan["scratch"] if reached else "/tmp")
     with layer("proc"):
         proc = namespaces.open_proc()
-    wall = Wall("plain", visible, (), identity, abi, proc, None, plan["certificates"], without)
+    wall = Wall("plain", visible, (), identity, abi, proc, None, plan["certificates"], without=without)
     ring = _that_holds(ring)
     try:
         _serve(Zygote(host, wall, _guest(plan), None, ground, ring), host, plan, ring)

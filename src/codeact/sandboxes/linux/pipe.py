@@ -1,58 +1,163 @@
-"""The host's end of one session: five descriptors and a way to wait for each, on the loop that launched it."""
+"""The host's end of one guest: a session's first process, or a copy of one, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
 import os
 import signal
 import socket
-import struct
-import termios
 import weakref
-from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from ...core.execution import Death
-from ...ports import Resources, Sink
-from .ends import Ends
+from ...ports import Pipe, Resources, Sink
+from .ends import Ends, Ways
+from .flow import Flow
 from .layers import Refused
-from .process import killed_for_memory
+from .line import Line
+from .process import Process, killed_for_memory
 
-_SMALL, _LARGE = 1 << 16, 1 << 18  # bytes of one receive: below malloc's threshold for a mapping, and of long frames
-_CHUNK = 1 << 16
-_AHEAD = 4  # receives that nobody waited for
 _FAREWELL = 10.0  # seconds for the kernel to take a killed session away
+_OFF = "this interpreter was made without snapshots: make it with snapshots=True"
 
 
-class LinuxPipe:
-    """A session as the host holds it, on the loop that took it. `Pipe` says what its methods promise.
+class _Guest(Flow):
+    """A guest as the host holds it, on the loop that took it. `Pipe` and `Copying` say what its methods promise."""
 
-    The loop watches the channel all the time: what arrives is read at once, and all output before it, and waits here
-    for `receive`. Of more than a little the rest waits in the kernel, and the guest with it.
-    """
+    def __init__(self, ways: Ways, sink: Sink) -> None:
+        super().__init__(ways, sink)
+        self.level = ""
+        self.obstacle = ""
+        self._line: Line | None = None
+        self._killed = False
+        self._death: asyncio.Future[Death] = self._loop.create_future()
+        _open_pipes.add(self)
+
+    def interrupt(self) -> None:
+        """See `Pipe`."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """See `Pipe`. The process at once, and, by the end of the line, all that its init holds, if it is the last."""
+        self._killed = True
+        self._signal(signal.SIGKILL)
+        if self._line is not None and self._line.is_last(self):
+            self._line.end()
+
+    async def ended(self) -> Death:
+        """See `Pipe`."""
+        return await asyncio.shield(self._death)
+
+    @property
+    def line(self) -> socket.socket | None:
+        """See `Networked`."""
+        return self._ways.network
+
+    def usage(self) -> Resources | None:
+        """See `Pipe`."""
+        return self._ways.process.usage() if self._ways.process is not None else None
+
+    async def aclose(self) -> None:
+        """End the guest, wait until it is gone, and keep no descriptor."""
+        if self._line is not None and not self._death.done():
+            self.kill()
+            await asyncio.wait([self._death], timeout=_FAREWELL)
+        self.close()
+
+    def close(self) -> None:
+        """Keep no descriptor. A session that still runs is ended by this."""
+        self._rest_for_good()
+        self.abandon()
+        if self._line is not None:
+            self._line.leave(self)
+
+    def abandon(self) -> None:
+        """Close what is open and touch no loop: also right in a forked copy of the host."""
+        _open_pipes.discard(self)
+        self._ways.close()
+
+    @asynccontextmanager
+    async def copy(self, sink: Sink) -> AsyncIterator[Pipe]:
+        """See `Copying`."""
+        copy = await self._copied(sink)
+        try:
+            yield copy
+        finally:
+            with anyio.CancelScope(shield=True):
+                await copy.aclose()
+
+    async def _copied(self, sink: Sink) -> CopyPipe:
+        line, of = self._line, self._ways.process
+        if line is None or of is None:
+            raise OSError("there is nothing to be copied")
+        copy = CopyPipe(Ways(network=self._ways.network is not None), sink)
+        try:
+            async with line.turn:
+                line.look()
+                line.order()
+                try:
+                    await self.hand(copy.offered())
+                    await copy.stand(self, line, of)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        if await line.withdraw() and not copy.stands:
+                            line.end()  # somebody is there whom we do not know
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+    def on_line(self, word: dict[str, Any] | None) -> None:
+        """See `Member`."""
+        if word is None:
+            self._die(None, "the launcher of the sandbox died")
+
+    def look(self) -> None:
+        """See `Member`: the zygote looks after the first process."""
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._ways.process is not None:
+            self._ways.process.signal(number)
+
+    def _die(self, code: int | None, why: str | None = None, overran: bool = False) -> None:
+        """It has ended with this code; None is how nobody knows."""
+        self._signal(signal.SIGKILL)  # without its launcher at the level plain it might live on
+        if not self._ways.closed:
+            self._drain_all()
+        if not self._death.done():
+            self._death.set_result(self._obituary(code, why, overran))
+
+    def _obituary(self, code: int | None, why: str | None, overran: bool) -> Death:
+        if code is None:
+            return Death("killed", "") if self._killed else Death("signal", why or "")
+        if why is not None:
+            return Death("killed", why)
+        if code >= 0:
+            return Death("exit", f"status {code}")
+        if code == -signal.SIGKILL and self._killed:
+            return Death("killed")
+        if overran:
+            return Death("memory", "the bound of its control group was met")
+        if code == -signal.SIGKILL and killed_for_memory() > self._ways.killed_before:
+            return Death("memory", "the kernel ran out of memory")
+        return Death("signal", _name(-code))
+
+
+class LinuxPipe(_Guest):
+    """The first process of a session, whose end the zygote tells."""
 
     def __init__(self, ends: Ends, sink: Sink) -> None:
-        self.level = ""
+        super().__init__(ends, sink)
         self._ends = ends
-        self._channel, self._life = ends.channel, ends.life
-        self._loop = asyncio.get_running_loop()
-        self._sink = sink
-        self._size = _SMALL
-        self._arrived: deque[bytes] = deque()
-        self._watched = self._over = False
-        self._waiting: asyncio.Future[None] | None = None
-        self._killed = False
-        self._death: asyncio.Future[Death] | None = None
-        self._sending = asyncio.Lock()
-        _open_pipes.add(self)
 
     async def settle(self) -> bool:
         """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""
         while not self._ends.hear():
-            await self._when(self._loop.add_reader, self._loop.remove_reader, self._life)
+            await self._when(self._loop.add_reader, self._loop.remove_reader, self._ends.life)
         word = self._ends.word
         if word is None:
             return False
@@ -60,175 +165,60 @@ class LinuxPipe:
             failed = word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
             raise Refused(**failed)
         self.level = word["ready"]["level"]
-        self._death = self._loop.create_future()
-        self._loop.add_reader(self._life.fileno(), self._on_end)
-        for reader in self._ends.outputs:
-            self._loop.add_reader(reader, self._on_output, reader)
-        self._watch()
+        if "snapshots" not in self.level.split("+"):
+            self.obstacle = word["ready"]["obstacle"] or _OFF
+        self._line = Line(self._ends.hand_over_line())
+        self._line.join(self)
+        self._begin()
         return True
 
-    async def send(self, data: bytes) -> None:
-        """See `Pipe`."""
-        async with self._sending:
-            view = memoryview(data)
-            while view:
-                try:
-                    view = view[self._channel.send(view) :]
-                except BlockingIOError:
-                    await self._when(self._loop.add_writer, self._loop.remove_writer, self._channel)
+    def on_line(self, word: dict[str, Any] | None) -> None:
+        """See `Member`."""
+        if word is not None:
+            self._die(word["ended"], word["why"], word["memory"])
+        super().on_line(word)
 
-    async def receive(self) -> bytes:
-        """See `Pipe`."""
-        while not self._arrived:
-            self._waiting = self._loop.create_future()
-            await self._waiting
-        if not self._arrived[0]:
-            return b""  # the end stays
-        data = self._arrived.popleft()
-        if not self._watched and not self._over:
-            self._watch()
-        return data
 
-    def interrupt(self) -> None:
-        """See `Pipe`."""
-        self._signal(signal.SIGINT)
+class CopyPipe(_Guest):
+    """A copy of a guest: a process that nobody started but the guest, and whose end the host sees by itself."""
 
-    def kill(self) -> None:
-        """See `Pipe`. The main process at once, and, by the end of the line, all that its init holds."""
-        self._killed = True
-        self._signal(signal.SIGKILL)
-        try:
-            self._life.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # it has ended
+    def __init__(self, ways: Ways, sink: Sink) -> None:
+        super().__init__(ways, sink)
+        self.stands = False
 
-    async def ended(self) -> Death:
-        """See `Pipe`."""
-        assert self._death is not None
-        return await asyncio.shield(self._death)
+    def offered(self) -> list[int]:
+        """What the guest is handed for the copy. From here on the kernel tells who speaks."""
+        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        return list(self._ways.of_guest.values())
 
-    @property
-    def line(self) -> socket.socket | None:
-        """See `Networked`."""
-        return self._ends.network
-
-    def usage(self) -> Resources | None:
-        """See `Pipe`."""
-        return self._ends.process.usage() if self._ends.process is not None else None
-
-    async def aclose(self) -> None:
-        """End the session, wait until it is gone, and keep no descriptor."""
-        if self._death is not None and not self._death.done():
-            self.kill()
-            await asyncio.wait([self._death], timeout=_FAREWELL)
-        self.close()
+    async def stand(self, other: _Guest, line: Line, of: Process) -> None:
+        """Wait for its first word and take hold of it, if it is what it should be. Raises OSError."""
+        self._ways.release_guest()
+        process = Process.below(of, await self.first_sender())
+        if process is None:
+            raise OSError("what answered is no copy of it")
+        self._ways.process = process
+        self.level = other.level
+        self._line = line
+        line.join(self)
+        self._loop.add_reader(process.fileno(), self.look)
+        self._begin()
+        self.stands = True
 
     def close(self) -> None:
-        """Keep no descriptor. A session that still runs is ended by this."""
-        if not self._ends.closed and not self._loop.is_closed():
-            for descriptor in (*self._ends.outputs, self._life.fileno(), self._channel.fileno()):
-                self._loop.remove_reader(descriptor)
-            self._watched = False
-        self.abandon()
+        """See `_Guest`."""
+        process = self._ways.process
+        if process is not None and process.fileno() >= 0 and not self._loop.is_closed():
+            self._loop.remove_reader(process.fileno())
+        super().close()
 
-    def abandon(self) -> None:
-        """Close what is open and touch no loop: also right in a forked copy of the host."""
-        _open_pipes.discard(self)
-        self._ends.close()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._ends.process is not None:
-            self._ends.process.signal(number)
-
-    async def _when(self, add: Callable[..., Any], remove: Callable[[int], Any], waited: socket.socket) -> None:
-        descriptor = waited.fileno()
-        ready = self._loop.create_future()
-        add(descriptor, _set, ready)
-        try:
-            await ready
-        finally:
-            remove(descriptor)
-
-    def _watch(self) -> None:
-        self._watched = True
-        self._loop.add_reader(self._channel.fileno(), self._on_channel)
-
-    def _rest(self) -> None:
-        self._watched = False
-        self._loop.remove_reader(self._channel.fileno())
-
-    def _on_channel(self) -> None:
-        try:
-            data = self._channel.recv(self._size)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            data = b""
-        self._size = _LARGE if len(data) == self._size else _SMALL
-        for reader in self._ends.outputs:
-            self._drain(reader)
-        self._arrived.append(data)
-        self._over = not data
-        if self._over or len(self._arrived) >= _AHEAD:
-            self._rest()
-        if self._waiting is not None:
-            _set(self._waiting)
-
-    def _on_output(self, reader: int) -> None:
-        try:
-            data = os.read(reader, _CHUNK)
-        except BlockingIOError:
-            return
-        if data:
-            self._sink(self._ends.outputs[reader], data)
-        else:
-            self._loop.remove_reader(reader)
-
-    def _drain(self, reader: int) -> None:
-        """Give the sink what is in a pipe now; a guest that goes on writing does not keep us here."""
-        (left,) = struct.unpack("=i", fcntl.ioctl(reader, termios.FIONREAD, b"\0\0\0\0"))
-        while left > 0:
-            data = os.read(reader, left)
-            if not data:
-                return
-            self._sink(self._ends.outputs[reader], data)
-            left -= len(data)
-
-    def _on_end(self) -> None:
-        try:
-            message = self._life.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            message = b""
-        self._loop.remove_reader(self._life.fileno())
-        self._signal(signal.SIGKILL)  # without its launcher at the level plain it might live on
-        for reader in self._ends.outputs:
-            self._drain(reader)
-        assert self._death is not None
-        if not self._death.done():
-            self._death.set_result(self._told(json.loads(message) if message else None))
-
-    def _told(self, word: dict[str, Any] | None) -> Death:
-        if word is None:
-            return Death("killed", "") if self._killed else Death("signal", "the launcher of the sandbox died")
-        code = word["ended"]
-        if word["why"] is not None:
-            return Death("killed", word["why"])
-        if code >= 0:
-            return Death("exit", f"status {code}")
-        if code == -signal.SIGKILL and self._killed:
-            return Death("killed")
-        if word["memory"]:
-            return Death("memory", "the bound of its control group was met")
-        if code == -signal.SIGKILL and killed_for_memory() > self._ends.killed_before:
-            return Death("memory", "the kernel ran out of memory")
-        return Death("signal", _name(-code))
-
-
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+    def look(self) -> None:
+        """See `Member`."""
+        process = self._ways.process
+        if process is not None and process.has_ended and not self._death.done():
+            self._loop.remove_reader(process.fileno())
+            code = process.exit_code()
+            self._die(code, "something that left no trace" if code is None else None)
 
 
 def _name(number: int) -> str:
@@ -238,7 +228,7 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-_open_pipes: weakref.WeakSet[LinuxPipe] = weakref.WeakSet()
+_open_pipes: weakref.WeakSet[_Guest] = weakref.WeakSet()
 
 
 def _abandon_all() -> None:

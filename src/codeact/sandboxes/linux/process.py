@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 from ...ports import Resources
@@ -15,6 +16,7 @@ class Process:
     """What can be seen of it, and a way to signal it; nothing of both when it is gone."""
 
     def __init__(self, pid: int, began: int) -> None:
+        self.pid = pid
         self._pidfd: int | None = None
         self._stat: int | None = None
         try:
@@ -27,6 +29,47 @@ class Process:
             same = False
         if not same:
             self.close()
+
+    @classmethod
+    def below(cls, parent: Process, pid: int) -> Process | None:
+        """The process of this number, if it lives and this living parent has started it."""
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                began = int(file.read().rpartition(b")")[2].split()[19])
+        except OSError:
+            return None
+        found = cls(pid, began)
+        found._inherited = parent._inherited
+        try:
+            fields = found._fields()
+            is_its = int(fields[1]) == parent.pid and fields[0] not in (b"Z", b"X")
+        except OSError:
+            is_its = False
+        if not is_its or found.has_ended or parent.has_ended:
+            found.close()
+            return None
+        return found
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is no more; how it ended can still be seen, until its parent takes it away."""
+        if self._pidfd is None:
+            return True
+        end = select.poll()
+        end.register(self._pidfd, select.POLLIN)
+        return bool(end.poll(0))
+
+    def exit_code(self) -> int | None:
+        """How it ended: a status, or a signal's negative number; None when that is not to be seen (any more)."""
+        try:
+            fields = self._fields()
+        except OSError:
+            return None
+        return os.waitstatus_to_exitcode(int(fields[49])) if fields[0] == b"Z" and len(fields) > 49 else None
+
+    def fileno(self) -> int:
+        """Readable when it has ended; -1 when it is not held."""
+        return -1 if self._pidfd is None else self._pidfd
 
     def usage(self) -> Resources | None:
         """What it uses now; None when that cannot be known."""

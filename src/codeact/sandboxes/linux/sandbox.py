@@ -56,6 +56,7 @@ class LinuxSandbox:
         if environment is None:
             environment = await anyio.to_thread.run_sync(find, policy.python)
         bounds = tuple((name, getattr(policy.limits, name)) for name in _BOUNDS)
+        bounds += (("copies", policy.limits.snapshots if policy.snapshots else 0),)
         if policy.network:
             environment = trusting(environment)
         from_ = launcher(environment, self._parts, preload.profile(policy.imports.names))

@@ -73,6 +73,7 @@ _O_TRUNC, _O_ACCMODE, _O_WRONLY, _O_RDWR = 0o1000, 3, 1, 2
 _CLONE_THREAD, _CLONE_VM = 0x10000, 0x100
 _OF_A_THREAD = 0x7D0F00  # what glibc and musl set for a thread; every CLONE_NEW* lies outside
 _OF_A_FORK, _SIGCHLD = 0x01200000, 17  # CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
+A_FORK = (Is(0, (_SIGCHLD,), mask=0xFFFFFFFF & ~_OF_A_FORK),)
 
 
 def table(
@@ -99,9 +100,8 @@ def _checked(fork: bool) -> dict[str, Rule]:
         Is(0, (0,), mask=0xFFFFFFFF & ~_OF_A_THREAD),
         Is(0, (_CLONE_THREAD | _CLONE_VM,), mask=_CLONE_THREAD | _CLONE_VM),
     )
-    a_fork = (Is(0, (_SIGCHLD,), mask=0xFFFFFFFF & ~_OF_A_FORK),)
     rules: dict[str, Rule] = {
-        "clone": _only(a_thread, a_fork) if fork else _only(a_thread),
+        "clone": _only(a_thread, A_FORK) if fork else _only(a_thread),
         "socketpair": _only((Is(0, (_AF_UNIX,)), Is(1, (_SOCK_STREAM,), mask=0xFFFFFFFF & ~_SOCK_FLAGS))),
         "sendto": _only((Is(3, (0,), mask=_MSG_OOB), Is(4, (0,), wide=True))),
         "recvfrom": _only((Is(3, (0,), mask=_MSG_OOB),)),
@@ -179,11 +179,15 @@ class _Program(ctypes.Structure):
 _SET_MODE_FILTER, _GET_ACTION_AVAIL, _ALL_THREADS = 1, 2, 1
 
 
-def install(program: bytes) -> None:
-    """Put the filter on every thread of this process, for good. Needs no_new_privs; raises OSError."""
-    stray = syscalls.call("seccomp", _SET_MODE_FILTER, _ALL_THREADS, _Program(len(program) // 8, program))
-    if stray:
-        raise OSError(errno.EBUSY, f"thread {stray} did not take the filter")
+def install(program: bytes, flags: int = _ALL_THREADS) -> int:
+    """Put the filter on every thread of this process, for good. Needs no_new_privs; raises OSError.
+
+    With other flags, as the kernel says of them: the answer is a descriptor where it gives one.
+    """
+    answer = syscalls.call("seccomp", _SET_MODE_FILTER, flags, _Program(len(program) // 8, program))
+    if answer and flags == _ALL_THREADS:
+        raise OSError(errno.EBUSY, f"thread {answer} did not take the filter")
+    return answer
 
 
 def available() -> bool:

@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import kernel, landlock, namespaces, probes, root, seccomp
+from . import gate, kernel, landlock, namespaces, probes, root, seccomp
 from .layers import Refused, layer
 
 _CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed before the guest begins
 _NETWORK = 6  # where hosts may be reached
+OF_A_COPY = 4  # threads and processes, ended ones too, that count for one beside those that the cell may have
+_AT_PLAIN = "at the level plain a copy could outlive its session: snapshots need the level full"
 _HIGH = 64  # above all of these
 _FILES = 1024 + 3  # three more, which the guest keeps out of the way above the cell's own
 _OF_ITS_OWN = kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
@@ -39,13 +41,17 @@ class Wall:
     proc: int
     filters: Mapping[frozenset[str], bytes] | None  # seccomp's, by features; None where they have to know the pid
     certificates: str | None  # a file, of those that are visible
+    gate: bytes | None = None  # the program that asks about forks; None where none can ever pass
     without: frozenset[str] = frozenset()
     outside: Mapping[str, str] = field(default_factory=dict)  # the host's namespaces by kind: none may be a session's
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A session to be made: its bounds and its descriptors. `network` is the line on which it asks for connections."""
+    """A session to be made: its bounds and its descriptors. `network` is the line on which it asks for connections.
+
+    `copies` is how many there may be of it, if any; `gate` the zygote's line on which it hands over the gate of forks.
+    """
 
     memory: int
     threads: int
@@ -56,6 +62,8 @@ class Order:
     stderr: int
     life: int
     network: int | None = None
+    copies: int = 0
+    gate: int | None = None
 
     @property
     def of_guest(self) -> tuple[int, ...]:
@@ -65,7 +73,8 @@ class Order:
     @property
     def features(self) -> frozenset[str]:
         """What this session may beside what every session may; they stand on its level."""
-        return frozenset() if self.network is None else frozenset({"network"})
+        given = {"network": self.network is not None, "snapshots": self.gate is not None}
+        return frozenset(name for name, is_given in given.items() if is_given)
 
 
 def live(
@@ -107,7 +116,7 @@ def _keep_descriptors(wall: Wall, order: Order) -> None:
     with layer("descriptors"):
         null = os.open("/dev/null", os.O_RDWR)
         wanted = [null, order.stdout, order.stderr, order.channel, order.life, wall.proc]
-        wanted += [] if order.network is None else [order.network]
+        wanted += [each for each in (order.network, order.gate) if each is not None]
         for place, high in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]):
             os.dup2(high, place)
         _make_room()
@@ -132,14 +141,13 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
     with layer("scratch"):
         os.chdir(folder)
     _begin_anew(wall, order, folder)
-    told = _introduce(wall, order)
+    told = _introduce(wall)
     if "rlimit" not in without:
         with layer("rlimits"):
             _limit(wall, order)
     os.close(_PROC)
     if wall.identity.changes:
         kernel.own_proc_files(False)  # nobody's other processes on this machine are not to read its memory
-    filters = _filters(wall, order)
     if "caps" not in without:
         with layer("capabilities"):
             kernel.drop_capabilities()
@@ -148,18 +156,27 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
     if "landlock" not in without:
         with layer("landlock"):
             landlock.restrict(read=wall.visible, read_files=root.DEVICES, write=(folder,), abi=wall.landlock_abi)
+    features, obstacle = _put_up_gate(wall, order)
     if "seccomp" not in without:
         with layer("seccomp"):
-            seccomp.install(filters)
+            seccomp.install(_filters(wall, features))
     if not without:
         _try_the_doors(wall, order, folder, parent)
-    return told
+    return told | {"level": "+".join((wall.level, *sorted(features))), "obstacle": obstacle}
 
 
-def _filters(wall: Wall, order: Order) -> bytes:
+def _put_up_gate(wall: Wall, order: Order) -> tuple[frozenset[str], str]:
+    """What the session has in the end, and why it cannot be copied, if it was to be."""
+    if order.gate is None or wall.gate is None or "seccomp" in wall.without:
+        return order.features - {"snapshots"}, _AT_PLAIN if order.copies else ""
+    obstacle = gate.put_up(wall.gate, _NETWORK + (order.network is not None))
+    return order.features - ({"snapshots"} if obstacle else set()), obstacle
+
+
+def _filters(wall: Wall, features: frozenset[str]) -> bytes:
     if wall.filters is not None:
-        return wall.filters[order.features]
-    network = order.network is not None
+        return wall.filters[features]
+    network = "network" in features
     return seccomp.program(level=wall.level, network=network, landlock_abi=wall.landlock_abi, pid=os.getpid())
 
 
@@ -206,13 +223,12 @@ def _change_user(wall: Wall, parent: int) -> None:
             os._exit(70)
 
 
-def _introduce(wall: Wall, order: Order) -> dict[str, Any]:
+def _introduce(wall: Wall) -> dict[str, Any]:
     """Who this is to the host: its pid there, and when it began, so that another of this pid is not taken for it."""
     with layer("proc"):
         stat = namespaces.read_proc(_PROC, "self/stat")
         _volunteer()
-    level = "+".join((wall.level, *sorted(order.features)))
-    return {"pid": int(stat.split(" ", 1)[0]), "began": int(stat.rpartition(")")[2].split()[19]), "level": level}
+    return {"pid": int(stat.split(" ", 1)[0]), "began": int(stat.rpartition(")")[2].split()[19])}
 
 
 def _volunteer() -> None:
@@ -242,7 +258,7 @@ def _limit(wall: Wall, order: Order) -> None:
     running = 0 if wall.level == "full" else namespaces.threads_of(_PROC, os.getuid()) + _OTHERS
     for kind, bound in (
         (resource.RLIMIT_AS, order.memory + mapped),
-        (resource.RLIMIT_NPROC, order.threads + running),
+        (resource.RLIMIT_NPROC, order.threads + OF_A_COPY * order.copies + running),
         (resource.RLIMIT_NOFILE, _FILES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, order.scratch),

@@ -7,6 +7,7 @@ there would close whatever has its number by then.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import json
 import os
@@ -20,9 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import inits, kernel, namespaces, ring, root, scratch
+from . import gate, inits, kernel, namespaces, ring, root, scratch
 from .layers import Refused, layer
-from .session import Order, Wall, live
+from .orders import ORDER, REAP, WITHDRAW
+from .session import OF_A_COPY, Order, Wall, live
 
 _LOOK = 0.1  # seconds between two looks at the scratch folders of the level plain
 _WORD = 1 << 16  # bytes of the longest message
@@ -30,7 +32,7 @@ _SENT = ("channel", "stdout", "stderr", "life")  # with every order, and perhaps
 _MOST = 16  # descriptors of an order
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Session:
     pid: int
     pidfd: int
@@ -39,6 +41,11 @@ class _Session:
     group: str | None
     size: int
     inodes: int
+    hold: int | None  # what keeps its init, and so everything in its namespace
+    gate: int | None  # where it hands over the gate of forks
+    forks: int | None = None  # the gate itself; there are copies then, which live on when the first process ends
+    may: int = 0  # forks that the host has ordered and that were not made yet
+    did: int = 0  # those that were made of the order
 
 
 class Zygote:
@@ -63,7 +70,6 @@ class Zygote:
         self._poll = select.poll()
         self._next_look = 0.0
         self._sessions: dict[int, _Session] = {}  # by each of its descriptors that is watched
-        self._holds: dict[int, int] = {}  # by pid: what keeps a session's init, and so everything in its namespace
         self._reasons: dict[int, str] = {}  # by pid: why we ended a session
 
     def rehearse(self) -> None:
@@ -100,11 +106,11 @@ class Zygote:
             watching = self._ground is not None and self._sessions
             sweeping = self._ring is not None and self._ring.left
             events = self._poll.poll(_LOOK * 1000 if watching or sweeping else None)
-            for descriptor, _ in events:
+            for descriptor, event in events:
                 if self._maker is not None and descriptor == self._maker.fileno():
                     raise inits.Gone
                 if descriptor != self._control.fileno():
-                    self._heard(descriptor)
+                    self._heard(descriptor, event)
                 elif not self._take_order():
                     return
             if watching:
@@ -140,10 +146,15 @@ class Zygote:
                 os.close(descriptor)
 
     def _start(self, order: Order) -> None:
-        with contextlib.ExitStack() as undo:
-            hold = folder = None
+        with contextlib.ExitStack() as given, contextlib.ExitStack() as undo:
+            hold = folder = ours = None
             group = self._grouped(order, undo)
             if self._maker is not None:
+                if order.copies:
+                    ours, theirs = _gate_line()
+                    undo.callback(os.close, ours)
+                    given.callback(os.close, theirs)
+                    order = dataclasses.replace(order, gate=theirs)
                 init, hold = inits.order(self._maker)
                 undo.callback(os.close, hold)
                 pid = self._fork_below(init, order, group)
@@ -153,13 +164,11 @@ class Zygote:
                 undo.callback(_clear, folder)
                 pid = self._fork(order, folder, group)
             undo.callback(_end_now, pid)
-            session = _Session(pid, os.pidfd_open(pid), order.life, folder, group, order.scratch, order.inodes)
+            pidfd, bounds = os.pidfd_open(pid), (order.scratch, order.inodes)
+            session = _Session(pid, pidfd, order.life, folder, group, *bounds, hold, ours)
             undo.pop_all()
-        if hold is not None:
-            self._holds[pid] = hold
-        for descriptor in (session.pidfd, session.life):
-            self._sessions[descriptor] = session
-            self._poll.register(descriptor, select.POLLIN)
+        for descriptor in filter(None, (session.pidfd, session.life, session.gate)):
+            self._watch(descriptor, session)
 
     def _grouped(self, order: Order, undo: contextlib.ExitStack) -> str | None:
         if self._ring is None:
@@ -168,9 +177,9 @@ class Zygote:
         with layer("cgroup"):
             group = self._ring.make(
                 ring.bounds(
-                    memory=order.memory,
-                    threads=order.threads,
-                    scratch=order.scratch,
+                    memory=order.memory * (1 + order.copies),
+                    threads=order.threads + OF_A_COPY * order.copies,
+                    scratch=order.scratch * (1 + order.copies),
                     inodes=order.inodes,
                     shared=shared,
                 )
@@ -198,24 +207,70 @@ class Zygote:
             live(self._wall, order, self._serve, folder, parent, enter)
         return pid
 
-    def _heard(self, descriptor: int) -> None:
+    def _watch(self, descriptor: int, session: _Session) -> None:
+        self._sessions[descriptor] = session
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _drop(self, descriptor: int) -> None:
+        del self._sessions[descriptor]
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(descriptor)
+        os.close(descriptor)
+
+    def _heard(self, descriptor: int, event: int) -> None:
         session = self._sessions.get(descriptor)
         if session is None:
             return  # it ended by the event before this one
-        if descriptor == session.life:  # the host says nothing on it: this is its end
-            self._poll.unregister(session.life)
-            self._kill(session)
-        else:
+        if descriptor == session.life:
+            self._told(session)
+        elif descriptor == session.pidfd:
             self._bury(session)
+        elif descriptor == session.gate:
+            session.gate, session.forks = None, self._take_gate(descriptor)
+            if session.forks is not None:
+                self._watch(session.forks, session)
+        elif not event & select.POLLIN:  # nobody is left who could ask; to listen now would be to wait for ever
+            self._drop(descriptor)
+            session.forks = None
+        else:
+            while _speaks(session.life) and self._told(session):
+                pass  # the order may have come by the same poll
+            if gate.answer(descriptor, session.may > 0):
+                session.may, session.did = max(0, session.may - 1), session.did + (session.may > 0)
+
+    def _take_gate(self, line: int) -> int | None:
+        del self._sessions[line]
+        self._poll.unregister(line)
+        return gate.take(line)
+
+    def _told(self, session: _Session) -> bool:
+        """The host orders a fork, withdraws the order, or has somebody taken away; the end of the line is the end."""
+        try:
+            word = os.read(session.life, _WORD)
+        except OSError:
+            word = b""
+        if word == ORDER:
+            session.may, session.did = 1, 0
+        elif word == WITHDRAW:
+            session.may = 0
+            _tell(session.life, {"forks": session.did})
+        elif word == REAP and session.hold is not None:
+            os.write(session.hold, b"!")
+        elif not word:
+            self._kill(session)
+        return bool(word)
 
     def _kill(self, session: _Session) -> None:
-        signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
-        self._release(session)
-
-    def _release(self, session: _Session) -> None:
-        hold = self._holds.pop(session.pid, None)
-        if hold is not None:
-            os.close(hold)
+        """End all of it. What is left of the first process is buried when it is gone."""
+        if session.hold is not None:
+            os.close(session.hold)
+            session.hold = None
+        if session.pidfd in self._sessions:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(session.life)
+            signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
+        else:
+            self._forget(session)
 
     def _bury(self, session: _Session) -> None:
         """Take away what is left of a session that has ended, and say how; the kernel may need its time for that."""
@@ -223,12 +278,16 @@ class Zygote:
         why = self._reasons.pop(session.pid, None)
         code = os.waitstatus_to_exitcode(status)
         _tell(session.life, {"ended": code, "why": why, "memory": self._overran(session, code)})
-        for descriptor in (session.pidfd, session.life):
-            del self._sessions[descriptor]
-            with contextlib.suppress(KeyError):
-                self._poll.unregister(descriptor)
-            os.close(descriptor)
-        self._release(session)
+        self._drop(session.pidfd)
+        if session.forks is None or session.hold is None:
+            self._forget(session)
+
+    def _forget(self, session: _Session) -> None:
+        for descriptor in (session.life, session.gate, session.forks):
+            if descriptor is not None:
+                self._drop(descriptor)
+        if session.hold is not None:
+            os.close(session.hold)
         if session.folder is not None:
             _clear(session.folder)
         if self._ring is not None and session.group is not None:
@@ -258,9 +317,23 @@ class Zygote:
         for session in sessions:  # all of them before the first is waited for: the kernel takes them away side by side
             self._kill(session)
         for session in sessions:
-            self._bury(session)
+            if session.pidfd in self._sessions:
+                self._bury(session)
         if self._ground is not None:
             self._ground.close()
+
+
+def _speaks(line: int) -> bool:
+    """Whether there is something to read."""
+    look = select.poll()
+    look.register(line, select.POLLIN)
+    return bool(look.poll(0))
+
+
+def _gate_line() -> tuple[int, int]:
+    """The line on which a session hands over its gate: our end and its."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return ours.detach(), theirs.detach()
 
 
 def _clear(folder: str) -> None:
