@@ -201,6 +201,7 @@ class Session:
         if type(word) is Copy:
             if self._copies.answer(word, self._cells):
                 self._pid = os.getpid()
+                self._folders.scratch = self._copies.home
         elif type(word) is Bind:
             self._channel.send(Bound(word.id, self._bind(word)))
         elif type(word) is Put:

@@ -38,7 +38,7 @@ class Copies:
         self._output = output
         self._watch = watch
         self._network = network
-        self._top = self._home = os.getcwd()
+        self._top = self.home = os.getcwd()  # of the first one, and of this one
         self._taken: scratch.Taken | None = None
         self._bounds = (1 << 28, 10_000)
 
@@ -121,13 +121,13 @@ class Copies:
 
     def _carry(self, word: Copy) -> None:
         """The scratch, as it was or is."""
-        spared = self._others(word) if self._home == self._top else ()
+        spared = self._others(word) if self.home == self._top else ()
         if word.how == "thaw":
             assert self._taken is not None
-            scratch.put(self._taken, self._home, spared)
+            scratch.put(self._taken, self.home, spared)
             self._taken = None
             return
-        taken = scratch.take(self._home, spared, *self._bounds)
+        taken = scratch.take(self.home, spared, *self._bounds)
         if word.how == "freeze":
             self._taken = taken
         else:
@@ -143,12 +143,12 @@ class Copies:
         if taken.place is None:
             os.chdir(home)
         for name in ("HOME", "TMPDIR"):
-            if os.environ.get(name) == self._home:
+            if os.environ.get(name) == self.home:
                 os.environ[name] = home
         tempfile: Any = sys.modules.get("tempfile")
-        if getattr(tempfile, "tempdir", None) == self._home:
+        if getattr(tempfile, "tempdir", None) == self.home:
             tempfile.tempdir = home
-        self._home = home
+        self.home = home
 
     def _close(self, given: list[int]) -> None:
         for descriptor in given:
