@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,21 +56,22 @@ async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> Async
     await _stand(level, policy)
     before = belongings()
     async with Cells(LEVELS[level], policy) as cells:
-        assert cells.level == level
+        assert cells.level == (f"{level}+network" if policy.network else level)
         yield Session(cells, {**host.names(), "ALLOWED_NRS": sorted(ALLOWED)})
     assert host.disturbed() == []
     assert left_over(before) == {}
 
 
-_standing: dict[tuple[str, str | None], str] = {}  # why it does not stand; empty where it does
+_standing: dict[tuple[str | None, ...], str] = {}  # why it does not stand; empty where it does
 
 
 async def _stand(level: str, policy: Policy) -> None:
     """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped."""
-    key = (level, policy.python)
+    trusted = os.environ.get("SSL_CERT_FILE", "") if policy.network else None  # with another launcher it is visible
+    key = (level, policy.python, trusted)
     if key not in _standing:
         try:
-            async with Cells(LEVELS[level], Policy(python=policy.python)):
+            async with Cells(LEVELS[level], Policy(python=policy.python, network=policy.network)):
                 _standing[key] = ""
         except SandboxUnavailable as unavailable:
             _standing[key] = str(unavailable)

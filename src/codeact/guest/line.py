@@ -62,7 +62,10 @@ def outcome(kind: Kind, text: str = "") -> bytes:
 
 def read_outcome(tunnel: int) -> tuple[Kind, str]:
     """What came of the dial, once the tunnel can be read."""
-    head = os.read(tunnel, _OUTCOME.size)
+    try:
+        head = os.read(tunnel, _OUTCOME.size)
+    except ConnectionError:
+        head = b""
     if len(head) < _OUTCOME.size:
         return "unreachable", "the connection was given up"
     kind, length = _OUTCOME.unpack(head)

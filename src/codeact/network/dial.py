@@ -72,7 +72,7 @@ async def dial(
 ) -> tuple[str, socket.socket]:
     """The address that answered, and a connection to it; raises Undialled. Each socket is given to `keep` when made."""
     last: Undialled | None = None
-    for address in await _addresses(host, port, resolve):
+    for address in await addresses(host, port, resolve):
         connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         keep(connection)
         try:
@@ -88,7 +88,7 @@ async def dial(
     raise last or Undialled("unknown", f"{host} has no address")
 
 
-async def _addresses(host: str, port: int, resolve: Resolve) -> Sequence[str]:
+async def addresses(host: str, port: int, resolve: Resolve) -> Sequence[str]:
     """Where a host may be dialled: at itself, if it is an address that the user wrote, else at public addresses."""
     if hosts.address_of(host) is not None:
         return [host]
