@@ -7,12 +7,15 @@ from pathlib import Path
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _MOST = Path("/proc/sys/user/max_user_namespaces")
+_PODMAN = Path("/run/.containerenv")  # Podman puts it into each of its containers
 _MEND_CONTAINER = "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined ..."
+_MEND_PODMAN = "podman run --security-opt seccomp=unconfined ..."
 _MEND_APPARMOR = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
 _MEND_SWITCH = "sudo sysctl kernel.unprivileged_userns_clone=1"
 _MEND_MOST = "sudo sysctl user.max_user_namespaces=15000"
 _MEND_CGROUP = "systemd-run --user --pty --property=Delegate=yes --property=DelegateSubgroup=host codeact ..."
 _MEND_LANDLOCK = "a kernel from 5.13 on with CONFIG_SECURITY_LANDLOCK=y, booted with landlock in its lsm= line"
+TRIED = frozenset({_MEND_PODMAN})  # the lines that we executed, and saw mend it
 
 
 def explain(name: str, code: str) -> tuple[str, str | None]:
@@ -29,7 +32,7 @@ def explain(name: str, code: str) -> tuple[str, str | None]:
         case "landlock", _:
             return "the kernel is older than 5.13 or built without it, or a container's filter hides it", _MEND_LANDLOCK
         case "seccomp", _:
-            return "the kernel has no filters (CONFIG_SECCOMP_FILTER), or a container forbids them", _MEND_CONTAINER
+            return "the kernel has no filters (CONFIG_SECCOMP_FILTER), or a container forbids them", _container()
         case "user", _:
             return "root may not become another user here (CAP_SETUID, CAP_SETGID)", "run codeact as an ordinary user"
         case "user namespace", "ENOSPC":
@@ -40,11 +43,15 @@ def explain(name: str, code: str) -> tuple[str, str | None]:
             cause = "AppArmor lets ordinary users make a user namespace and do nothing in it"
             return f"{cause} (kernel.apparmor_restrict_unprivileged_userns=1)", _MEND_APPARMOR
         case _, "EPERM" | "EACCES":
-            return "a container's filter forbids it, as the default of Docker and of Podman does", _MEND_CONTAINER
+            return "a container's filter forbids it, as the default of Docker and of Podman does", _container()
         case _, "ENOSYS":
             return "the kernel is too old for it, or a container's filter hides it", None
         case _:
             return "", None
+
+
+def _container() -> str:
+    return _MEND_PODMAN if _PODMAN.exists() else _MEND_CONTAINER
 
 
 def _text(file: Path) -> str:

@@ -16,7 +16,7 @@ from ...core.errors import SandboxUnavailable
 from .environment import find
 from .launchers import SHIPPED, Launcher, Parts
 from .probes import Probe
-from .reasons import explain
+from .reasons import TRIED, explain
 
 _HERE = Path(__file__).parent
 _PATIENCE = 20.0  # seconds for a guest to try its doors: it takes some milliseconds
@@ -148,7 +148,8 @@ def _layer(finding: dict[str, Any]) -> Layer:
     if code is None:
         return Layer(name, False, None, finding["cause"])
     why, mend = explain(name, code)
-    return Layer(name, False, code, f"{finding['cause']}: {why}" if why else finding["cause"], mend)
+    reason = f"{finding['cause']}: {why}" if why else finding["cause"]
+    return Layer(name, False, code, reason, mend, mend in TRIED)
 
 
 def _cgroup(ring: str | None, session: bool) -> Layer:
