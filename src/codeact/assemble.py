@@ -154,33 +154,55 @@ def tool(value: object) -> Tool:
 
 
 def tools(specs: Iterable[str]) -> list[Tool]:
-    """The tools that specifications such as `tools.py:weather` name, in order."""
-    load: Callable[[str], list[Tool]] = import_module("codeact.tools.loading").load
-    return [tool for spec in specs for tool in load(spec)]
+    """The tools that specifications such as `tools.py:weather`, `web_search` or `read_file:FOLDER` name, in order."""
+    return [tool for spec in specs for tool in _of_toolbox(spec) or _of_file(spec)]
+
+
+def _of_file(spec: str) -> list[Tool]:
+    found: list[Tool] = import_module("codeact.tools.loading").load(spec, TOOLBOX)
+    return found
+
+
+TOOLBOX = ("ask_user", "fetch", "read_file", "visit_webpage", "web_search", "wikipedia_search")
+
+
+def _of_toolbox(spec: str) -> list[Tool]:
+    name, colon, argument = spec.partition(":")
+    if name not in TOOLBOX:
+        return []
+    if (name == "read_file") != bool(argument.strip()):
+        more = (
+            "it has to name its folder, read_file:FOLDER" if name == "read_file" else f"{name} takes nothing behind it"
+        )
+        raise UsageError(f"--tools {spec}: {more}")
+    make = _extra(lambda: getattr(import_module("codeact.tools.toolbox"), name), "web")
+    return [make(argument) if colon else make()]
 
 
 def mcp_servers(servers: Any, seconds: float) -> AbstractAsyncContextManager[Sequence[Tool]]:
     """The MCP servers of a configuration, to be entered for their tools."""
-    made: AbstractAsyncContextManager[Sequence[Tool]] = _extra("codeact.tools.mcp", "mcp").Servers(servers, seconds)
+    made: AbstractAsyncContextManager[Sequence[Tool]] = _extra(
+        lambda: import_module("codeact.tools.mcp"), "mcp"
+    ).Servers(servers, seconds)
     return made
 
 
 def openapi_tools(source: Any, **given: Any) -> list[Tool]:
     """The tools of an OpenAPI document."""
-    found: list[Tool] = _extra("codeact.tools.openapi", "openapi").tools(source, **given)
+    found: list[Tool] = _extra(lambda: import_module("codeact.tools.openapi"), "openapi").tools(source, **given)
     return found
 
 
 def langchain_tool(tool: Any) -> Tool:
     """A LangChain tool as one of ours."""
-    made: Tool = _extra("codeact.tools.langchain", "langchain").adapted(tool)
+    made: Tool = _extra(lambda: import_module("codeact.tools.langchain"), "langchain").adapted(tool)
     return made
 
 
-def _extra(module: str, extra: str) -> Any:
-    """A module of ours whose library is an extra; where that is not installed a UsageError says what to type."""
+def _extra(find: Callable[[], Any], extra: str) -> Any:
+    """What is found with the help of a library that is an extra; without that a UsageError says what to type."""
     try:
-        return import_module(module)
+        return find()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "codeact":
             raise

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from codeact import assemble
 from codeact.core.errors import UsageError
 from codeact.tools.loading import load
 
 MARKED = """
-from codeact import tool
+from codeact import assemble, tool
 from helper_of_the_shop import price
 
 @tool
@@ -150,7 +151,10 @@ def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
     [
         ("{folder}/missing.py", "{folder}/missing.py: cannot be read: No such file or directory"),
         ("{folder}/dir.py", "{folder}/dir.py: cannot be read: Is a directory"),
-        ("web_search", "--tools web_search: no tool is named 'web_search'; give FILE.py, or FILE.py:NAME,NAME"),
+        ("web_serch", "--tools web_serch: no tool is named 'web_serch'; did you mean 'web_search'?; give FILE.py"),
+        ("fetch:x", "--tools fetch:x: fetch takes nothing behind it"),
+        ("read_file", "--tools read_file: it has to name its folder, read_file:FOLDER"),
+        ("read_file:/no/such", "read_file: '/no/such' is no folder that is there"),
         ("", "--tools : no tool is named ''"),
         ("tools.txt", "--tools tools.txt: no tool is named 'tools.txt'"),
     ],
@@ -158,5 +162,5 @@ def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
 def test_a_specification_that_names_nothing_says_how_to_write_one(folder: Path, spec: str, said: str) -> None:
     (folder / "dir.py").mkdir()
     with pytest.raises(UsageError) as caught:
-        load(spec.format(folder=folder))
+        assemble.tools([spec.format(folder=folder)])
     assert str(caught.value).startswith(said.format(folder=folder))

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,15 +19,18 @@ from .function import as_tool, is_marked
 _SPEC = re.compile(r"(?P<file>.*\.py)(?::(?P<names>.*))?", re.DOTALL)
 
 
-def load(spec: str) -> list[Tool]:
+def load(spec: str, known: Collection[str] = ()) -> list[Tool]:
     """The tools that a specification names; whatever is wrong with it, or in the file, is a UsageError.
 
     The file runs here, on the host, as a module of its own, its folder first on sys.path. Without names its tools are
-    what `@tool` marks, or, where nothing is marked, every public function that is defined in it.
+    what `@tool` marks, or, where nothing is marked, every public function that is defined in it. `known` are the tools
+    that have a name, for the error.
     """
     match = _SPEC.fullmatch(spec)
     if match is None:
-        raise UsageError(f"--tools {spec}: no tool is named {spec!r}; give FILE.py, or FILE.py:NAME,NAME")
+        near = nearest(spec.partition(":")[0], known)
+        named = f", or one of {', '.join(known)}" if known else ""
+        raise UsageError(f"--tools {spec}: no tool is named {spec!r}{near}; give FILE.py, FILE.py:NAME,NAME{named}")
     path = Path(match["file"])
     names = None if match["names"] is None else [name.strip() for name in match["names"].split(",")]
     if names is not None and not all(names):

@@ -91,7 +91,8 @@ def add_interpreter_flags(parser: Parser) -> None:
         metavar="FILE.py[:NAME,...]",
         action="append",
         default=[],
-        help="functions of yours that the code may call; they run here, outside the sandbox; repeatable",
+        help="functions of yours that the code may call, or a tool of the toolbox by name (fetch, web_search, ...); "
+        "they run here, outside the sandbox; repeatable",
     )
     parser.add_argument(
         "--mcp",
