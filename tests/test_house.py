@@ -27,6 +27,7 @@ FLOORS = {
     "tools": 3,
     "journals": 3,
     "listeners": 3,
+    "approvals": 4,
     "check": 4,
     "door": 4,
     "cells": 4,
@@ -43,6 +44,7 @@ FLOORS = {
 WITHIN = {  # on one floor, who may know whom: the rest may not
     ("cells", "door"),
     ("interpreter", "network"),
+    ("agent", "approvals"),
     ("agent", "check"),
     ("agent", "door"),
     ("agent", "result"),

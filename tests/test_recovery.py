@@ -42,7 +42,7 @@ def restored(events: tuple[Event, ...]) -> list[int | None]:
     [
         "import os; os._exit(3)",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-        "try:\n    while True: pass\nexcept BaseException:\n    while True: pass",
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
     ],
 )
 async def test_a_deadly_cell_costs_nothing_but_itself(copying: None, deadly: str) -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from .agent import Session as Session
     from .api import CodeAgent as CodeAgent
     from .api import Interpreter as Interpreter
+    from .core.approvals import Allow as Allow
+    from .core.approvals import Deny as Deny
+    from .core.approvals import Edit as Edit
     from .core.errors import CodeactError as CodeactError
     from .core.errors import ModelError as ModelError
     from .core.errors import NoAnswer as NoAnswer
@@ -35,8 +38,11 @@ if TYPE_CHECKING:
 _HOME = {
     "ALL": "core.execution",
     "Agent": "agent",
+    "Allow": "core.approvals",
     "CodeAgent": "api",
     "CodeactError": "core.errors",
+    "Deny": "core.approvals",
+    "Edit": "core.approvals",
     "File": "core.files",
     "Imports": "core.execution",
     "Interpreter": "api",

@@ -18,7 +18,9 @@ from typing import Any, assert_never
 import anyio
 import anyio.to_thread
 
+from .approvals import Approvals, Needs
 from .check import complaints
+from .core.approvals import CELL, Decision, Deny, Edit
 from .core.errors import ModelError, UsageError
 from .core.events import (
     CodeRan,
@@ -39,7 +41,7 @@ from .core.events import (
     TaskGiven,
     TextDelta,
 )
-from .core.execution import Gone, Limits, Policy
+from .core.execution import Gone, Limits, Policy, ToolCall
 from .core.files import File, described
 from .core.loop import Ask, Run, Stop, next_step
 from .core.prompt import prompt
@@ -47,12 +49,12 @@ from .core.state import State, after
 from .core.untrusted import inline
 from .cursor import Cursor
 from .door import Door
-from .files import Files, Given, read
+from .files import Given, read
 from .guest import display
 from .interpreter import Interpreter
 from .journals.memory import MemoryJournal
-from .ports import Journal, Listener, Model, Sandbox, Tool
-from .result import RunResult
+from .ports import Gate, Journal, Listener, Model, Sandbox, Tool
+from .result import RunResult, result_of
 from .tools.names import check_names
 
 _log = logging.getLogger("codeact")
@@ -69,6 +71,8 @@ class Agent:
     instructions: str = ""
     listeners: tuple[Listener, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    approve: Needs | None = None  # what is asked about before it runs
+    gate: Gate | None = None  # who is asked; None waits for `Session.decide`
     checks: bool = True  # whether a cell is looked at before it runs
 
     def __post_init__(self) -> None:
@@ -97,8 +101,15 @@ class Session:
         self._broken: set[tuple[int, type]] = set()
         self._stack = AsyncExitStack()
         self._streams: set[asyncio.Task[None]] = set()
-        door = Door(agent.tools, self._limits, run=self.run_id, record=self.record, secrets=agent.secrets)
-        self._door = door
+        self._approvals = Approvals(agent.approve, agent.gate, self.record)
+        self._door = Door(
+            agent.tools,
+            self._limits,
+            run=self.run_id,
+            record=self.record,
+            secrets=agent.secrets,
+            gate=self._approvals.ask if agent.approve is not None else None,
+        )
         self._interpreter = Interpreter(
             agent.sandbox,
             agent.policy,
@@ -232,6 +243,10 @@ class Session:
         await branch.record(Forked(self.run_id))
         return branch
 
+    def decide(self, key: str, decision: Decision) -> None:
+        """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""
+        self._approvals.decide(key, decision)
+
     def _check_idle(self) -> None:
         if self._busy:
             raise RuntimeError("a task is running in this session: await it first, or open another session")
@@ -326,6 +341,12 @@ class Session:
         if found := self._complaints(source):
             await self.record(CodeRefused(source, tuple(found)))
             return
+        key = hashlib.sha256(f"{self.run_id} {cell} {source}".encode("utf-8", "replace")).hexdigest()[:32]
+        match await self._approvals.ask(ToolCall(key, cell, CELL, {"source": source})):
+            case Deny():
+                return  # the state knows, and tells the model
+            case Edit(arguments):
+                source = str(arguments.get("source", ""))
         seed = secrets.token_bytes(16)
         await self.record(CodeStarted(cell, source, seed))
         outcome = await self._interpreter.run(cell, source, _sown(seed), self._door, self._tell)
@@ -366,22 +387,7 @@ class Session:
         )
 
     def _result(self, first: int) -> RunResult:
-        state, ended = self._state, self._state.ended
-        events = tuple(self._events[first:])
-        made = [event for event in events if isinstance(event, FilesCollected)]
-        return RunResult(
-            run_id=self.run_id,
-            stop_reason=ended.stop_reason if ended else "cancelled",
-            steps=sum(isinstance(event, ModelReplied) for event in events),
-            usage=state.usage,
-            events=events,
-            error=ended.error if ended else None,
-            error_type=ended.error_type if ended else None,
-            answer=ended.output if ended else None,
-            files=Files(
-                (file for event in made for file in event.files), (one for event in made for one in event.left_out)
-            ),
-        )
+        return result_of(self.run_id, self._state, self._events[first:])
 
 
 def _sown(seed: bytes) -> bytes:

@@ -12,14 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from . import assemble, portal
+from . import approvals, assemble, portal
 from .agent import Agent, Session
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Policy
 from .files import Given, read
-from .ports import Listener, Model, Sandbox, Tool
+from .ports import Gate, Listener, Model, Sandbox, Tool
 from .result import RunResult
 
 P = ParamSpec("P")
@@ -86,6 +86,8 @@ class CodeAgent(Agent):
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     network: hosts that the code may reach, such as `"api.github.com"` or `"*.example.org:443"`; none by default.
     limits: the other bounds. listeners: called with every event and delta.
+    approve: what is asked about before it runs: `"all"` tool calls, a list of tools (`"cell"`: every cell), or a
+        function of the call. gate: who is asked, an async function of the call; else `session.decide` answers.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
@@ -109,6 +111,8 @@ class CodeAgent(Agent):
         memory: int | str | None = None,
         limits: Limits | None = None,
         listeners: Sequence[Listener] = (),
+        approve: Any = None,
+        gate: Gate | None = None,
         snapshots: bool = True,
         static_check: bool = True,
         secrets: Sequence[str] = (),
@@ -128,6 +132,8 @@ class CodeAgent(Agent):
             instructions=instructions,
             listeners=tuple(listeners),
             secrets=tuple(secrets),
+            approve=approvals.named("all" if gate is not None and approve is None else approve),
+            gate=gate,
             checks=static_check,
         )
         object.__setattr__(self, "_given", given)

@@ -8,6 +8,7 @@ from typing import Any
 from . import portal
 from .agent import Session
 from .cells import Cells
+from .core.approvals import Decision
 from .core.events import Delta, Event
 from .core.execution import Outcome
 from .files import Files, Given
@@ -66,6 +67,14 @@ class BlockingSession:
     def fork(self, n: int = 1) -> tuple[BlockingSession, ...]:
         """`n` sessions that go on from here, each with the conversation, the variables and the files."""
         return tuple(map(BlockingSession, portal.call(self._session.fork, n)))
+
+    def decide(self, key: str, decision: Decision) -> None:
+        """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""
+
+        async def decide() -> None:
+            self._session.decide(key, decision)
+
+        portal.call(decide)
 
     def close(self) -> None:
         """End it. One that was entered ends by itself, and its forks with it."""

@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
+from .core.approvals import Deny, Edit
 from .core.errors import nearest
 from .core.events import Event, ToolCalled, ToolReturned
-from .core.execution import Failure, Limits, Returned, ToolSpec
+from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .guest import values
 from .interpreter import Asked
-from .ports import Tool
+from .ports import Gate, Tool
 from .tools.deadline import Deadline
 from .tools.failure import failure_of
 
@@ -41,6 +43,7 @@ class Door:
         run: str = "",
         record: Record = _forget,
         secrets: Sequence[str] = (),
+        gate: Gate | None = None,
     ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._limits = limits
@@ -53,6 +56,8 @@ class Door:
             if tool.concurrency
         }
         self._seen: Counter[str] = Counter()
+        self._gate = gate
+        self._made: list[ToolCall] = []  # of this cell
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
         """The packed value of a call, or why there is none."""
@@ -70,7 +75,18 @@ class Door:
         except (TypeError, ValueError) as error:
             return failure_of(error, self._secrets)
         key = self._key(asked)
-        await self._record(ToolCalled(key, asked.cell, asked.tool, shown))
+        edited = None
+        if self._gate is not None:
+            match await self._gate(self._call(key, asked, shown)):
+                case Deny(reason):
+                    return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
+                case Edit(given):
+                    try:
+                        arguments = tool.bind(*placed(tool.spec, given))
+                    except (TypeError, ValueError) as error:
+                        return failure_of(error, self._secrets)
+                    edited = given
+        await self._record(ToolCalled(key, asked.cell, asked.tool, shown, edited))
         answer: values.Packed | Failure = _STOPPED
         try:
             answer = await self._run_tool(tool, arguments)
@@ -80,6 +96,13 @@ class Door:
                 failure = answer if isinstance(answer, Failure) else None
                 await self._record(ToolReturned(key, Returned(value, failure)))
         return answer
+
+    def _call(self, key: str, asked: Asked, arguments: dict[str, Any]) -> ToolCall:
+        if self._made and self._made[-1].cell != asked.cell:
+            self._made.clear()
+        call = ToolCall(key, asked.cell, asked.tool, arguments, tuple(self._made))
+        self._made.append(replace(call, before=()))
+        return call
 
     async def _run_tool(self, tool: Tool, arguments: dict[str, Any]) -> values.Packed | Failure:
         name = tool.spec.name
@@ -145,3 +168,22 @@ def named(spec: ToolSpec, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[s
     if rest and len(args) > len(positional):
         shown[rest[0]] = list(args[len(positional) :])
     return {**shown, **kwargs}
+
+
+def placed(spec: ToolSpec, arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The other way: positionals and keywords of a call whose arguments stand by name."""
+    kwargs = dict(arguments)
+    args: list[Any] = []
+    rest = next((one.name for one in spec.parameters if one.kind == "VAR_POSITIONAL" and one.name in kwargs), None)
+    for one in spec.parameters:
+        if one.kind == "POSITIONAL_ONLY" or (rest and one.kind == "POSITIONAL_OR_KEYWORD"):
+            if one.name not in kwargs:
+                break
+            args.append(kwargs.pop(one.name))
+    if rest:
+        args += kwargs.pop(rest)
+    return args, kwargs
+
+
+def _denied(tool: str, reason: str) -> str:
+    return f"{tool}() was not allowed" + (f": {reason}" if reason else "")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from .core.approvals import Decision
 from .core.events import Delta, Entry, Event
-from .core.execution import Death, Policy, Stream, ToolSpec
+from .core.execution import Death, Policy, Stream, ToolCall, ToolSpec
 from .core.messages import Prompt, Reply
 
 Emit: TypeAlias = Callable[[Delta], None]
 Sink: TypeAlias = Callable[[Stream, bytes], None]
+Gate: TypeAlias = Callable[[ToolCall], Awaitable[Decision]]  # whether a call may run, asked before it does
 Listener: TypeAlias = Callable[[Event | Delta], None]
 
 

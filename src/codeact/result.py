@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .core.errors import NoAnswer
-from .core.events import Event, StopReason
+from .core.events import Event, FilesCollected, ModelReplied, StopReason
 from .core.messages import Usage
+from .core.state import State
 from .files import Files
 
 
@@ -42,3 +44,22 @@ class RunResult:
         if self.stop_reason != "final_answer":
             return f"(no answer: {self.stop_reason})"
         return str(self.answer)
+
+
+def result_of(run_id: str, state: State, events: Sequence[Event]) -> RunResult:
+    """The result of the task that these are the events of, and that left this state."""
+    ended = state.ended
+    made = [event for event in events if isinstance(event, FilesCollected)]
+    return RunResult(
+        run_id=run_id,
+        stop_reason=ended.stop_reason if ended else "cancelled",
+        steps=sum(isinstance(event, ModelReplied) for event in events),
+        usage=state.usage,
+        events=tuple(events),
+        error=ended.error if ended else None,
+        error_type=ended.error_type if ended else None,
+        answer=ended.output if ended else None,
+        files=Files(
+            (file for event in made for file in event.files), (one for event in made for one in event.left_out)
+        ),
+    )

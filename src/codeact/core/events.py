@@ -113,13 +113,38 @@ class CodeRan:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCalled:
-    """A tool is about to be called: its arguments are valid, and stand here by name, as they were asked."""
+class ApprovalAsked:
+    """Somebody is asked whether a call may run, or a cell (`tool` is `cell`, its argument `source`)."""
 
     key: str
     cell: int
     tool: str
     arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """They decided. `arguments` are those that it runs with, where they were edited."""
+
+    key: str
+    tool: str
+    decision: Literal["allow", "allow for the session", "deny", "edit"]
+    reason: str = ""
+    arguments: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A tool is about to be called: its arguments are valid, and stand here by name, as they were asked.
+
+    `edited` are those that it is called with in their place, where somebody changed them.
+    """
+
+    key: str
+    cell: int
+    tool: str
+    arguments: dict[str, Any]
+    edited: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +225,8 @@ Event: TypeAlias = (
     | CodeRefused
     | CodeStarted
     | CodeRan
+    | ApprovalAsked
+    | ApprovalGiven
     | ToolCalled
     | ToolReturned
     | Connected

@@ -139,13 +139,17 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that code asked for: its key (decision 2), the cell it came from, and the asked arguments, by values."""
+    """A call that code asked for: its key, the cell it came from, its arguments by name, and those made before it.
+
+    The key is the content of the call: run, cell, tool, arguments, and the how-manieth of its kind in the cell.
+    `before` are the calls of the same cell that came before this one.
+    """
 
     key: str
     cell: int
     tool: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    arguments: dict[str, Any]
+    before: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,17 @@ def not_run(complaints: Sequence[str]) -> str:
     return "\n".join([*lines, "Mend that and write the whole block again. If you are sure, write it as it was."])
 
 
+def not_allowed(reason: str) -> str:
+    """Why somebody kept a cell from running."""
+    why = f": {inline(reason, 1000)}" if reason else "."
+    return f"The user did not allow this code to run, so nothing of it ran{why}\nFind another way, or ask less of it."
+
+
+def edited(source: str) -> str:
+    """What ran in place of the model's own code."""
+    return f"The user changed this code before it ran. What ran is:\n{bounded(source, SHOWN)}"
+
+
 def after_nothing(nothing: Nothing, *, notes: Sequence[str] = ()) -> str:
     """Why nothing of a reply was run."""
     return "\n".join([_why_nothing(nothing), *notes])

@@ -12,6 +12,8 @@ from typing import TypeAlias, assert_never
 
 from . import actions, names, observations
 from .events import (
+    ApprovalAsked,
+    ApprovalGiven,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -88,6 +90,13 @@ def after(state: State, event: Event) -> State:
             return replace(state, step=event.step)
         case ModelReplied():
             return _replied(state, event)
+        case ApprovalGiven(tool="cell", decision="deny"):
+            text = observations.not_allowed(event.reason)
+            return _told(replace(state, code=None, idle=0), text + _budget(state))
+        case ApprovalGiven(tool="cell", decision="edit") if state.code is not None:
+            source = str((event.arguments or {}).get("source", ""))
+            note = observations.edited(source)
+            return replace(state, code=replace(state.code, source=source, notes=(*state.code.notes, note)))
         case CodeRefused():
             text = observations.not_run(event.complaints)
             return _told(replace(state, code=None, refused=event.source, idle=0), text + _budget(state))
@@ -108,6 +117,8 @@ def after(state: State, event: Event) -> State:
             return replace(state, ended=event, running=None)
         case ModelFailed():
             return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
+        case ApprovalAsked() | ApprovalGiven():
+            return state
         case (
             SandboxReady() | ToolCalled() | ToolReturned() | Connected() | Disconnected() | Forked() | FilesCollected()
         ):

@@ -13,22 +13,24 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from codeact import assemble
+from codeact import approvals, assemble
 from codeact.agent import Agent, check_task
-from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError
+from codeact.approvals import Needs
+from codeact.core.approvals import CELL
+from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
 from codeact.core.files import File
 from codeact.files import read
 from codeact.ports import Listener
 from codeact.result import RunResult
 
-from . import exits, lines, streams
+from . import approve, exits, lines, streams
 from .arguments import Parser, add_interpreter_flags, policy, positive, tools
 
 _AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
@@ -158,12 +160,27 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
     bounds = policy(options)
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
-        yield Agent(model, tuple(found), wall, bounds)
+        needs = _approve(options.approve, [tool.spec.name for tool in found])
+        with approve.terminal() if needs is not None else nullcontext() as gate:
+            yield Agent(model, tuple(found), wall, replace(bounds, snapshots=True), approve=needs, gate=gate)
 
 
 def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
-    for flag in ("model", "tools", "mcp", "imports", "python", "with", "network", "sandbox", "seconds", "memory"):
+    behind = (
+        "model",
+        "tools",
+        "mcp",
+        "imports",
+        "python",
+        "with",
+        "network",
+        "sandbox",
+        "seconds",
+        "memory",
+        "approve",
+    )
+    for flag in behind:
         if getattr(options, flag):
             name = {"with": "packages", "mcp": "tools"}.get(flag, flag)
             raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")
@@ -171,6 +188,17 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     if not isinstance(found, Agent):
         raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
     return found
+
+
+def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
+    """What is asked about: `all` tool calls, or these tools; `cell` is every cell."""
+    if text is None or text == "all":
+        return approvals.named(text)
+    asked = [name.strip() for name in text.split(",")]
+    for name in asked:
+        if name not in (*names, CELL):
+            raise UsageError(f"--approve: no tool {name!r}{nearest(name, [*names, CELL, 'all'])}")
+    return approvals.named(asked)
 
 
 def _no_model() -> str:
@@ -217,6 +245,11 @@ def _parser() -> Parser:
         "with parameters:\nopenai:gpt-5?temperature=0. Else CODEACT_MODEL, else the configuration file.",
     )
     parser.add_argument("--model", metavar="SPEC", help="who writes the code")
+    parser.add_argument(
+        "--approve",
+        metavar="NAMES",
+        help="ask at the terminal before these tools run, or `all`; `cell` is every cell",
+    )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
     parser.add_argument(
         "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"

@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Any, TextIO, assert_never
 
 from codeact.core.actions import Nothing, Piece, Reader, read
+from codeact.core.approvals import CELL
 from codeact.core.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -166,6 +169,12 @@ class Console:
                 self._connected(news)
             case Disconnected():
                 pass
+            case ApprovalAsked():
+                self._canvas.wait(None)
+            case ApprovalGiven(_, tool, decision, reason):
+                words = {"deny": "was not allowed", "edit": "was changed by you"}.get(decision, "was allowed")
+                self._canvas.note(f"{tool} {words}" + (f": {reason}" if reason else ""))
+                self._canvas.wait(f"cell {self._cell} is running" if tool != CELL else None)
             case ToolCalled() | ToolReturned():
                 self._tool(news)
             case InterpreterLost(gone):

@@ -1,0 +1,113 @@
+"""Who is asked before what: the questions of a session, one at a time, in the order of the calls.
+
+A question waits as long as it must. The cell that made the call waits with it, its state untouched; nothing is thrown
+into its code and nothing is run twice. What nobody allowed does not run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeAlias, assert_never
+
+import anyio
+
+from .core.approvals import Allow, Decision, Deny, Edit
+from .core.errors import UsageError
+from .core.events import ApprovalAsked, ApprovalGiven, Event
+from .core.execution import ToolCall
+from .ports import Gate
+
+Needs: TypeAlias = Collection[str] | Callable[[ToolCall], bool]  # names of tools, `"cell"`; or what says so of a call
+
+
+class Approvals:
+    """The questions of one session. Without a gate each waits for `decide`."""
+
+    def __init__(self, needs: Needs | None, gate: Gate | None, record: Callable[[Event], Awaitable[None]]) -> None:
+        self._needs = needs
+        self._gate = gate
+        self._record = record
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._free: set[str] = set()
+        self._waiting: dict[str, asyncio.Future[Decision]] = {}
+
+    async def ask(self, call: ToolCall) -> Decision:
+        """What was decided of this call; Allow without a question where none is needed."""
+        if not self._wanted(call):
+            return Allow()
+        async with self._turn:
+            if call.tool in self._free:
+                return Allow()
+            await self._record(ApprovalAsked(call.key, call.cell, call.tool, call.arguments))
+            decision = await self._decision(call)
+            await self._record(_given(call, decision))
+            if isinstance(decision, Allow) and decision.session:
+                self._free.add(call.tool)
+            return decision
+
+    def decide(self, key: str, decision: Decision) -> None:
+        """Answer the question of this key, from the loop that it waits on. Raises UsageError when none is open."""
+        _checked(decision)
+        waiting = self._waiting.pop(key, None)
+        if waiting is None or waiting.done():
+            raise UsageError(f"nothing waits for a decision under the key {key!r}")
+        waiting.set_result(decision)
+
+    def _wanted(self, call: ToolCall) -> bool:
+        needs = self._needs
+        if needs is None or call.tool in self._free:
+            return False
+        return bool(needs(call)) if callable(needs) else call.tool in needs
+
+    async def _decision(self, call: ToolCall) -> Decision:
+        if self._gate is not None:
+            return _checked(await self._gate(call))
+        waiting: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._waiting[call.key] = waiting
+        try:
+            return await waiting
+        finally:
+            self._waiting.pop(call.key, None)
+
+
+def _checked(decision: Any) -> Decision:
+    """What a gate of the user's gave, which may be anything: a True that was meant as Allow() is not guessed at."""
+    match decision:
+        case Allow() | Deny() | Edit():
+            return decision
+    raise TypeError(f"a decision is Allow(), Deny(reason) or Edit(arguments), not {decision!r}")
+
+
+def _given(call: ToolCall, decision: Decision) -> ApprovalGiven:
+    match decision:
+        case Allow(session):
+            return ApprovalGiven(call.key, call.tool, "allow for the session" if session else "allow")
+        case Deny(reason):
+            return ApprovalGiven(call.key, call.tool, "deny", reason)
+        case Edit(arguments):
+            return ApprovalGiven(call.key, call.tool, "edit", arguments=arguments)
+        case _:
+            assert_never(decision)
+
+
+def everything(call: ToolCall) -> bool:
+    """A need that every tool call has; cells run without."""
+    return call.tool != "cell"
+
+
+def named(needs: Any) -> Needs | None:
+    """What users write: True or `"all"` for all tool calls, a list of names (`"cell"` among them), or a predicate."""
+    if needs is None or needs is False:
+        return None
+    if needs is True or needs == "all":
+        return everything
+    if callable(needs):
+        return needs  # type: ignore[no-any-return]
+    if isinstance(needs, str):
+        raise TypeError(f"approve={needs!r}: write a list, approve=[{needs!r}], or 'all'")
+    names = frozenset(needs)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"approve={needs!r}: the names of tools, 'cell', 'all', or a function of the call")
+    return names
