@@ -42,7 +42,7 @@ def restored(events: tuple[Event, ...]) -> list[int | None]:
     [
         "import os; os._exit(3)",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "sum(range(10**12))",
     ],
 )
 async def test_a_deadly_cell_costs_nothing_but_itself(copying: None, deadly: str) -> None:
@@ -129,10 +129,10 @@ async def test_more_branches_than_allowed_are_refused_and_none_is_left(copying: 
 
 
 def test_a_session_without_await_can_be_forked() -> None:
-    model = ScriptedModel(code("final_answer(n)"), code("final_answer(n + 1)"))
+    model = ScriptedModel(code("n += 1\nfinal_answer(n)"))
     with CodeAgent(model=model).session() as session:
         if "snapshots" not in session.level:
             pytest.skip(f"the level {session.level} has no copies: `codeact doctor` says why")
         session.bind(n=1)
         one, two = session.fork(2)
-        assert (one.run("Go.").output, two.run("Go.").output) == (1, 2)
+        assert (one.run("Go.").output, two.run("Go.").output, session.fetch("n")) == (2, 2, 1)
