@@ -199,6 +199,25 @@ def test_every_name_of_the_front_door_is_there() -> None:
         assert getattr(codeact, name).__doc__ or name in ("ALL", "NONE")
 
 
+def test_what_runs_where_linux_is_not_needs_nothing_of_unix_to_be_imported() -> None:
+    """All that the front door and the sandbox `wasm` lead to, without what a `try` or a function imports."""
+    unix = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "posix", "syslog"}
+    trees = modules()
+    seen: set[str] = set()
+    waiting = {"api", "assemble", "faces.cli.__init__", "sandboxes.child", "sandboxes.wasm.sandbox"}
+    waiting |= {name for name in trees if name.startswith(("faces.cli.", "sandboxes.wasm.")) or name in ("testing",)}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        at_top = ast.Module([node for node in trees[name].body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        names = {alias.name for node in at_top.body if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in at_top.body if isinstance(node, ast.ImportFrom) and not node.level}
+        assert not names & unix, name
+        waiting |= imports_of(name, at_top, set(trees)) - seen
+    assert {"guest.wire", "guest.relay", "interpreter.conversation", "sandboxes.wasm.fetching"} <= seen
+    assert not {name for name in seen if name.startswith("sandboxes.linux")}
+
+
 def test_no_room_grows_into_a_hall() -> None:
     halls = {
         str(file.relative_to(SOURCE)): lines

@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import signal
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -114,6 +115,9 @@ class Child:
 
     async def start(self, command: Command, limits: Limits) -> None:
         """Start the command and the guest behind it; raises SandboxUnavailable."""
+        if sys.platform == "win32":
+            mend = "Run codeact in the Windows Subsystem for Linux."
+            raise SandboxUnavailable(command.level, "the host's pipes are not written for Windows yet", mend)
         try:
             await self._spawn(command)
         except OSError as error:
