@@ -11,8 +11,10 @@ import pytest
 from codeact.core.events import (
     CodeRan,
     CodeStarted,
+    Connected,
     Delta,
     Discarded,
+    Disconnected,
     Event,
     InterpreterLost,
     InterpreterRestored,
@@ -108,6 +110,20 @@ def test_many_calls_are_cut_and_counted_but_no_failure_is() -> None:
     assert lines.count("  @ weather(city='Oslo') -> 7") == 6
     assert "  @ weather(city='Oslo') failed: ValueError: no such city" in lines
     assert "  (43 more tool calls)" in lines
+
+
+def test_connections_are_told_in_a_line_each_and_a_flood_of_them_is_cut() -> None:
+    told = written(
+        CodeStarted(1, "look()", b""),
+        Connected(1, "api.example.org", 443, "192.0.2.7"),
+        Disconnected(1, 10, 20),
+        Connected(2, "evil.org", 80, None, "this run may reach api.example.org alone, not evil.org:80"),
+        *(Connected(number, "127.0.0.1", 80, "127.0.0.1") for number in range(3, 100)),
+    )
+    assert "connected to api.example.org:443 (192.0.2.7)" in "\n".join(told)
+    assert "not connected: this run may reach api.example.org alone, not evil.org:80" in "\n".join(told)
+    assert sum("connected to 127.0.0.1:80" in line for line in told) == 4
+    assert sum("more connections" in line for line in told) == 1
 
 
 def test_a_death_and_an_end_without_an_answer_are_told() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -261,3 +262,21 @@ def test_files_go_in_and_come_out_of_exec_without_a_word_in_its_lines(tmp_path: 
     assert "files" not in done.lines[0]
     assert (tmp_path / "made" / "b.txt").read_text() == "six"
     assert done.err == "file b.txt (text, 3 bytes): made/b.txt\n"
+
+
+def test_hosts_are_reached_that_are_named_and_no_others(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connect = "import socket\nsocket.create_connection(('{}', {})).close()"
+        words = ["-c", connect.format("localhost", port), "-c", connect.format("example.org", 443)]
+        for flags in (
+            ["--network", f"localhost:{port},10.0.0.7"],
+            ["--network", "10.0.0.7", "--network", f"localhost:{port}"],
+        ):
+            first, second = codeact("exec", "--json", *flags, *words, home=tmp_path).lines
+            assert first["ok"] and first["level"].endswith("+network")
+            assert "this run may reach" in second["error"]["message"] and second["error"]["type"] == "PermissionError"
+    (line,) = codeact("exec", "--json", "--network", "", "-c", "1", home=tmp_path).lines
+    assert "network" not in line["level"]
+    done = codeact("exec", "--network", "https://example.org", "-c", "1", home=tmp_path)
+    assert (done.code, done.out) == (2, "") and "write the host alone" in done.err

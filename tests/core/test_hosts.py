@@ -144,7 +144,7 @@ RULES = hosts.rules(["api.github.com", "*.example.org:443", "127.0.0.1:8000", "l
         ("api.github.com", -1, False),
     ],
 )
-def test_code_reaches_what_a_rule_names_and_nothing_else(host: str, port: int, reached: bool) -> None:
+def test_nt_17_code_reaches_what_a_rule_names_and_nothing_else(host: str, port: int, reached: bool) -> None:
     assert (hosts.allowed(RULES, host, port) is not None) is reached
     assert hosts.allowed((), host, port) is None
 

@@ -124,7 +124,7 @@ async def test_what_no_rule_names_is_refused_in_words_and_told() -> None:
         "fe80::1%lo", "fc00::1", "ff02::1", "127.1", "2130706433", "0177.0.0.1", "nonsense", "",
     ],
 )  # fmt: skip
-async def test_a_name_that_stands_for_an_address_of_ours_is_refused(address: str) -> None:
+async def test_nt_17_a_name_that_stands_for_an_address_of_ours_is_refused(address: str) -> None:
     async with echo() as port, proxy(f"inside.example.org:{port}", resolve=standing_for(address)) as guest:
         kind, text, tunnel = await guest.ask("inside.example.org", port)
         tunnel.close()
@@ -132,7 +132,7 @@ async def test_a_name_that_stands_for_an_address_of_ours_is_refused(address: str
         assert [type(event) for event in guest.told] == [Connected]
 
 
-async def test_a_name_is_resolved_once_and_what_was_looked_at_is_what_is_dialled() -> None:
+async def test_nt_17_a_name_is_resolved_once_and_what_was_looked_at_is_what_is_dialled() -> None:
     asked = 0
 
     async def changing(host: str, port: int) -> Sequence[str]:
@@ -187,7 +187,7 @@ async def test_what_is_no_question_ends_the_guest(message: bytes) -> None:
         assert "a question of" in guest.broken[0]
 
 
-async def test_descriptors_that_a_guest_sends_are_never_received() -> None:
+async def test_nt_16_descriptors_that_a_guest_sends_are_never_received() -> None:
     async with echo() as port, proxy(f"localhost:{port}") as guest:
         with socket.socket() as own:
             before = open_descriptors()

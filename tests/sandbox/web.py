@@ -102,9 +102,10 @@ def _identity(folder: Path) -> tuple[ssl.SSLContext, Path]:
     def openssl(words: str) -> None:
         subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=60)
 
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    of_server = "subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"  # as Python 3.13 wants it
+    (folder / "names").write_text(of_server)
     key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-    openssl(f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=ours")
+    openssl(f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=ours -addext keyUsage=critical,keyCertSign")
     openssl(f"req {key} -keyout server.key -out server.csr -subj /CN=localhost")
     openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names")
     secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
