@@ -17,10 +17,9 @@ from functools import cached_property
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend, validator_for
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from ..arguments import Arguments
 from ..complaint import shown
@@ -30,6 +29,7 @@ from .reading import description_of, hint_of, line, required_of, resolved
 
 _log = logging.getLogger("codeact")
 _DEEPEST = 60
+_LONGEST_TYPE = 400  # characters
 _MORE = "more"
 _Parameter = inspect.Parameter
 
@@ -69,13 +69,13 @@ class SchemaArguments(Arguments):
         try:
             kind: Any = validator_for(self.schema, default=Draft202012Validator)
             kind.check_schema(self.schema)
-        except (SchemaError, Unresolvable, RecursionError, TypeError, ValueError) as error:
+            skipped = ("pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems")
+            rules = {**dict.fromkeys(skipped, _skip), "additionalProperties": _additional(kind)}
+            extended: Any = extend  # without types of its own
+            return extended(kind, rules)(self.schema, registry=Registry())
+        except Exception as error:  # the library was handed anything: it raises what it likes
             _log.warning("%s(): its schema is broken, arguments are sent unchecked: %s", self.tool, str(error)[:200])
             return None
-        skipped = ("pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems")
-        rules = {**dict.fromkeys(skipped, _skip), "additionalProperties": _additional(kind)}
-        extended: Any = extend  # without types of its own
-        return extended(kind, rules)(self.schema, registry=Registry())
 
     def _wrong(self, payload: dict[str, Any]) -> ValidationError | None:
         if self._validator is None:
@@ -83,7 +83,7 @@ class SchemaArguments(Arguments):
         try:
             found: ValidationError | None = best_match(self._validator.iter_errors(payload))
             return found
-        except (Unresolvable, RecursionError):  # as with a broken schema
+        except Exception:  # as with a broken schema
             return None
 
     def _complaint(self, error: ValidationError) -> TypeError | ValueError:
@@ -114,6 +114,8 @@ def arguments_of(schema: Any, tool: str) -> SchemaArguments:
         ours = mended(name, theirs, "argument")
         theirs[ours] = name
         hint = hint_of(fields[name], root)
+        if len(spell(hint)) > _LONGEST_TYPE:  # nobody reads it; what is wrong is still told
+            hint = Any
         default: Any = _Parameter.empty
         if name not in needed:
             default = resolved(fields[name], root).get("default")

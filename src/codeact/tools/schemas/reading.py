@@ -25,10 +25,10 @@ _PLAIN: dict[str, Any] = {
     "object": dict,
     "array": list,
 }
-_DEEPEST = 20
+_DEEPEST = 4  # of a type that is written out; each level may have many members, and many that hold themselves
 _MEMBERS = 40  # of an enumeration; more are not written out
-_SHAPE_DEPTH, _SHAPE_FIELDS = 4, 60
-_DESCRIPTION = 500
+_SHAPE_DEPTH, _SHAPE_PARTS = 4, 120
+_SHAPE, _DESCRIPTION = 1500, 500  # characters
 
 
 def resolved(schema: Any, root: Any) -> Mapping[str, Any]:
@@ -64,7 +64,7 @@ def hint_of(schema: Any, root: Any, depth: int = 0) -> Any:
     """The Python type of a schema's values."""
     schema = resolved(schema, root)
     if depth > _DEEPEST:
-        return Any
+        return _PLAIN.get(str(schema.get("type")), Any)
     if "const" in schema:
         return _literal([schema["const"]])
     if isinstance(schema.get("enum"), list):
@@ -127,24 +127,25 @@ def line(text: Any, longest: int) -> str:
 
 def shape_of(schema: Any, root: Any) -> str:
     """What has fields as `{id: int, note?: str}`, also inside lists; any other type as its spelling."""
-    return _shape(schema, root, (), iter(range(_SHAPE_FIELDS)))
+    return line(_shape(schema, root, (), iter(range(_SHAPE_PARTS))), _SHAPE)
 
 
 def _shape(schema: Any, root: Any, above: tuple[Any, ...], left: Iterator[int]) -> str:
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
     schema = resolved(schema, root)
+    if next(left, None) is None:
+        return "..."
     if len(above) >= _SHAPE_DEPTH or (reference is not None and reference in above):  # one that holds itself
-        return spell(hint_of(schema, root))
+        return spell(hint_of(schema, root, _DEEPEST))
     above = (*above, reference)
     fields = schema.get("properties")
     if isinstance(fields, Mapping) and fields:
         needed = required_of(schema)
         listed = []
         for name, one in fields.items():
-            if next(left, None) is None:
-                listed.append("...")
-                break
             listed.append(f"{_key(name)}{'' if name in needed else '?'}: {_shape(one, root, above, left)}")
+            if listed[-1].endswith(": ..."):
+                break
         return "{" + ", ".join(listed) + "}"
     items = schema.get("items")
     if schema.get("type") == "array" and isinstance(items, Mapping):
@@ -153,7 +154,7 @@ def _shape(schema: Any, root: Any, above: tuple[Any, ...], left: Iterator[int]) 
     for several in ("anyOf", "oneOf"):
         if isinstance(schema.get(several), list):
             return " | ".join(dict.fromkeys(_shape(one, root, above, left) for one in schema[several][:10]))
-    return spell(hint_of(schema, root))
+    return spell(hint_of(schema, root, _DEEPEST - 1))
 
 
 def _key(name: Any) -> str:
