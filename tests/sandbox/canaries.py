@@ -148,7 +148,7 @@ def belongings() -> dict[str, int]:
         "zombies": sum(states.get(pid) == "Z" for pid in below),
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
         "scratch folders": sum(map(_entries, _grounds(below))),
-        "control groups": sum(map(_entries, _groups(below))),
+        "control groups": sum(map(_folders, _groups(below))),
         "core files": len([*Path.cwd().glob("core"), *Path.cwd().glob("core.[0-9]*")]),
         "memory": int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize(),
     }
@@ -172,6 +172,12 @@ def _opened(below: set[int]) -> set[str]:
             opened = Path(f"/proc/{pid}/fd")
             found |= {os.readlink(opened / number) for number in os.listdir(opened)}
     return found
+
+
+def _folders(group: str) -> int:
+    with contextlib.suppress(OSError):
+        return sum(entry.is_dir() for entry in os.scandir(group))
+    return 0
 
 
 def _entries(folder: str) -> int:

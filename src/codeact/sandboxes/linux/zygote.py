@@ -78,13 +78,24 @@ class Zygote:
         theirs = {name: pair[1].detach() for name, pair in zip(_SENT, pairs, strict=True)}
         mib = 1 << 20
         self._accept(Order(memory=256 * mib, threads=8, scratch=mib, inodes=100, **theirs))
-        word = json.loads(pairs[-1][0].recv(_WORD) or b"{}")
+        word = json.loads(self._first_word(pairs[-1][0]) or b"{}")
         for ours, _ in pairs:
             ours.close()
         if "ready" not in word:
             raise Refused(
                 **word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
             )
+
+    def _first_word(self, line: socket.socket) -> bytes:
+        """What is told on the line, or nothing, when who should have told it is dead."""
+        look = select.poll()
+        for descriptor in (line.fileno(), *(session.pidfd for session in self._sessions.values())):
+            look.register(descriptor, select.POLLIN)
+        look.poll()
+        try:
+            return line.recv(_WORD, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
 
     def threads(self) -> int:
         """How many this process has: one, as everything rests on."""
