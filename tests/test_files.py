@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codeact import CodeAgent, File, Interpreter, Limits, ModelError, UsageError
+from codeact import CodeAgent, File, Interpreter, Limits, ModelError, Mount, UsageError
 from codeact.core.events import FilesCollected, TaskEnded, TaskGiven
 from codeact.core.execution import Policy
 from codeact.core.files import LeftOut, described, what
@@ -277,3 +277,34 @@ def test_a_path_that_is_read_is_bounded_while_it_is_read(tmp_path: Path) -> None
     assert [file.name for file in read([tmp_path / "a"], 100)] == ["a"]
     with pytest.raises(UsageError, match=r"has 100 bytes, .*99 bytes"):
         read([tmp_path / "a"], 99)
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_model_is_told_which_folders_it_may_open_and_opens_them(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("A")
+    (tmp_path / "work").mkdir()
+    model = ScriptedModel(
+        cell(f"open('{tmp_path}/work/b.txt', 'w').write('B')\nfinal_answer(open('{tmp_path}/data/a.txt').read())")
+    )
+    agent = CodeAgent(model=model, mounts=[tmp_path / "data", Mount(str(tmp_path / "work"), writable=True)])
+    result = agent.run("Copy.")
+    assert result.output == "A" and (tmp_path / "work" / "b.txt").read_text() == "B"
+    told = said(model.prompts[0], 0)
+    assert f"You may read files under `{tmp_path}/data`." in told
+    assert f"You may read and change files under `{tmp_path}/work`." in told
+    assert agent.policy.mounts[1] == Mount(str(tmp_path / "work"), True)
+
+
+def test_mounts_are_a_list_of_folders_and_what_is_not_whole_begins_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    agent = CodeAgent(model=ScriptedModel(), mounts=["data", "~/x"])
+    assert agent.policy.mounts == (Mount(f"{tmp_path}/data"), Mount(os.path.expanduser("~/x")))
+    with pytest.raises(TypeError, match="write a list"):
+        CodeAgent(model=ScriptedModel(), mounts="data")
+    with pytest.raises(UsageError, match="names no folder"):
+        CodeAgent(model=ScriptedModel(), mounts=[""])

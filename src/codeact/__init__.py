@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.execution import NONE as NONE
     from .core.execution import Imports as Imports
     from .core.execution import Limits as Limits
+    from .core.execution import Mount as Mount
     from .core.execution import Outcome as Outcome
     from .core.execution import only as only
     from .core.files import File as File
@@ -48,6 +49,7 @@ _HOME = {
     "Interpreter": "api",
     "Limits": "core.execution",
     "ModelError": "core.errors",
+    "Mount": "core.execution",
     "NONE": "core.execution",
     "NoAnswer": "core.errors",
     "Outcome": "core.execution",

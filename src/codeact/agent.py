@@ -384,6 +384,7 @@ class Session:
             instructions=agent.instructions,
             python=policy.python,
             network=policy.network,
+            mounts=policy.mounts,
         )
 
     def _result(self, first: int) -> RunResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from .agent import Agent, Session
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.errors import UsageError, nearest
-from .core.execution import Imports, Limits, Policy
+from .core.execution import Imports, Limits, Mount, Policy
 from .files import Given, read
 from .ports import Gate, Listener, Model, Sandbox, Tool
 from .result import RunResult
@@ -83,6 +84,7 @@ class CodeAgent(Agent):
     instructions: said to the model at the end of the system prompt.
     sandbox: the name of a wall, or a Sandbox. python: whose packages the code sees; by default those of this process.
     packages: what the code sees in place of those, and may import: `["pandas", "polars>=1"]`, installed now if need be.
+    mounts: folders that the code sees at their own path, to read; `Mount(path, writable=True)` to change as well.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     network: hosts that the code may reach, such as `"api.github.com"` or `"*.example.org:443"`; none by default.
     limits: the other bounds. listeners: called with every event and delta.
@@ -106,6 +108,7 @@ class CodeAgent(Agent):
         python: str | None = None,
         packages: Sequence[str] = (),
         network: Sequence[str] = (),
+        mounts: Sequence[str | os.PathLike[str] | Mount] = (),
         max_steps: int | None = None,
         seconds: float | None = None,
         memory: int | str | None = None,
@@ -126,7 +129,9 @@ class CodeAgent(Agent):
             tools=_tools(tools),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
             policy=replace(
-                _policy(allowed, python, packages, network, limits, steps=max_steps, seconds=seconds, memory=memory),
+                _policy(
+                    allowed, python, packages, network, mounts, limits, steps=max_steps, seconds=seconds, memory=memory
+                ),
                 snapshots=snapshots,
             ),
             instructions=instructions,
@@ -238,13 +243,14 @@ class Interpreter:
         python: str | None = None,
         packages: Sequence[str] = (),
         network: Sequence[str] = (),
+        mounts: Sequence[str | os.PathLike[str] | Mount] = (),
         sandbox: str | Sandbox = assemble.DEFAULT_SANDBOX,
         limits: Limits | None = None,
         snapshots: bool = True,
         files: Iterable[Given] = (),
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
-        policy = _policy(imports, python, packages, network, limits, seconds=seconds, memory=memory)
+        policy = _policy(imports, python, packages, network, mounts, limits, seconds=seconds, memory=memory)
         policy = replace(policy, snapshots=snapshots)
         self._cells = Cells(wall, policy, _tools(tools), files=read(files, policy.limits.scratch))
 
@@ -276,6 +282,7 @@ def _policy(
     python: str | None,
     packages: Sequence[str],
     network: Sequence[str],
+    mounts: Sequence[str | os.PathLike[str] | Mount],
     limits: Limits | None,
     **bounds: float | int | str | None,
 ) -> Policy:
@@ -283,7 +290,10 @@ def _policy(
     if "memory" in given:
         given["memory"] = assemble.size(given["memory"])  # type: ignore[arg-type]
     bounded = replace(limits or Limits(), **given)  # type: ignore[arg-type]
-    policy = Policy(bounded, python, _imports(imports), network=network)  # type: ignore[arg-type]  # it makes a tuple
+    if isinstance(mounts, str | os.PathLike | Mount):
+        raise TypeError(f"mounts={mounts!r}: write a list, mounts=[...]")
+    shown = tuple(map(assemble.mount, mounts))
+    policy = Policy(bounded, python, _imports(imports), shown, network)  # type: ignore[arg-type]  # it makes a tuple
     return assemble.with_packages(policy, packages)
 
 

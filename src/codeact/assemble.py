@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .core.errors import SandboxUnavailable, UsageError, nearest
-from .core.execution import ALL, NONE, Imports, Policy, only
+from .core.execution import ALL, NONE, Imports, Mount, Policy, only
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
@@ -278,6 +278,20 @@ def _modules(names: list[str], text: str) -> tuple[str, ...]:
                 f"not a module name: {name!r} in {text!r}; write numpy,pandas | all | none | none,math,json"
             )
     return tuple(dict.fromkeys(names))
+
+
+def mount(given: str | os.PathLike[str] | Mount) -> Mount:
+    """A folder that code is to see, by its whole path; what is not whole begins at the working directory."""
+    one = given if isinstance(given, Mount) else Mount(os.fspath(given))
+    if not isinstance(one.path, str) or not one.path:
+        raise UsageError(f"mounts: {given!r} names no folder")
+    return replace(one, path=os.path.abspath(os.path.expanduser(one.path)))
+
+
+def mount_of(text: str) -> Mount:
+    """The folder of `PATH`, to read, or of `PATH:rw`, to change as well."""
+    path, _, how = text.rpartition(":")
+    return mount(Mount(path, how == "rw") if how in ("rw", "ro") and path else text)
 
 
 @dataclass(frozen=True, slots=True)

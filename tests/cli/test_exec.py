@@ -280,3 +280,15 @@ def test_hosts_are_reached_that_are_named_and_no_others(tmp_path: Path) -> None:
     assert "network" not in line["level"]
     done = codeact("exec", "--network", "https://example.org", "-c", "1", home=tmp_path)
     assert (done.code, done.out) == (2, "") and "write the host alone" in done.err
+
+
+def test_a_folder_is_shown_by_a_flag_to_read_or_to_change(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("six")
+    code = f"open('{tmp_path}/data/b.txt', 'w').write(open('{tmp_path}/data/a.txt').read())"
+    closed = codeact("exec", "--json", "--mount", "data", "-c", code, home=tmp_path).lines[0]
+    assert closed["error"]["type"] in ("OSError", "PermissionError") and closed["level"] in ("full", "plain")
+    opened = codeact("exec", "--json", "--mount", f"{tmp_path}/data:rw", "-c", code, home=tmp_path).lines[0]
+    assert (opened["value"], opened["level"].endswith("+writable")) == ("3", True)
+    refused = codeact("exec", "--mount", ".", "-c", "1", home=tmp_path)
+    assert refused.code == 2 and f"{tmp_path} holds the home folder" in refused.err

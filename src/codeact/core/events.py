@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .execution import Gone, Imports, Limits, Outcome, Returned, Stream, ToolSpec
+from .execution import Gone, Imports, Limits, Mount, Outcome, Returned, Stream, ToolSpec
 from .files import File, LeftOut
 from .messages import Reply
 
@@ -31,6 +31,7 @@ class RunStarted:
     python: str | None = None
     version: str = ""
     network: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

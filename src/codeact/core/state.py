@@ -77,7 +77,9 @@ def after(state: State, event: Event) -> State:
     """The state once this has happened."""
     match event:
         case RunStarted():
-            system = system_prompt(event.tools, event.imports, event.limits, event.instructions, event.network)
+            system = system_prompt(
+                event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts
+            )
             return replace(state, started=event, system=system)
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())

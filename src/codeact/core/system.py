@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .execution import Imports, Limits, ToolSpec
+from .execution import Imports, Limits, Mount, ToolSpec
 from .quantities import seconds, size
+from .untrusted import inline
 
 _ACTING = """\
 You solve tasks by writing Python. Your code is run in a live interpreter, and you are told what came of it.
@@ -55,10 +56,18 @@ _BASE = "most of the standard library (math, json, re, datetime, collections, it
 
 
 def system_prompt(
-    tools: Sequence[ToolSpec], imports: Imports, limits: Limits, instructions: str = "", network: Sequence[str] = ()
+    tools: Sequence[ToolSpec],
+    imports: Imports,
+    limits: Limits,
+    instructions: str = "",
+    network: Sequence[str] = (),
+    mounts: Sequence[Mount] = (),
 ) -> str:
     """All that a model needs to act; the same arguments give the same text."""
-    parts = [_ACTING, f"{_may_import(imports)} {_may_reach(network)} {_bounds(limits)}{_may_draw(imports)}"]
+    parts = [
+        _ACTING,
+        f"{_may_import(imports)} {_may_reach(network)} {_bounds(limits)}{_may_open(mounts)}{_may_draw(imports)}",
+    ]
     if tools:
         parts.append(_tools(tools))
     if instructions.strip():
@@ -96,6 +105,14 @@ def _may_reach(network: Sequence[str]) -> str:
     hosts = f"{', '.join(most)} and {last}" if most else last
     ports = "" if all(map(_PORT.search, network)) else " (where no port is named, at 80 and 443)"
     return f"Of the network you can reach {hosts}{ports}, and nothing else. There is no shell."
+
+
+def _may_open(mounts: Sequence[Mount]) -> str:
+    told = ""
+    for writable, may in ((False, "read"), (True, "read and change")):
+        paths = [f"`{inline(mount.path, 300)}`" for mount in mounts if mount.writable is writable]
+        told += f" You may {may} files under {', '.join(paths)}." if paths else ""
+    return told
 
 
 def _tools(tools: Sequence[ToolSpec]) -> str:

@@ -62,6 +62,8 @@ class Command:
 
 def check(name: str, policy: Policy) -> None:
     """Refuse what no wall behind a command can give."""
+    if policy.mounts:
+        raise UsageError(f"the sandbox {name!r} shows no folders: leave out `mounts`, or use the sandbox 'linux'")
     if policy.network:
         raise UsageError(
             f"the sandbox {name!r} cannot let code reach some hosts and no others: leave out `network`, "

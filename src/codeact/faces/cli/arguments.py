@@ -131,6 +131,14 @@ def add_interpreter_flags(parser: Parser) -> None:
         help="a file that is copied into the sandbox, as inputs/NAME; repeatable",
     )
     parser.add_argument(
+        "--mount",
+        metavar="PATH[:rw]",
+        action="append",
+        default=[],
+        type=reading(assemble.mount_of),
+        help="a folder that code sees at its own path, to read, or with :rw to change as well; repeatable",
+    )
+    parser.add_argument(
         "--out", metavar="DIR", type=reading(folder_to_save), help="where files go that code saves under outputs/"
     )
     parser.add_argument("--seconds", metavar="S", type=reading(assemble.seconds), help="limit of a cell (default 30)")
@@ -164,7 +172,7 @@ def policy(options: argparse.Namespace) -> Policy:
     asked = {"seconds": options.seconds, "memory": options.memory}
     limits = Limits(**{limit: value for limit, value in asked.items() if value is not None})
     network = assemble.network(options.network)
-    bounds = Policy(limits, options.python, options.imports or Imports(), network=network)
+    bounds = Policy(limits, options.python, options.imports or Imports(), tuple(options.mount), network)
     return assemble.with_packages(bounds, packages, refresh=options.refresh, tell=_say)
 
 

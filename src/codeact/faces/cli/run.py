@@ -178,11 +178,12 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
         "sandbox",
         "seconds",
         "memory",
+        "mount",
         "approve",
     )
     for flag in behind:
         if getattr(options, flag):
-            name = {"with": "packages", "mcp": "tools"}.get(flag, flag)
+            name = {"with": "packages", "mcp": "tools", "mount": "mounts"}.get(flag, flag)
             raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")
     found = assemble.named_object(place)
     if not isinstance(found, Agent):

@@ -18,8 +18,10 @@ NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 8192, 16384, 1 << 18
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 _MNT_DETACH = 2
-_MOUNT_SETATTR, _CLOSE_RANGE = 442, 436  # the same numbers on every architecture
-_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR, _CLOSE_RANGE = 428, 429, 442, 436  # the same numbers on every architecture
+_AT_FDCWD, _AT_RECURSIVE, _AT_EMPTY_PATH = -100, 0x8000, 0x1000
+_TREE_CLONE, _TREE_CLOEXEC = 1, 0o2000000
+_FROM_DESCRIPTOR, _TO_DESCRIPTOR = 0x4, 0x40  # MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH
 _SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_READ, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT = 1, 4, 23, 24, 38, 47
 _AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -76,6 +78,21 @@ def restrain(target: str, attributes: int, below: int = _AT_RECURSIVE) -> None:
 def restrain_one(target: str, attributes: int) -> None:
     """The same for this mount alone."""
     restrain(target, attributes, below=0)
+
+
+def graft(source: int, target: int, attributes: int) -> None:
+    """Show what one descriptor names, with all that is mounted below it, at what another names; with these attributes
+    from its first moment. No path is walked."""
+    flags = _TREE_CLONE | _TREE_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY_PATH
+    tree = _call("syscall", ctypes.c_long(_OPEN_TREE), source, b"", flags)
+    try:
+        change = _Attributes(attributes, 0, 0, 0)
+        size = ctypes.c_size_t(ctypes.sizeof(change))
+        below = _AT_RECURSIVE | _AT_EMPTY_PATH
+        _call("syscall", ctypes.c_long(_MOUNT_SETATTR), tree, b"", below, ctypes.byref(change), size)
+        _call("syscall", ctypes.c_long(_MOVE_MOUNT), tree, b"", target, b"", _FROM_DESCRIPTOR | _TO_DESCRIPTOR)
+    finally:
+        os.close(tree)
 
 
 def enter_root(path: str) -> None:

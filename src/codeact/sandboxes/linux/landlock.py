@@ -61,9 +61,9 @@ def abi() -> int:
 
 def restrict(
     *,
-    read: Sequence[str] = (),
+    read: Sequence[str | int] = (),
     read_files: Sequence[str] = (),
-    write: Sequence[str] = (),
+    write: Sequence[str | int] = (),
     abi: int,
     execute: bool = False,
 ) -> None:
@@ -71,7 +71,7 @@ def restrict(
 
     `read` are folders or files that may be read, and folders listed; `read_files` folders whose files may be read by
     name but not listed, and devices, which may be written too; `write` folders where anything but devices may be made.
-    A path that is not there is passed over.
+    A number is a descriptor; a path that is not there is passed over.
     """
     if abi < 1:
         raise ValueError("landlock is not there: nothing can be restricted")
@@ -91,10 +91,10 @@ def _ruleset(fs: int, net: int, scopes: int, abi: int) -> int:
     return syscalls.call("landlock_create_ruleset", _Ruleset(fs, net, scopes), size, 0)
 
 
-def _grant(ruleset: int, paths: Iterable[str], rights: int, device: int = 0) -> None:
+def _grant(ruleset: int, paths: Iterable[str | int], rights: int, device: int = 0) -> None:
     for path in paths:
         try:
-            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            place = os.dup(path) if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             continue
         try:

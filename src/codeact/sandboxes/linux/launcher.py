@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, gate, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
+from . import cgroups, folders, gate, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
+from .folders import Folder
 from .layers import Refused, layer
 from .ring import Ring, open_ring
 from .session import Wall
@@ -71,7 +72,8 @@ def _ring(without: frozenset[str]) -> Iterator[Ring | None]:
 def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[str], ring: Ring | None) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
-    hidden = tuple(root.below_scratch(visible))
+    shared = folders.from_plan(plan["folders"])
+    hidden = tuple(root.below_scratch((*visible, *(folder.path for folder in shared))))
     with layer("proc"):
         proc = namespaces.open_proc()
     outside = namespaces.own(proc)
@@ -82,7 +84,7 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
         os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
     kernel.die_with_parent()
     maker = inits.start(proc)
-    root.build(visible)
+    root.build(visible, shared)
     filters = {
         frozenset((*("network",) * network, *("snapshots",) * fork)): seccomp.program(
             level="full", fork=fork, network=network, landlock_abi=abi, pid=2
@@ -91,9 +93,9 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
         for fork in (False, True)
     }
     certificates = plan["certificates"]
-    identity = _who(visible, nobody, without)
+    identity = _who(visible, shared, nobody, without)
     asks = gate.program()
-    wall = Wall("full", visible, hidden, identity, abi, proc, filters, certificates, asks, without, outside)
+    wall = Wall("full", visible, shared, hidden, identity, abi, proc, filters, certificates, asks, without, outside)
     ring = _that_holds(ring)
     _serve(Zygote(host, wall, _guest(plan), maker, None, ring), host, plan, ring)
 
@@ -101,13 +103,19 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
 def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str], ring: Ring | None) -> None:
     abi = _filters()
     visible = tuple(filter(os.path.exists, plan["visible"]))
-    identity = _who(_ways(visible), _NOBODY, without)
+    shared = folders.from_plan(plan["folders"])
+    for folder in shared:
+        if folder.shut:
+            named = os.path.join(folder.path, folder.shut[0])
+            raise Refused("folder", "?", f"at the level plain {named} in a writable folder cannot be kept as it is")
+    paths = {*_ways(visible), *_above(folder.path for folder in shared)}
+    identity = _who(paths, shared, _NOBODY, without)
     reached = not identity.changes or all(map(_open_to_others, _ways((plan["scratch"],))))
     with layer("scratch"):
         ground = scratch.open_ground(plan["scratch"] if reached else "/tmp")
     with layer("proc"):
         proc = namespaces.open_proc()
-    wall = Wall("plain", visible, (), identity, abi, proc, None, plan["certificates"], without=without)
+    wall = Wall("plain", visible, shared, (), identity, abi, proc, None, plan["certificates"], without=without)
     ring = _that_holds(ring)
     try:
         _serve(Zygote(host, wall, _guest(plan), None, ground, ring), host, plan, ring)
@@ -126,9 +134,12 @@ def _filters() -> int:
     return abi
 
 
-def _who(paths: Iterable[str], nobody: namespaces.Identity, without: frozenset[str]) -> namespaces.Identity:
+def _who(
+    paths: Iterable[str], shared: Iterable[Folder], nobody: namespaces.Identity, without: frozenset[str]
+) -> namespaces.Identity:
     """Nobody where we are root and what must be visible is open to others; else oneself, without capabilities."""
-    if "user" not in without and os.geteuid() == 0 and all(map(_open_to_others, paths)):
+    others = all(map(_open_to_others, paths)) and all(folder.to_all for folder in shared)
+    if "user" not in without and os.geteuid() == 0 and others:
         return nobody
     return namespaces.Identity(os.geteuid(), os.getegid(), changes=False)
 
@@ -140,6 +151,10 @@ def _ways(paths: Iterable[str]) -> set[str]:
         links, place = root.follow(path)
         found |= {str(folder) for each in (*links, place) for folder in Path(each).parents}
     return found
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    return {str(folder) for path in paths for folder in Path(path).parents}
 
 
 def _open_to_others(path: str) -> bool:

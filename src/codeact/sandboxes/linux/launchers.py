@@ -8,6 +8,7 @@ launcher, and launchers with the host, also when either is killed.
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import json
 import logging
 import os
@@ -21,11 +22,13 @@ from typing import Any
 
 from ...core.errors import SandboxUnavailable
 from .environment import Environment
+from .folders import Folder
 from .layers import Refused
 from .reasons import explain
 
 _PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
 _FAREWELL = 5.0
+_KEPT = 4  # launchers with folders that nobody uses
 _HERE = Path(__file__).resolve().parent
 _log = logging.getLogger("codeact")
 
@@ -48,6 +51,8 @@ class Launcher:
     environment: Environment
     parts: Parts
     preload: tuple[str, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    users: set[object] = field(default_factory=set)  # sessions that are open
     lock: threading.Lock = field(default_factory=threading.Lock)
     control: socket.socket | None = None
     process: subprocess.Popen[bytes] | None = None
@@ -93,6 +98,8 @@ class Launcher:
             if self.preload and self.shortfall is not None and self.shortfall.layer in ("launcher", "preload"):
                 _log.info("sandbox: nothing is preloaded: %s", self.shortfall.cause)
                 self.shortfall = self._start("full")
+            if self.shortfall is not None and self.shortfall.layer == "folder":  # no level gives what cannot be given
+                raise unavailable(self.shortfall)
             if self.shortfall is not None and required == "plain":
                 missing = self._start("plain")
                 if missing is not None:
@@ -131,6 +138,7 @@ class Launcher:
             "visible": [*found.visible, str(self.parts.guest)],
             "site": found.site,
             "guest": str(self.parts.guest),
+            "folders": [dataclasses.asdict(one) for one in self.folders],
             "scratch": tempfile.gettempdir(),
             "certificates": found.certificates,
         }
@@ -167,17 +175,27 @@ def unavailable(refused: Refused) -> SandboxUnavailable:
     return SandboxUnavailable(refused.layer, cause, f"To mend it: {mend}" if mend else "`codeact doctor` tells more.")
 
 
-_launchers: dict[
-    tuple[Environment, Parts, tuple[str, ...]], Launcher
-] = {}  # setdefault is atomic: no lock that a fork could break
+# setdefault and pop are atomic: no lock that a fork could break
+_launchers: dict[tuple[Environment, Parts, tuple[str, ...], tuple[Folder, ...]], Launcher] = {}
 
 
-def launcher(environment: Environment, parts: Parts, preload: tuple[str, ...] = ()) -> Launcher:
-    """The one for this Python and this preload; not started yet, perhaps."""
+def launcher(
+    environment: Environment, parts: Parts, preload: tuple[str, ...] = (), folders: tuple[Folder, ...] = ()
+) -> Launcher:
+    """The one for this Python, this preload and these folders; not started yet, perhaps."""
     for each in list(_launchers.values()):
         if each.process is not None:
             each.process.poll()  # one that died is not left a zombie until somebody asks for its own Python
-    return _launchers.setdefault((environment, parts, preload), Launcher(environment, parts, preload))
+    new = Launcher(environment, parts, preload, folders)
+    return _launchers.setdefault((environment, parts, preload, folders), new)
+
+
+def end_idle() -> None:
+    """Of the launchers that show folders few are kept when nobody uses them."""
+    idle = [(key, each) for key, each in list(_launchers.items()) if each.folders and not each.users]
+    for key, each in idle[: max(0, len(idle) - _KEPT)]:
+        _launchers.pop(key, None)
+        each.end()
 
 
 def _end_all() -> None:

@@ -33,6 +33,12 @@ def explain(name: str, code: str) -> tuple[str, str | None]:
             return "the kernel is older than 5.13 or built without it, or a container's filter hides it", _MEND_LANDLOCK
         case "seccomp", _:
             return "the kernel has no filters (CONFIG_SECCOMP_FILTER), or a container forbids them", _container()
+        case "folder", "EACCES":
+            return "", "run codeact as its owner, or open the folder and those above it to others by chmod"
+        case "folder", "ENOSYS" | "EPERM":
+            return "the kernel is older than 5.12, or a container's filter forbids it", None
+        case "folder", _:
+            return "", None
         case "user", _:
             return "root may not become another user here (CAP_SETUID, CAP_SETGID)", "run codeact as an ordinary user"
         case "user namespace", "ENOSPC":

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from . import kernel
+from . import folders, kernel
+from .folders import Folder
 from .layers import layer
 
 SCRATCH = "/tmp"
@@ -20,7 +21,7 @@ _ROOT = "/proc"  # where the new root is put together: it is there on every mach
 _MAX_LINKS = 40
 
 
-def build(visible: Iterable[str]) -> None:
+def build(visible: Iterable[str], shared: Iterable[Folder] = ()) -> None:
     """Make the root of exactly this, and enter it. Raises Refused."""
     links: dict[str, str] = {}
     real = set()
@@ -36,6 +37,8 @@ def build(visible: Iterable[str]) -> None:
             os.makedirs(_ROOT + name)
         for place in _outermost(real):
             _show(place, _ROOT + place, _READ_ONLY)
+        for folder in shared:
+            folders.show(folder, _ROOT)
         for device in filter(os.path.exists, DEVICES):
             # Read-only keeps the host's own node as it is, its mode and times too; a device is written all the same.
             _show(device, _ROOT + device, kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NOEXEC)

@@ -17,8 +17,9 @@ from . import preload
 from .certificates import trusting
 from .ends import Ends
 from .environment import find, found
-from .launchers import SHIPPED, Parts, launcher, unavailable
+from .launchers import SHIPPED, Parts, end_idle, launcher, unavailable
 from .layers import Refused
+from .mounts import settled, warn_of
 from .pipe import LinuxPipe
 from .pool import POOL, Kind
 
@@ -59,16 +60,26 @@ class LinuxSandbox:
         bounds += (("copies", policy.limits.snapshots if policy.snapshots else 0),)
         if policy.network:
             environment = trusting(environment)
-        from_ = launcher(environment, self._parts, preload.profile(policy.imports.names))
-        pipe = await self._start(Kind(from_, self._require, bounds, bool(policy.network)), sink)
+        shared = await anyio.to_thread.run_sync(settled, policy.mounts, environment) if policy.mounts else ()
+        from_ = launcher(environment, self._parts, preload.profile(policy.imports.names), shared)
+        from_.users.add(session := object())
         try:
-            yield pipe
+            pipe = await self._start(Kind(from_, self._require, bounds, bool(policy.network)), sink)
+            try:
+                yield pipe
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await pipe.aclose()
         finally:
-            with anyio.CancelScope(shield=True):
-                await pipe.aclose()
+            from_.users.discard(session)
+            if shared:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(end_idle)
+                    await anyio.to_thread.run_sync(warn_of, shared)
 
     async def _start(self, kind: Kind, sink: Sink) -> LinuxPipe:
-        while self._ready and (ends := POOL.take(kind, self._ready)) is not None:
+        ahead = self._ready if not kind.launcher.folders else 0  # of these few are asked for a second time
+        while ahead and (ends := POOL.take(kind, ahead)) is not None:
             try:
                 pipe = await _settled(ends, sink)
             except Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -15,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import gate, kernel, landlock, namespaces, probes, root, seccomp
+from . import folders, gate, kernel, landlock, namespaces, probes, root, seccomp
+from .folders import Folder
 from .layers import Refused, layer
 
 _CHANNEL, _LIFE, _PROC = 3, 4, 5  # after 0, 1 and 2; the last two are closed before the guest begins
@@ -35,6 +37,7 @@ class Wall:
 
     level: seccomp.Level
     visible: tuple[str, ...]
+    shared: tuple[Folder, ...]
     below_scratch: tuple[str, ...]  # the visible ones that a scratch at its path would hide
     identity: namespaces.Identity
     landlock_abi: int
@@ -44,6 +47,11 @@ class Wall:
     gate: bytes | None = None  # the program that asks about forks; None where none can ever pass
     without: frozenset[str] = frozenset()
     outside: Mapping[str, str] = field(default_factory=dict)  # the host's namespaces by kind: none may be a session's
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What every session of it may beside what is usual."""
+        return frozenset({"writable"} if any(folder.writable for folder in self.shared) else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +162,26 @@ def _confine(wall: Wall, order: Order, folder: str, parent: int) -> dict[str, An
     with layer("no_new_privs"):
         kernel.no_new_privileges()
     if "landlock" not in without:
-        with layer("landlock"):
-            landlock.restrict(read=wall.visible, read_files=root.DEVICES, write=(folder,), abi=wall.landlock_abi)
+        _restrict(wall, folder)
     features, obstacle = _put_up_gate(wall, order)
     if "seccomp" not in without:
         with layer("seccomp"):
             seccomp.install(_filters(wall, features))
     if not without:
         _try_the_doors(wall, order, folder, parent)
-    return told | {"level": "+".join((wall.level, *sorted(features))), "obstacle": obstacle}
+    return told | {"level": "+".join((wall.level, *sorted(features | wall.features))), "obstacle": obstacle}
+
+
+def _restrict(wall: Wall, folder: str) -> None:
+    with contextlib.ExitStack() as stack:
+        shared = {each: stack.enter_context(folders.held(each)) for each in wall.shared}
+        with layer("landlock"):
+            landlock.restrict(
+                read=(*wall.visible, *(place for each, place in shared.items() if not each.writable)),
+                read_files=root.DEVICES,
+                write=(folder, *(place for each, place in shared.items() if each.writable)),
+                abi=wall.landlock_abi,
+            )
 
 
 def _put_up_gate(wall: Wall, order: Order) -> tuple[frozenset[str], str]:
@@ -191,6 +210,10 @@ def _try_the_doors(wall: Wall, order: Order, folder: str, parent: int) -> None:
     )
     if wall.level == "full":  # where the mounts hide all the rest, it alone tells whether landlock is there
         targets = dataclasses.replace(targets, files=(*targets.files, root.CANARY))
+    for shared in wall.shared:
+        if not folders.fits(shared):
+            whose = "root without its rights" if wall.identity.is_root else f"user {wall.identity.uid}"
+            raise Refused("folder", "EACCES", f"code runs as {whose}, to whom {shared.path} is not open")
     for probe in probes.canaries(targets):
         if not probe.held and not (probe.name == "user" and wall.identity.is_root):
             raise Refused(probe.layer, "?", f"the self-test {probe.name!r} failed: {probe.detail}")
