@@ -139,12 +139,8 @@ async def test_fw_16_what_programs_obey_is_not_changed_and_what_appears_is_told(
             await failure(cells, f"os.mkdir('{inner}/{name}/hooks')")
             await value(cells, f"open('{place}/{name}', 'w').write('theirs')")
             await cells.run(f"os.rename('{inner}', '{place}/moved'); os.makedirs('{inner}/{name}')")
-    assert sorted(str(one.message).split("'")[1] for one in told) in (
-        [f"{place}/{name}"],
-        sorted([f"{place}/{name}", f"{inner}/{name}"]),
-        sorted([f"{place}/{name}", f"{place}/moved/{name}"]),
-        sorted([f"{place}/{name}", f"{inner}/{name}", f"{place}/moved/{name}"]),
-    )
+    appeared = {str(one.message).split("'")[1] for one in told}
+    assert appeared in ({f"{place}/{name}"}, {f"{place}/{name}", f"{inner}/{name}"})
     kept = next(path for path in (inner / name / "config", place / "moved" / name / "config") if path.exists())
     assert kept.read_text() == "mine"
     assert belongings()["mounts"] == before

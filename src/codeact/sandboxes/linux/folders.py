@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import kernel
 from .layers import Refused, layer
@@ -25,6 +25,14 @@ class Unfit(Exception):
     """A folder that cannot be given as it was asked for, and why."""
 
 
+class Shut(NamedTuple):
+    """A place in a folder that no session may change, and which it was."""
+
+    name: str
+    dev: int
+    ino: int
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder as it was found: whether it is open to all users, and, as `shut`, what no session may change in it."""
@@ -34,7 +42,7 @@ class Folder:
     dev: int
     ino: int
     to_all: bool
-    shut: tuple[str, ...] = ()
+    shut: tuple[Shut, ...] = ()
 
 
 def walk(path: str, above: int | None = None) -> int:
@@ -76,8 +84,11 @@ def show(folder: Folder, root: str) -> None:
         _graft(source, walk(root + folder.path), attributes)
         top = walk(root + folder.path)
         try:
-            for name in folder.shut:
-                place = walk(name, top)
+            for one in folder.shut:
+                place = walk(one.name, top)
+                found = os.fstat(place)
+                if (found.st_dev, found.st_ino) != (one.dev, one.ino):
+                    raise Refused("folder", "ESTALE", f"{one.name} in {folder.path} is another one by now")
                 _graft(place, place, attributes | kernel.ATTR_RDONLY)
         finally:
             os.close(top)
@@ -95,29 +106,26 @@ def fits(folder: Folder) -> bool:
     return os.access(folder.path, os.R_OK | os.X_OK | (os.W_OK if folder.writable else 0))
 
 
-def obeyed(place: int) -> dict[str, tuple[int, int]]:
-    """Where in a folder something lies that programs obey, at any depth, and which it is. Raises Unfit."""
-    found: dict[str, tuple[int, int]] = {}
+def obeyed(place: int) -> list[Shut]:
+    """What lies in a folder, at any depth, that programs obey. Raises Unfit."""
+    found = []
     for looked, (path, entry) in enumerate(_entries(place)):
         if looked > _ENTRIES:
             raise Unfit(f"it holds more than {_ENTRIES:,} files, too many to look through: name a folder in it")
         if entry.name in OBEYED:
-            with suppress(OSError):  # it has gone
+            with suppress(FileNotFoundError):  # it has gone
                 status = entry.stat(follow_symlinks=False)
-                found[path] = (status.st_dev, status.st_ino)
-    return found
+                if stat.S_ISLNK(status.st_mode):
+                    raise Unfit(f"{path} in it is a link, and cannot be closed")
+                found.append(Shut(path, status.st_dev, status.st_ino))
+    return sorted(found)
 
 
-def shut(place: int) -> tuple[str, ...]:
+def shut(place: int) -> tuple[Shut, ...]:
     """The same, to be closed. Raises Unfit for what cannot be."""
-    found = sorted(obeyed(place))
+    found = obeyed(place)
     if len(found) > _SHUT:
-        raise Unfit(f"it holds {len(found):,} places such as {found[0]}, which must be closed one by one")
-    for name in found:
-        try:
-            os.close(walk(name, place))
-        except OSError:
-            raise Unfit(f"{name} in it is a link, and cannot be closed") from None
+        raise Unfit(f"it holds {len(found):,} places such as {found[0].name}, which must be closed one by one")
     return tuple(found)
 
 
@@ -127,7 +135,7 @@ def _entries(place: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
     while todo:
         above = todo.pop()
         try:
-            opened = os.open(above or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            opened = _listed(above, place)
         except OSError:
             continue
         try:
@@ -141,6 +149,18 @@ def _entries(place: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
             os.close(opened)
 
 
+def _listed(name: str, place: int) -> int:
+    inner = walk(name, place)
+    try:
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=inner)
+    except PermissionError:
+        if os.fstat(inner).st_uid == os.geteuid():  # code could open it up
+            raise Unfit(f"{name} in it cannot be looked through") from None
+        raise
+    finally:
+        os.close(inner)
+
+
 def from_plan(told: Iterable[Any]) -> tuple[Folder, ...]:
     """As the host sends them."""
-    return tuple(Folder(**{**facts, "shut": tuple(facts["shut"])}) for facts in told)
+    return tuple(Folder(**{**facts, "shut": tuple(Shut(*each) for each in facts["shut"])}) for facts in told)

@@ -106,7 +106,7 @@ def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[
     shared = folders.from_plan(plan["folders"])
     for folder in shared:
         if folder.shut:
-            named = os.path.join(folder.path, folder.shut[0])
+            named = os.path.join(folder.path, folder.shut[0].name)
             raise Refused("folder", "?", f"at the level plain {named} in a writable folder cannot be kept as it is")
     paths = {*_ways(visible), *_above(folder.path for folder in shared)}
     identity = _who(paths, shared, _NOBODY, without)

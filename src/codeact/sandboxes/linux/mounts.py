@@ -48,10 +48,11 @@ def warn_of(given: Iterable[Folder]) -> None:
         with suppress(OSError, folders.Unfit):
             place = folders.walk(folder.path)
             try:
-                new = [name for name in folders.obeyed(place) if name not in folder.shut]
+                known = {(one.dev, one.ino) for one in folder.shut}
+                new = [one.name for one in folders.obeyed(place) if (one.dev, one.ino) not in known]
             finally:
                 os.close(place)
-            for name in sorted(new):
+            for name in new:
                 words = "has appeared since code could write there, and programs of yours may do what it says"
                 text = f"{os.path.join(folder.path, name)!r} {words}: look at it before you work in that folder"
                 warnings.warn_explicit(text, MountWarning, "codeact", 0, registry={})
@@ -82,7 +83,7 @@ def _settle(mount: Mount, environment: Environment) -> Folder:
     return folder
 
 
-def _shut(mount: Mount, place: int) -> tuple[str, ...]:
+def _shut(mount: Mount, place: int) -> tuple[folders.Shut, ...]:
     try:
         return folders.shut(place) if mount.writable else ()
     except folders.Unfit as unfit:
