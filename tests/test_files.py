@@ -50,7 +50,7 @@ def test_the_model_is_told_of_files_by_name_type_and_size_and_reads_them(tmp_pat
 
 def test_the_model_is_told_that_files_are_there_again_after_a_death() -> None:
     model = ScriptedModel(cell("import os; os._exit(1)"), cell("final_answer(open('inputs/a.txt').read())"))
-    result = CodeAgent(model=model).run("Read.", files=[File("a.txt", b"still here")])
+    result = CodeAgent(model=model, snapshots=False).run("Read.", files=[File("a.txt", b"still here")])
     assert result.output == "still here"
     assert "The files under `inputs/` are there again." in said(model.prompts[1], 3)
 
