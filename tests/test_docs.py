@@ -214,10 +214,18 @@ def test_the_base_set_leaves_out_what_the_guide_says() -> None:
 
 
 def test_every_parameter_of_a_model_is_told() -> None:
-    with pytest.raises(UsageError) as refusal:
-        specs.parse("openai:gpt-5?nonsense=1")
-    known = re.search(r"known are ([\w, ]+)", str(refusal.value))
-    assert known and first_column(MODELS, "Parameters") == {*known[1].split(", "), "rate"}
+    known: set[str] = set()
+    for provider in ("openai:m", "anthropic:m", "ollama:m", "https://x/v1#m", "transformers:m", "groq:m", "replay:m"):
+        with pytest.raises(UsageError) as refusal:
+            specs.parse(f"{provider}?nonsense=1")
+        listed = re.search(r"known are ([\w, ]+)", str(refusal.value))
+        assert listed
+        known |= {*listed[1].split(", ")}
+    assert first_column(MODELS, "Parameters") == known
+
+
+def test_every_provider_of_the_bridge_is_told() -> None:
+    assert set(specs.BRIDGED) <= {*re.findall(r"`([a-z-]+)(?::NAME)?`", MODELS.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,18 @@ def test_adapters_of_one_folder_do_not_import_each_other() -> None:
     assert not wrong
 
 
+def test_models_do_not_import_each_other_and_share_what_servers_have_in_common() -> None:
+    """`server` is no adapter, and `specs` names them all."""
+    wrong = [
+        f"{name} -> {target}"
+        for name, targets in graph().items()
+        for target in targets
+        if room(name) == room(target) == "models"
+        and target.split(".")[1] not in (name.split(".")[1], "server", "specs", "__init__")
+    ]
+    assert not wrong
+
+
 def test_assemble_alone_knows_models_and_sandboxes() -> None:
     wrong = [
         f"{name} -> {target}"

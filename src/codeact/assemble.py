@@ -26,6 +26,7 @@ from .core.execution import ALL, NONE, Imports, Mount, Policy, only
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
     from .models.reach import Reach
+    from .models.specs import Spec
     from .ports import Model, Sandbox, Tool
     from .sandboxes.linux.report import Report
 
@@ -102,27 +103,65 @@ def fetched() -> tuple[Path, bool]:
 
 def model(text: str) -> Model:
     """The model that a specification such as `openai:gpt-5?temperature=0` names."""
-    specs = import_module("codeact.models.specs")
-    spec = specs.parse(text)
+    spec: Spec = import_module("codeact.models.specs").parse(text)
     made: Model
-    if spec.provider == "replay":
-        made = import_module("codeact.models.replay").ReplayModel(spec.name, **spec.params)
-        return made
-    place = specs.endpoint(spec, os.environ)
-    openai = import_module("codeact.models.openai")
-    asked = openai.OpenAIModel(
-        spec.name,
-        base_url=place.url,
-        key=place.key,
-        key_variable=place.key_variable,
-        name=spec.text,
-        parameters=spec.request,
-        deadlines=openai.Deadlines(**spec.deadlines),
-    )
-    if asked.warning is not None:
-        warnings.warn(asked.warning, stacklevel=2)
-    made = import_module("codeact.models.retrying").Retrying(asked, spec.retries)
+    match spec.provider:
+        case "replay":
+            made = import_module("codeact.models.replay").ReplayModel(spec.name, **spec.params)
+            return made
+        case "transformers":
+            kind = _of_an_extra("codeact.models.transformers", "TransformersModel", "transformers", spec)
+            made = kind(spec.name, name=spec.text, device=spec.params.get("device"), parameters=spec.request)
+            return made
+        case "bridge":
+            kind = _of_an_extra("codeact.models.bridge", "BridgeModel", "bridge", spec)
+            made = kind(spec.name, name=spec.text, parameters=spec.request, **_waits(spec))
+        case _:
+            made = _behind_a_server(spec)
+    if spec.per_minute is not None:
+        made = import_module("codeact.models.limited").RateLimited(made, spec.per_minute)
+    made = import_module("codeact.models.retrying").Retrying(made, spec.retries)
     return made
+
+
+def recording(model: Model, path: str, secrets: Sequence[str] = ()) -> Model:
+    """The model, whose replies are kept in a new file that `replay:` reads; no key that is set here stands in it."""
+    keys: tuple[str, ...] = import_module("codeact.models.specs").keys(os.environ)
+    made: Model = import_module("codeact.models.recording").Recording(model, path, (*keys, *secrets))
+    return made
+
+
+def _behind_a_server(spec: Spec) -> Model:
+    place = import_module("codeact.models.specs").endpoint(spec, os.environ)
+    settings = {"base_url": place.url, "name": spec.text, "parameters": spec.request, **_waits(spec)}
+    if spec.provider == "ollama":
+        made = import_module("codeact.models.ollama").OllamaModel(spec.name, **settings)
+    else:
+        settings |= {"key": place.key, "key_variable": place.key_variable, "headers": place.headers}
+        if spec.api == "messages":
+            made = import_module("codeact.models.anthropic").AnthropicModel(spec.name, **settings)
+        else:
+            made = import_module("codeact.models.openai").OpenAIModel(spec.name, api=spec.api, **settings)
+    if made.warning is not None:
+        warnings.warn(made.warning, stacklevel=3)
+    asked: Model = made
+    return asked
+
+
+def _waits(spec: Spec) -> dict[str, Any]:
+    return {"deadlines": import_module("codeact.models.server").Deadlines(**spec.deadlines)}
+
+
+def _of_an_extra(module: str, kind: str, extra: str, spec: Spec) -> Any:
+    """A model whose library is installed with an extra; without it, what to type."""
+    try:
+        return getattr(import_module(module), kind)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("codeact"):
+            raise
+        raise UsageError(
+            f"{spec.text} needs the package {error.name}: pip install 'codeact[{extra}]', or uv sync --extra {extra}"
+        ) from None
 
 
 def with_packages(

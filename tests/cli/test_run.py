@@ -160,3 +160,12 @@ def test_a_file_that_cannot_be_given_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     done = codeact(*words, "--out", "taken", home=tmp_path)
     assert done.code == 2 and "nothing can be saved in taken" in done.err
+
+
+def test_a_recorded_run_is_replayed_and_no_file_is_overwritten(tmp_path: Path) -> None:
+    spec, kept = replay(tmp_path, "x = 20", "final_answer(x + 1)"), tmp_path / "kept.jsonl"
+    first = codeact("run", "Count.", "--model", spec, "--json", "--record", str(kept), home=tmp_path)
+    again = codeact("run", "Count.", "--model", f"replay:{kept}", "--json", home=tmp_path)
+    assert [done.lines[0]["output"] for done in (first, again)] == [21, 21]
+    refused = codeact("run", "Count.", "--model", spec, "--record", str(kept), home=tmp_path)
+    assert refused.code == 2 and f"{kept} is there already" in refused.err

@@ -8,7 +8,9 @@ from typing import Any
 from codeact.core.errors import ModelError
 from codeact.core.events import Delta, ReasoningDelta, TextDelta
 from codeact.core.messages import Prompt, Reply, say
+from codeact.models.anthropic import AnthropicModel
 from codeact.models.openai import OpenAIModel
+from codeact.ports import Model
 
 from .server import Server
 
@@ -39,7 +41,12 @@ def model_at(server: Server, name: str = "m", **settings: Any) -> OpenAIModel:
     return OpenAIModel(name, base_url=server.url, **settings)
 
 
-async def ask(model: OpenAIModel, prompt: Prompt = PROMPT) -> Came:
+def claude_at(server: Server, name: str = "m", **settings: Any) -> AnthropicModel:
+    settings = {"key": KEY, "key_variable": "CITY_KEY", **settings}
+    return AnthropicModel(name, base_url=server.url, **settings)
+
+
+async def ask(model: Model, prompt: Prompt = PROMPT) -> Came:
     """Whatever comes that is not a ModelError goes through: a server must not be able to make that happen."""
     deltas: list[Delta] = []
     try:

@@ -1,8 +1,8 @@
 """A real HTTP server on loopback that says what a test tells it to, byte for byte and at its own pace.
 
-A script is a list of answers, one a request to /chat/completions; an answer is a list of steps: bytes to send, a `Hold`
-(say nothing until the test is over), a `Drip` (the same for ever), or a `Cut` (reset the connection). What was asked is
-kept.
+A script is a list of answers, one a question in whatever protocol; an answer is a list of steps: bytes to send, a
+`Hold` (say nothing until the test is over), a `Drip` (the same for ever), or a `Cut` (reset the connection). What was
+asked is kept.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Cut:
 
 
 Step = bytes | Hold | Drip | Cut
+QUESTIONS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/api/chat")
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 
@@ -51,7 +52,7 @@ class Asked:
 class Server:
     """Where it listens, and what it was asked so far.
 
-    `models` is what /models tells, None for 404; one that is `silent` never answers.
+    `models` is what /models tells, None for 404; one that is `silent` never answers. `tells` are values by path.
     """
 
     port: int = 0
@@ -59,6 +60,7 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
     models: Sequence[str] | None = None
     silent: bool = False
+    tells: dict[str, Any] = field(default_factory=dict)
     left: threading.Event = field(default_factory=threading.Event)  # a client went away while it was held
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -68,8 +70,8 @@ class Server:
 
     @property
     def questions(self) -> list[Any]:
-        """The bodies sent to /chat/completions."""
-        return [asked.body for asked in self.asked if asked.path == "/v1/chat/completions"]
+        """The bodies of what was asked of a model."""
+        return [asked.body for asked in self.asked if asked.path in QUESTIONS]
 
 
 def event(value: Any) -> bytes:
@@ -143,11 +145,15 @@ def _serve(connection: socket.socket, server: Server) -> None:
             if asked is None:
                 return
             server.asked.append(asked)
-            if server.silent:
+            if asked.path in server.tells:
+                _play(connection, status(200, server.tells[asked.path]), server)
+            elif server.silent:
                 _play(connection, [Hold()], server)
             elif asked.path == "/v1/models":
                 listed = {"data": [{"id": name} for name in server.models or ()]}
                 _play(connection, status(404) if server.models is None else status(200, listed), server)
+            elif asked.path not in QUESTIONS:
+                _play(connection, status(404, b"404 page not found"), server)
             else:
                 _play(connection, server.script.pop(0) if server.script else status(500, error("no script")), server)
         except OSError:

@@ -21,7 +21,7 @@ from codeact.core.errors import (
     UsageError,
 )
 from codeact.models.openai import Deadlines, OpenAIModel
-from codeact.models.openai.refusal import retry_after
+from codeact.models.server.refusal import retry_after
 
 from . import server as s
 from .asking import KEY, PROMPT, ask, model_at

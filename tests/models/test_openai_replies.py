@@ -11,7 +11,7 @@ import pytest
 
 from codeact.core.messages import Image, Message, NativeCall, Prompt, Text, Usage, say
 from codeact.models.openai import OpenAIModel
-from codeact.models.openai.question import as_messages
+from codeact.models.server.chat import as_messages
 
 from . import server as s
 from .asking import KEY, ask, model_at

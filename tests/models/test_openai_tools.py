@@ -18,7 +18,7 @@ from codeact.core.messages import (
     arguments_of,
     say,
 )
-from codeact.models.openai.question import as_messages
+from codeact.models.server.chat import as_messages
 
 from . import server as s
 from .asking import ask, model_at

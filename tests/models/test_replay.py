@@ -119,8 +119,8 @@ async def test_out_of_replies_is_an_error_that_says_so(tmp_path: Path) -> None:
         ({}, "a reply needs 'text'"),
         ({"text": 3}, "'text' is text, not 3"),
         (
-            {"text": "x", "finish": "unknown"},
-            "one of stop, length, tool_calls, content_filter, not 'unknown'",
+            {"text": "x", "finish": "done"},
+            "one of stop, length, tool_calls, content_filter, unknown, not 'done'",
         ),
         ({"text": "x", "finish": ["stop"]}, "'finish' is one of"),
         ({"text": "x", "tool_calls": {}}, "'tool_calls' is a list"),

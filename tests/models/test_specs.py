@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codeact.core.errors import UsageError
-from codeact.models.specs import Endpoint, Spec, endpoint, parse
+from codeact.models.specs import Endpoint, Spec, endpoint, keys, parse
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ from codeact.models.specs import Endpoint, Spec, endpoint, parse
             "ollama:m?extra=%7B%22a%22%3A%20true%7D&temperature=1e-1",
             ("ollama", "m", None, {"extra": {"a": True}, "temperature": 0.1}),
         ),
+        ("anthropic:claude-sonnet-4-5?max_tokens=9", ("anthropic", "claude-sonnet-4-5", None, {"max_tokens": 9})),
+        ("groq:llama?seed=1", ("bridge", "groq:llama", None, {"seed": 1})),
+        ("pydantic:openai-chat:x:y", ("bridge", "openai-chat:x:y", None, {})),
+        ("transformers:./models/tiny?device=cpu", ("transformers", "./models/tiny", None, {"device": "cpu"})),
+        ("ollama:m?num_ctx=32768", ("ollama", "m", None, {"num_ctx": 32768})),
         ('ollama:m?extra={"a": {"b": null}}', ("ollama", "m", None, {"extra": {"a": {"b": None}}})),
     ],
 )
@@ -51,10 +56,21 @@ def test_a_specification_names_provider_model_url_and_parameters(text: str, expe
             "opnai:gpt-5",
             "unknown provider 'opnai' in 'opnai:gpt-5'; did you mean 'openai'? A model is written openai:NAME",
         ),
-        ("anthropic:claude", "unknown provider 'anthropic'"),
+        ("antropic:claude", "did you mean 'anthropic'?"),
+        ("gorq:x", "did you mean 'groq'?"),
+        ("groq:", "names no model"),
+        ("pydantic:groq", "write pydantic:PROVIDER:NAME"),
+        ("anthropic:m?min_p=0.1", "unknown parameter 'min_p'"),
+        ("openai:m?api=messages", "api is chat or responses, not 'messages'"),
+        ("https://x/v1#m?api=completions", "api is chat or responses or messages, not 'completions'"),
+        ("openai:m?num_ctx=9000", "unknown parameter 'num_ctx'"),
+        ("ollama:m?num_ctx=9", "num_ctx is a whole number from 256"),
+        ("openai:m?per_minute=0", "per_minute is a number of at least 0.001"),
+        ("transformers:m?retries=3", "unknown parameter 'retries'"),
         (
             "gpt-5",
-            "'gpt-5' names no provider: a model is written openai:NAME, ollama:NAME, hf:NAME, URL#NAME or replay:",
+            "'gpt-5' names no provider: a model is written openai:NAME, anthropic:NAME, ollama:NAME, hf:NAME, "
+            "URL#NAME, transformers:PATH, pydantic:PROVIDER:NAME or replay:",
         ),
         ("", "names no provider"),
         ("openai:", "names no model"),
@@ -100,7 +116,10 @@ def test_parameters_part_into_what_is_sent_what_is_waited_and_how_often_is_asked
     assert spec.request == {"temperature": 0, "top_a": 1}
     assert spec.deadlines == {"first_token": 1800.0, "connect": 2.0}
     assert spec.retries == 5
-    assert parse("openai:m").retries == 3
+    assert (parse("openai:m").retries, parse("openai:m").per_minute) == (3, None)
+    by_another = parse("openai:m?api=responses&per_minute=20")
+    assert (by_another.api, by_another.per_minute, by_another.request) == ("responses", 20, {})
+    assert (parse("anthropic:m").api, parse("openai:m").api) == ("messages", "chat")
 
 
 KEYS = {"OPENAI_API_KEY": "sk-1", "HF_TOKEN": "hf-2"}
@@ -114,6 +133,26 @@ KEYS = {"OPENAI_API_KEY": "sk-1", "HF_TOKEN": "hf-2"}
             "openai:m",
             {**KEYS, "OPENAI_BASE_URL": "https://eu.x/v1/"},
             Endpoint("https://eu.x/v1", "OPENAI_API_KEY", "sk-1"),
+        ),
+        (
+            "openai:m",
+            {**KEYS, "OPENAI_ORG_ID": "org-1"},
+            Endpoint("https://api.openai.com/v1", "OPENAI_API_KEY", "sk-1", {"openai-organization": "org-1"}),
+        ),
+        (
+            "openai:m",
+            {**KEYS, "OPENAI_ORG_ID": "org-1", "OPENAI_BASE_URL": "https://eu.x/v1"},
+            Endpoint("https://eu.x/v1", "OPENAI_API_KEY", "sk-1"),
+        ),
+        (
+            "anthropic:m",
+            {"ANTHROPIC_API_KEY": "k"},
+            Endpoint("https://api.anthropic.com", "ANTHROPIC_API_KEY", "k"),
+        ),
+        (
+            "anthropic:m",
+            {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"},
+            Endpoint("http://127.0.0.1:9", "ANTHROPIC_API_KEY", "k"),
         ),
         ("hf:a/b", KEYS, Endpoint("https://router.huggingface.co/v1", "HF_TOKEN", "hf-2")),
         ("https://x/v1#m", KEYS, Endpoint("https://x/v1", "CODEACT_API_KEY", None)),
@@ -133,6 +172,7 @@ def test_where_a_model_is_asked_and_with_which_key(text: str, environ: dict[str,
 @pytest.mark.parametrize(
     ("text", "environ", "words"),
     [
+        ("anthropic:claude", {}, "anthropic:claude needs a key: export ANTHROPIC_API_KEY=..."),
         ("openai:gpt-5", {}, "openai:gpt-5 needs a key: export OPENAI_API_KEY=..."),
         ("openai:gpt-5", {"OPENAI_API_KEY": ""}, "needs a key"),
         ("hf:m", {"OPENAI_API_KEY": "sk-secret"}, "export HF_TOKEN=..."),
@@ -160,3 +200,8 @@ def test_a_key_that_is_missing_or_broken_is_named_by_its_variable_and_never_prin
 
 def test_a_key_is_not_in_the_repr_of_what_holds_it() -> None:
     assert "sk-1" not in repr(endpoint(Spec("openai", "m"), KEYS))
+
+
+def test_the_keys_that_are_set_are_known_so_that_no_file_of_ours_holds_one() -> None:
+    environ = {**KEYS, "ANTHROPIC_API_KEY": "a-3\n", "CODEACT_API_KEY": "", "PATH": "/bin"}
+    assert set(keys(environ)) == {"sk-1", "hf-2", "a-3"}

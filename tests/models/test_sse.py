@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeact.core.errors import ModelProtocolError
-from codeact.models.openai.sse import Events
+from codeact.models.server.sse import Events
 
 TABLE = [
     (b"data: a\n\ndata: b\n\n", ["a", "b"], ""),

@@ -114,12 +114,16 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and requests; None where the server did not tell, never 0 in its place. `cached` is part of `input`."""
+    """Tokens and requests; None where the server did not tell, never 0 in its place.
+
+    `cached_tokens` were read from the provider's cache, `cache_write_tokens` put into it: both are part of the input.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     requests: int = 1
+    cache_write_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         def total(a: int | None, b: int | None) -> int | None:
@@ -130,10 +134,11 @@ class Usage:
             total(self.output_tokens, other.output_tokens),
             total(self.cached_tokens, other.cached_tokens),
             self.requests + other.requests,
+            total(self.cache_write_tokens, other.cache_write_tokens),
         )
 
 
-NO_USAGE = Usage(0, 0, 0, 0)
+NO_USAGE = Usage(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

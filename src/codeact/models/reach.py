@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from codeact.core.errors import UsageError
@@ -25,7 +26,8 @@ class Reach:
     spec: str | None
 
 
-_BY_KEY = (Spec("openai", "gpt-5"), Spec("hf", "openai/gpt-oss-120b"))  # a name that stands for what one may type
+# Names that stand for what one may type.
+_BY_KEY = (Spec("openai", "gpt-5"), Spec("anthropic", "claude-sonnet-4-5"), Spec("hf", "openai/gpt-oss-120b"))
 _LOCAL = (
     ("llama.cpp", "http://127.0.0.1:8080/v1"),
     ("vLLM", "http://127.0.0.1:8000/v1"),
@@ -33,11 +35,31 @@ _LOCAL = (
 )
 
 
-def providers_in_reach(environ: Mapping[str, str], local: Sequence[tuple[str, str]] = _LOCAL) -> list[Reach]:
-    """What can be asked from here, best known first. Keys are never part of it. Takes about a second at the worst."""
+_BY_BRIDGE = (  # the variables of those that are asked through pydantic-ai
+    ("google", "GOOGLE_API_KEY"),
+    ("groq", "GROQ_API_KEY"),
+    ("mistral", "MISTRAL_API_KEY"),
+    ("openrouter", "OPENROUTER_API_KEY"),
+    ("deepseek", "DEEPSEEK_API_KEY"),
+    ("xai", "XAI_API_KEY"),
+    ("cohere", "CO_API_KEY"),
+    ("cerebras", "CEREBRAS_API_KEY"),
+    ("together", "TOGETHER_API_KEY"),
+    ("fireworks", "FIREWORKS_API_KEY"),
+)
+
+
+def providers_in_reach(
+    environ: Mapping[str, str], local: Sequence[tuple[str, str]] = _LOCAL, bridge: bool | None = None
+) -> list[Reach]:
+    """What can be asked from here, best known first. Keys are never part of it. Takes about a second at the worst.
+
+    `bridge` says whether pydantic-ai is installed; None looks.
+    """
     found = [reach for spec in _BY_KEY if (reach := _by_key(spec, environ))]
     if environ.get(URL_KEY):
         found.append(Reach("URL", f"{URL_KEY} is set", "https://HOST/v1#NAME"))
+    found += _bridged(environ, find_spec("pydantic_ai") is not None if bridge is None else bridge)
     try:
         ollama = endpoint(Spec("ollama", ""), environ).url
     except UsageError as error:
@@ -62,6 +84,13 @@ def _by_key(spec: Spec, environ: Mapping[str, str]) -> Reach | None:
     except UsageError as error:
         return Reach(spec.provider, str(error), None)
     return Reach(spec.provider, f"{where.key_variable} is set", f"{spec.provider}:{spec.name}")
+
+
+def _bridged(environ: Mapping[str, str], installed: bool) -> Iterator[Reach]:
+    for provider, variable in _BY_BRIDGE:
+        if environ.get(variable):
+            missing = "" if installed else "; it is asked with pip install 'codeact[bridge]'"
+            yield Reach(provider, f"{variable} is set{missing}", f"{provider}:NAME" if installed else None)
 
 
 def _server(name: str, url: str, models: Sequence[str], prefix: str) -> Reach:

@@ -30,8 +30,9 @@ from codeact.core.messages import Finish, NativeCall, Prompt, Reply, Usage
 from codeact.ports import Emit
 
 _KEYS = ("text", "reasoning", "tool_calls", "finish", "usage", "error")
-_FINISHES = tuple(finish for finish in get_args(Finish) if finish != "unknown")
+_FINISHES = get_args(Finish)
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
+_WRITTEN = "cache_write_tokens"
 _ERRORS: dict[str, type[ModelError]] = {
     error.__name__: error
     for error in (ModelError, ModelUnavailable, ModelRejected, ContextOverflow, ModelProtocolError)
@@ -141,13 +142,13 @@ def _calls(calls: Any) -> Iterator[NativeCall]:
 def _usage(usage: Any) -> Usage:
     if usage is None:
         return Usage()
-    _check_keys(usage, (*_TOKENS, "requests"), "a usage")
+    _check_keys(usage, (*_TOKENS, _WRITTEN, "requests"), "a usage")
     for key, value in usage.items():
         if not (value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)):
             raise ValueError(f"{key!r} is a count, not {value!r}")
     input_tokens, output_tokens, cached_tokens = (usage.get(key) for key in _TOKENS)
     requests = usage.get("requests")
-    return Usage(input_tokens, output_tokens, cached_tokens, 1 if requests is None else requests)
+    return Usage(input_tokens, output_tokens, cached_tokens, 1 if requests is None else requests, usage.get(_WRITTEN))
 
 
 def _text(line: dict[str, Any], key: str) -> str:

@@ -44,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
     task, place = _split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
-    with nullcontext(_own_agent(place, options)) if place else _agent(options) as agent:
+    with nullcontext(_own_agent(place, options)) if place else _agent(options) as made:
+        agent = _recorded(made, options.record) if options.record else made
         files = read(options.file, agent.policy.limits.scratch)
         variables = _standard_input()
         with assemble.console(sys.stdout, out=options.out, keep=True) as console:
@@ -202,6 +203,10 @@ def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
     return approvals.named(asked)
 
 
+def _recorded(agent: Agent, path: str) -> Agent:
+    return replace(agent, model=assemble.recording(agent.model, path, agent.secrets))
+
+
 def _no_model() -> str:
     lines_to_type = [
         f"  {reach.found}" + (f": codeact run --model {reach.spec} ..." if reach.spec else "")
@@ -242,14 +247,18 @@ def _parser() -> Parser:
         "TASK",
         "what is to be done; with app.py:agent beside it, an agent object of yours does it",
         "What is piped in becomes the variable `stdin`.\n"
-        "SPEC: openai:NAME, ollama:NAME, hf:NAME, URL#NAME (any OpenAI-compatible server), replay:FILE; "
-        "with parameters:\nopenai:gpt-5?temperature=0. Else CODEACT_MODEL, else the configuration file.",
+        "SPEC: openai:NAME, anthropic:NAME, ollama:NAME, hf:NAME, URL#NAME (any OpenAI-compatible server),\n"
+        "transformers:PATH, pydantic:PROVIDER:NAME, replay:FILE; with parameters: openai:gpt-5?temperature=0.\n"
+        "Else CODEACT_MODEL, else the configuration file.",
     )
     parser.add_argument("--model", metavar="SPEC", help="who writes the code")
     parser.add_argument(
         "--approve",
         metavar="NAMES",
         help="ask at the terminal before these tools run, or `all`; `cell` is every cell",
+    )
+    parser.add_argument(
+        "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
     )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
     parser.add_argument(

@@ -1,7 +1,9 @@
-"""Every server that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, llama.cpp, Hugging Face's router ..."""
+"""Every server that speaks OpenAI's protocols, chat completions or responses: OpenAI, vLLM, llama.cpp, routers ..."""
 
 from __future__ import annotations
 
-from .model import Deadlines, OpenAIModel
+from codeact.models.server import Deadlines
+
+from .model import OpenAIModel
 
 __all__ = ["Deadlines", "OpenAIModel"]

@@ -14,7 +14,8 @@ from codeact.core.errors import ContextOverflow, ModelError, ModelRejected, Mode
 
 _TOO_LONG = (
     "context length", "context_length", "context window", "context size", "maximum context", "prompt is too long",
-    "too many tokens", "too many input tokens", "input is too long", "exceed_context", "reduce the length",
+    "too many tokens", "too many input tokens", "input is too long", "exceed_context", "exceed context",
+    "exceeds the context", "max context length", "prompt too long", "context limit", "reduce the length",
 )  # fmt: skip
 _NOT_TAKEN = (
     "unsupported", "not support", "n't support", "unknown", "unrecogni", "not permitted", "not allowed",
@@ -23,7 +24,11 @@ _NOT_TAKEN = (
 _FOR_PICTURES = (400, 404, 415, 422, 500, 501)
 _OF_PICTURES = ("image", "multimodal", "multi-modal", "vision", "must be a string", "valid string")
 _PERMANENT_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-_OURS = frozenset({"model", "messages", "stream", "tools"})  # without these it is another question
+_STATUS = {  # of errors in the middle of a stream, whose kind is all that is said
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "rate_limit_exceeded": 429,
+    "api_error": 500, "server_error": 500, "timeout_error": 504, "overloaded_error": 529,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,10 @@ class Refused(Exception):
     def within(cls, chunk: Mapping[str, Any]) -> Refused:
         """From an error event of a stream."""
         error = chunk.get("error")
-        code = str((error if isinstance(error, dict) else chunk).get("code"))
-        return cls(int(code) if re.fullmatch("[45][0-9][0-9]", code) else 0, json.dumps(chunk), in_stream=True)
+        error = error if isinstance(error, dict) else chunk
+        code, kind = str(error.get("code")), str(error.get("type"))
+        status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else _STATUS.get(code) or _STATUS.get(kind, 0)
+        return cls(status, json.dumps(chunk), in_stream=True)
 
 
 def error_for(refused: Refused, server: Server, models: Sequence[str] | None, now: float) -> ModelError:
@@ -87,14 +94,14 @@ def error_for(refused: Refused, server: Server, models: Sequence[str] | None, no
 
 
 def rejected_parameter(refused: Refused, sent: Collection[str]) -> str | None:
-    """The parameter that the server does not know or not take at all, when that is why it refused.
+    """The one of the optional parameters that the server does not know or not take at all, when that is why it refused.
 
     A value out of range is not that: the user has to hear of it.
     """
     if refused.status not in (400, 422):
         return None
     error, code, words = _error(refused.body), _code(refused.body), refused.body.casefold()
-    optional = sorted(set(sent) - _OURS, key=len, reverse=True)
+    optional = sorted(sent, key=len, reverse=True)
     if not (code.startswith(("unsupported", "unknown_param")) or any(phrase in words for phrase in _NOT_TAKEN)):
         return None
     named = error.get("param")

@@ -78,3 +78,36 @@ class Events:
         self._data = []
         self._size = 0
         return event
+
+
+class Lines:
+    """The same for a stream of one JSON object a line."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._line = bytearray()
+        self.begun = False
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """The lines that these bytes complete. Raises ModelProtocolError when one is over the limit."""
+        *whole, rest = data.split(b"\n")
+        for piece in whole:
+            yield from self._take(piece)
+        self._extend(rest)
+
+    def rest(self) -> str:
+        """What stands unfinished at the end of the stream."""
+        return self._line.decode("utf-8", "replace")
+
+    def _take(self, piece: bytes) -> Iterator[str]:
+        self._extend(piece)
+        line = self.rest()
+        self._line.clear()
+        if line.strip():
+            yield line
+
+    def _extend(self, piece: bytes) -> None:
+        self._line += piece
+        if len(self._line) > self._limit:
+            raise ModelProtocolError(f"the server sent a line of more than {self._limit >> 20} MiB")
+        self.begun = self.begun or self._line.lstrip().startswith(b"{")
