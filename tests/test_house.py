@@ -230,6 +230,18 @@ def test_what_runs_where_linux_is_not_needs_nothing_of_unix_to_be_imported() -> 
     assert not {name for name in seen if name.startswith("sandboxes.linux")}
 
 
+def test_the_guest_can_be_imported_by_a_python_in_webassembly() -> None:
+    """What such a Python lacks is not asked for at the top of a file: a module, or the half of `socket` and `signal`."""
+    for name, tree in modules().items():
+        if room(name) != "guest" or name in ("guest.relay", "guest.wasm"):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & {"resource", "pwd", "grp", "curses"}, name
+            if isinstance(node, ast.ImportFrom):
+                assert node.module not in ("socket", "signal", "resource"), f"{name}: write `import {node.module}`"
+
+
 def test_no_room_grows_into_a_hall() -> None:
     halls = {
         str(file.relative_to(SOURCE)): lines

@@ -10,10 +10,10 @@ from __future__ import annotations
 import _thread
 import os
 import select
+import socket  # what is asked of it below is not there in WebAssembly, where nobody asks
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from socket import AF_UNIX, MSG_CTRUNC, SOCK_STREAM, recv_fds, socket
 from typing import Any, Protocol
 
 from .interrupts import open_to_interrupts, shut_to_interrupts
@@ -83,14 +83,14 @@ class Descriptor:
 
     def handed(self, count: int) -> list[int] | None:
         """The descriptors that come with one byte outside of frames; None when there was no room for so many."""
-        line = socket(AF_UNIX, SOCK_STREAM, 0, self.number)
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, self.number)
         try:
-            byte, descriptors, flags, _ = recv_fds(line, 1, count)
+            byte, descriptors, flags, _ = socket.recv_fds(line, 1, count)
         finally:
             line.detach()
         if not byte:
             raise Ended
-        if len(descriptors) == count and not flags & MSG_CTRUNC:
+        if len(descriptors) == count and not flags & socket.MSG_CTRUNC:
             return descriptors
         for descriptor in descriptors:
             os.close(descriptor)

@@ -94,7 +94,8 @@ class Installation:
                 )
             if done.returncode or half.stat().st_size < _LEAST_MEMORY:
                 words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-                raise SandboxUnavailable("wasm", f"deno: {words[-1] if words else done.returncode}", MEND)
+                told = [line for line in words if line and not line.startswith((" ", "\t"))]
+                raise SandboxUnavailable("wasm", f"deno: {told[-1] if told else done.returncode}", MEND)
             half.replace(self.memory)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SandboxUnavailable("wasm", f"Python does not start: {error}", MEND) from None
