@@ -231,7 +231,7 @@ def test_what_runs_where_linux_is_not_needs_nothing_of_unix_to_be_imported() -> 
 
 
 def test_the_guest_can_be_imported_by_a_python_in_webassembly() -> None:
-    """What such a Python lacks is not asked for at the top of a file: a module, or the half of `socket` and `signal`."""
+    """What such a Python lacks is not asked for at the top of a file: some modules, half of `socket`."""
     for name, tree in modules().items():
         if room(name) != "guest" or name in ("guest.relay", "guest.wasm"):
             continue
