@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cli.command import codeact
+from cli.command import CODEACT, codeact
 from codeact import Interpreter, UsageError
 from codeact.tools.toolbox import ask_user, read_file
 
@@ -96,6 +99,29 @@ async def test_the_user_is_asked_at_the_terminal_and_a_question_given_up_takes_n
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_the_command_line_asks_and_its_drawing_does_not_cover_the_question(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(
+        json.dumps({"text": "```python\nfinal_answer(ask_user('Which?') * 2)\n```"}) + "\n"
+    )
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        line = ["codeact", "run", "Ask.", "--model", "replay:r.jsonl", "--tools", "ask_user"]
+        os.execve(CODEACT, line, {**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
+    seen, answered = b"", False
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            seen += os.read(terminal, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+        if b"> " in seen.partition(b"The agent asks: Which?")[2] and not answered:
+            answered = True
+            os.write(terminal, b"left\n")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, seen
+    assert b"leftleft" in seen
 
 
 def test_where_there_is_no_terminal_nobody_is_asked() -> None:

@@ -283,6 +283,9 @@ class Console:
                 else:
                     self._unseen_calls += 1
         waiting = list(self._open.values())
+        if any(call.startswith("ask_user(") for call in waiting):  # which writes on this terminal itself
+            self._canvas.wait(None)
+            return
         self._canvas.wait(
             f"waiting for tool {waiting[0]}" + (f" and {len(waiting) - 1} more" if len(waiting) > 1 else "")
             if waiting

@@ -22,7 +22,7 @@ def ask_user(*, terminal: str = _TERMINAL) -> Tool:
         """Ask the user a question, and wait for the answer."""
         try:
             descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except (OSError, AttributeError):  # where there are no such flags, there is no such terminal
             raise RuntimeError("there is no terminal here, so nobody can be asked") from None
         try:
             _say(descriptor, f"\nThe agent asks: {bounded(question, 4000)}\n> ")

@@ -21,6 +21,8 @@ _LISTED = 50
 
 def read_file(folder: str | os.PathLike[str], *, largest: int = _LARGEST) -> Tool:
     """A tool that reads what lies below a folder of yours."""
+    if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
+        raise UsageError("read_file: on this system a path cannot be walked without following links")
     root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
     if not os.path.isdir(root):
         raise UsageError(f"read_file: {os.fspath(folder)!r} is no folder that is there")
