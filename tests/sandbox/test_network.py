@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from canaries import Canaries
@@ -32,8 +35,8 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with serving(tmp_path_factory.mktemp("trust")) as web:
+def secure() -> Iterator[Web]:
+    with tempfile.TemporaryDirectory(prefix="trust-") as folder, serving(Path(folder)) as web:
         yield web
 
 
@@ -119,6 +122,20 @@ async def test_who_is_not_trusted_here_is_not_trusted_inside(host: Canaries, sec
     async with session_at("full", host, reaching(secure.here)) as session:
         kind, message = await failure(session, f"import urllib.request as u\nu.urlopen('{secure.url}/')")
         assert kind == "URLError" and "CERTIFICATE_VERIFY_FAILED" in message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the sessions of others are theirs anyway")
+async def test_certificates_that_others_cannot_read_are_left_out_rather_than_that_a_session_is_root(
+    host: Canaries, web: Web, secure: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert secure.trust is not None
+    private = tmp_path / "ca.pem"
+    private.write_bytes(secure.trust.read_bytes())
+    private.chmod(0o600)
+    monkeypatch.setenv("SSL_CERT_FILE", str(private))
+    for level in LEVELS:
+        async with session_at(level, host, reaching(web.here)) as session:
+            assert "SSL_CERT_FILE" not in await session.value("import os; dict(os.environ)")
 
 
 async def test_a_redirect_to_another_host_is_asked_for_anew_and_refused(host: Canaries, web: Web) -> None:

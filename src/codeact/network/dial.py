@@ -16,6 +16,7 @@ from ..guest.line import Kind
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _LOOKUPS = 8  # at once, of one guest
+_SHORT = 3.0  # seconds for an address that is not the last: many names have one that leads nowhere from here
 
 
 class Undialled(Exception):
@@ -72,12 +73,15 @@ async def dial(
 ) -> tuple[str, socket.socket]:
     """The address that answered, and a connection to it; raises Undialled. Each socket is given to `keep` when made."""
     last: Undialled | None = None
-    for address in await addresses(host, port, resolve):
+    found = await addresses(host, port, resolve)
+    for address in found:
+        patience = None if address == found[-1] else _SHORT
         connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         keep(connection)
         try:
             connection.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(connection, (address, port))
+            async with asyncio.timeout(patience):
+                await asyncio.get_running_loop().sock_connect(connection, (address, port))
             return address, connection
         except OSError as error:
             connection.close()
