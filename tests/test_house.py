@@ -27,6 +27,7 @@ FLOORS = {
     "tools": 3,
     "journals": 3,
     "listeners": 3,
+    "answers": 4,
     "approvals": 4,
     "check": 4,
     "door": 4,
@@ -44,6 +45,7 @@ FLOORS = {
 WITHIN = {  # on one floor, who may know whom: the rest may not
     ("cells", "door"),
     ("interpreter", "network"),
+    ("agent", "answers"),
     ("agent", "approvals"),
     ("agent", "check"),
     ("agent", "door"),

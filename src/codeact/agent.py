@@ -18,10 +18,11 @@ from typing import Any, assert_never
 import anyio
 import anyio.to_thread
 
+from .answers import Answers
 from .approvals import Approvals, Needs
 from .check import complaints
 from .core.approvals import CELL, Decision, Deny, Edit
-from .core.errors import ModelError, UsageError
+from .core.errors import ModelError
 from .core.events import (
     CodeRan,
     CodeRefused,
@@ -41,11 +42,12 @@ from .core.events import (
     TaskGiven,
     TextDelta,
 )
-from .core.execution import Gone, Limits, Policy, ToolCall
+from .core.execution import Failure, Gone, Limits, Policy, ToolCall, ToolSpec
 from .core.files import File, described
 from .core.loop import Ask, Run, Stop, next_step
 from .core.prompt import prompt
 from .core.state import State, after
+from .core.tasks import check_task
 from .core.untrusted import inline
 from .cursor import Cursor
 from .door import Door
@@ -73,10 +75,17 @@ class Agent:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     approve: Needs | None = None  # what is asked about before it runs
     gate: Gate | None = None  # who is asked; None waits for `Session.decide`
+    answers: Answers | None = None  # what an answer must be; None takes any
     checks: bool = True  # whether a cell is looked at before it runs
 
     def __post_init__(self) -> None:
         check_names(self.tools)
+
+    @property
+    def specs(self) -> list[ToolSpec]:
+        """What code may call, as the interpreter is told of it."""
+        answer = [] if self.answers is None else [self.answers.spec]
+        return [*(tool.spec for tool in self.tools), *answer]
 
     def open(self, *, listeners: Sequence[Listener] = (), journal: Journal | None = None) -> Session:
         """A session that is not entered yet."""
@@ -109,11 +118,12 @@ class Session:
             record=self.record,
             secrets=agent.secrets,
             gate=self._approvals.ask if agent.approve is not None else None,
+            answer=self._refusal if agent.answers is not None else None,
         )
         self._interpreter = Interpreter(
             agent.sandbox,
             agent.policy,
-            [t.spec for t in agent.tools],
+            agent.specs,
             self._stands,
             self._parted,
             self.record,
@@ -359,13 +369,17 @@ class Session:
         if not agent.checks or not state.sure or source == state.refused:
             return []
         known = state.names.union(state.bound, self._bound)
-        return complaints(source, known, [tool.spec for tool in agent.tools], agent.policy.imports)
+        return complaints(source, known, agent.specs, agent.policy.imports)
 
     async def _collect(self) -> None:
         """What a cancelled task made is collected with the next one of the session."""
         files, left_out = await self._interpreter.collect()
         if files or left_out:
             await self.record(FilesCollected(files, left_out))
+
+    async def _refusal(self, value: Any) -> Failure | None:
+        answers = self._agent.answers
+        return None if answers is None else await answers.refusal(value, self._events, self._agent)
 
     async def _stands(self, level: str, python: str) -> None:
         await self.record(SandboxReady(level, python))
@@ -385,24 +399,14 @@ class Session:
             python=policy.python,
             network=policy.network,
             mounts=policy.mounts,
+            answer=agent.answers.spec if agent.answers is not None else None,
         )
 
     def _result(self, first: int) -> RunResult:
-        return result_of(self.run_id, self._state, self._events[first:])
+        answers = self._agent.answers
+        return result_of(self.run_id, self._state, self._events[first:], answers.read if answers else None)
 
 
 def _sown(seed: bytes) -> bytes:
     """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
     return hashlib.sha256(seed).digest()[:16]
-
-
-def check_task(task: object) -> None:
-    """Refuse what cannot be a task, before it costs anything."""
-    if not isinstance(task, str):
-        raise TypeError(f"a task is a str, not {type(task).__name__}")
-    if not task.strip():
-        raise UsageError("the task is empty: say what is to be done")
-    if len(task) > 1_000_000:
-        raise UsageError(
-            f"the task has {len(task):,} characters, at most 1,000,000 fit: give long data as a variable instead"
-        )

@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from . import approvals, assemble, portal
 from .agent import Agent, Session
+from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.errors import UsageError, nearest
@@ -88,6 +89,8 @@ class CodeAgent(Agent):
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     network: hosts that the code may reach, such as `"api.github.com"` or `"*.example.org:443"`; none by default.
     limits: the other bounds. listeners: called with every event and delta.
+    output_type: what an answer must be: any type that pydantic knows; `output` is of it.
+    final_answer_checks: functions of the answer (and of the events, and of the agent) that say whether it may be.
     approve: what is asked about before it runs: `"all"` tool calls, a list of tools (`"cell"`: every cell), or a
         function of the call. gate: who is asked, an async function of the call; else `session.decide` answers.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
@@ -114,6 +117,8 @@ class CodeAgent(Agent):
         memory: int | str | None = None,
         limits: Limits | None = None,
         listeners: Sequence[Listener] = (),
+        output_type: Any = None,
+        final_answer_checks: Sequence[Callable[..., Any]] = (),
         approve: Any = None,
         gate: Gate | None = None,
         snapshots: bool = True,
@@ -139,6 +144,9 @@ class CodeAgent(Agent):
             secrets=tuple(secrets),
             approve=approvals.named("all" if gate is not None and approve is None else approve),
             gate=gate,
+            answers=Answers(output_type, final_answer_checks)
+            if output_type is not None or final_answer_checks
+            else None,
             checks=static_check,
         )
         object.__setattr__(self, "_given", given)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .core.errors import NoAnswer
-from .core.events import Event, FilesCollected, ModelReplied, StopReason
+from .core.events import Event, FilesCollected, ModelReplied, StopReason, TaskEnded
 from .core.messages import Usage
 from .core.state import State
 from .files import Files
@@ -46,7 +46,9 @@ class RunResult:
         return str(self.answer)
 
 
-def result_of(run_id: str, state: State, events: Sequence[Event]) -> RunResult:
+def result_of(
+    run_id: str, state: State, events: Sequence[Event], read: Callable[[Any], Any] | None = None
+) -> RunResult:
     """The result of the task that these are the events of, and that left this state."""
     ended = state.ended
     made = [event for event in events if isinstance(event, FilesCollected)]
@@ -58,8 +60,14 @@ def result_of(run_id: str, state: State, events: Sequence[Event]) -> RunResult:
         events=tuple(events),
         error=ended.error if ended else None,
         error_type=ended.error_type if ended else None,
-        answer=ended.output if ended else None,
+        answer=_answer(ended, read),
         files=Files(
             (file for event in made for file in event.files), (one for event in made for one in event.left_out)
         ),
     )
+
+
+def _answer(ended: TaskEnded | None, read: Callable[[Any], Any] | None) -> Any:
+    if ended is None or ended.stop_reason != "final_answer" or read is None:
+        return ended.output if ended else None
+    return read(ended.output)

@@ -30,6 +30,7 @@ class RunStarted:
     instructions: str = ""
     python: str | None = None
     version: str = ""
+    answer: ToolSpec | None = None  # `final_answer`, where its value is of a type
     network: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
 

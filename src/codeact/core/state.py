@@ -78,7 +78,7 @@ def after(state: State, event: Event) -> State:
     match event:
         case RunStarted():
             system = system_prompt(
-                event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts
+                event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
             )
             return replace(state, started=event, system=system)
         case TaskGiven():

@@ -62,6 +62,7 @@ def system_prompt(
     instructions: str = "",
     network: Sequence[str] = (),
     mounts: Sequence[Mount] = (),
+    answer: ToolSpec | None = None,
 ) -> str:
     """All that a model needs to act; the same arguments give the same text."""
     parts = [
@@ -70,6 +71,8 @@ def system_prompt(
     ]
     if tools:
         parts.append(_tools(tools))
+    if answer is not None:
+        parts.append(f"The answer is of this type, and is checked when you give it:\n\n{_fenced(declaration(answer))}")
     if instructions.strip():
         parts.append("Instructions of the user:\n" + instructions.strip())
     return "\n\n".join(parts)
@@ -117,12 +120,16 @@ def _may_open(mounts: Sequence[Mount]) -> str:
 
 def _tools(tools: Sequence[ToolSpec]) -> str:
     text = "\n\n".join(declaration(tool) for tool in tools)
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`{3,}", text)), default=0))
     gather = f"`await asyncio.gather({tools[0].name}.aio(...), ...)`"
     return (
         "These functions are there already. Call them like any other, with plain data; they are answered outside of "
-        f"the interpreter, and return plain data. Several at once: {gather}.\n\n{fence}python\n{text}\n{fence}"
+        f"the interpreter, and return plain data. Several at once: {gather}.\n\n{_fenced(text)}"
     )
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`{3,}", text)), default=0))
+    return f"{fence}python\n{text}\n{fence}"
 
 
 def declaration(tool: ToolSpec) -> str:

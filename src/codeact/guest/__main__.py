@@ -182,7 +182,9 @@ class Session:
         self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
         self._copies.limit(opening.limits.get("scratch", 0), opening.limits.get("inodes", 0))
-        self._tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools} | self._tools
+        tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
+        asks = "final_answer" in tools
+        self._tools = {**tools, "final_answer": stubs.final_answer(self._calls, asks=asks)}
         vars(builtins).update(self._tools)
         self._cells.keep_builtins()
         self._set_up()

@@ -117,11 +117,13 @@ def _checker(name: str, signature: inspect.Signature) -> Callable[..., None]:
     return cast("Callable[..., None]", scope[name])
 
 
-def final_answer(calls: Calls) -> Callable[[Any], Any]:
-    """The function that ends the cell, and the task, with its answer."""
+def final_answer(calls: Calls, *, asks: bool = False) -> Callable[[Any], Any]:
+    """The function that ends the cell, and the task, with its answer; where it `asks`, the host may refuse that one."""
 
     def final_answer(value: Any) -> typing.NoReturn:
         """Give the answer to the task and end here: nothing after this call runs."""
+        if asks:
+            calls.call("final_answer", (value,), {})
         calls.final_answer(value)
 
     final_answer.__qualname__ = "final_answer"

@@ -20,12 +20,13 @@ from typing import Any
 import anyio
 
 from codeact import approvals, assemble
-from codeact.agent import Agent, check_task
+from codeact.agent import Agent
 from codeact.approvals import Needs
 from codeact.core.approvals import CELL
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
 from codeact.core.files import File
+from codeact.core.tasks import check_task
 from codeact.files import read
 from codeact.ports import Listener
 from codeact.result import RunResult
