@@ -30,7 +30,7 @@ def doctor(*options: str) -> dict[str, Any]:
         if done.returncode < 4 and done.stdout:
             found: dict[str, Any] = json.loads(done.stdout)
             return found
-        reasons.append((done.stderr.strip().splitlines() or [""])[-1])
+        reasons.append(done.stderr.strip().rpartition(": ")[2])
     absent = "" if shutil.which("runc", path="/usr/sbin:/usr/bin:/sbin:/bin") else "; the Debian package runc is absent"
     pytest.skip(f"podman runs no container on this root here: {'; '.join(reasons)}{absent}")
 
