@@ -98,7 +98,7 @@ modules = [m for m in gc.get_objects() if type(m) is type(sys) and m.__name__ ==
 def test_a_session_has_rehearsed_before_its_first_cell_and_no_trace_of_that_is_left() -> None:
     with Guest() as guest:
         names = ["gc", "linecache", "os", "sys", "threading", "modules"]
-        assert ast.literal_eval(guest.value(TRACES)) == [names, ["<cell 1>"], 1, True, [], "<cell 1>", 1]
+        assert ast.literal_eval(guest.value(TRACES)) == [names, ["<cell 1>"], 1, True, ["outputs"], "<cell 1>", 1]
         assert (guest.stdout, guest.stderr) == ("", "")
         assert guest.error("_")[0] == "NameError"
 
