@@ -108,11 +108,16 @@ class Plain:
         self._process.communicate()
 
 
-def arguments(doc: str | None, *, rounds: int, scale: str = "") -> argparse.Namespace:
-    """The options that every benchmark has: `--rounds`, and `--scale` where the work can be made smaller."""
+def arguments(
+    doc: str | None, *, rounds: int, scale: str = "", more: Iterable[tuple[str, str]] = ()
+) -> argparse.Namespace:
+    """The options that every benchmark has: `--rounds`, `--scale` where the work can be made smaller; and its own, of
+    which `--picture` takes a path."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each pair is timed (default: {rounds})")
     if scale:
         parser.add_argument("--scale", type=float, default=1.0, help=f"{scale} (default: 1)")
     parser.add_argument("--sandbox", default="linux", help="the sandbox to measure (default: linux)")
+    for name, text in more:
+        parser.add_argument(name, help=text, **({} if name == "--picture" else {"action": "store_true"}))
     return parser.parse_args()

@@ -8,7 +8,6 @@ PSS: what is shared is divided by those who share it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import statistics
@@ -19,7 +18,9 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
+import beside
 import pairs
+from processes import below, pss
 
 from codeact import Interpreter
 from codeact.cells import Cells
@@ -77,29 +78,21 @@ def memory_of_a_program(code: str) -> float:
     return taken
 
 
-def below(pid: int) -> set[int]:
-    """All processes that it started, and that those did."""
-    found: set[int] = set()
-    todo = [pid]
-    while todo:
-        children = Path(f"/proc/{todo.pop()}/task").glob("*/children")
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            todo += (new := [int(child) for file in children for child in file.read_text().split()])
-            found.update(new)
-    return found
-
-
 def commandline(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def pss(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
 def main() -> None:
-    options = pairs.arguments(__doc__, rounds=20, scale="how many tool calls a round makes, and sessions for memory")
+    more = (
+        ("--with-neighbours", "install other interpreters of Python for agents and measure them in the same run"),
+        ("--picture", "draw that as an SVG to this file"),
+    )
+    options = pairs.arguments(
+        __doc__, rounds=20, scale="how many calls a round makes, and sessions for memory", more=more
+    )
+    if options.with_neighbours:
+        beside.main(options.rounds, options.scale, options.picture)
+        return
     names = tuple(name for name in ("numpy", "pandas") if find_spec(name))
     both = f"import {', '.join(names)}" if names else "pass"
     with asyncio.Runner() as loop:
