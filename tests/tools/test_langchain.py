@@ -83,7 +83,8 @@ print(one, asyncio.run(one.call(one.bind([3], {{}}))), one.spec.doc)
 
 
 @pytest.mark.skipif(find_uv() is None, reason="there is no uv here")
-def test_the_real_thing() -> None:
+def test_the_real_thing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     here = ["langchain-core", "jsonschema", "anyio", "pydantic", "docstring-parser"]
     try:
         found = install(here, sys.executable, tuple(sys.version_info[:2]))

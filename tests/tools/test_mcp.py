@@ -39,6 +39,10 @@ def children() -> set[int]:
     return out
 
 
+def servers_of_ours() -> set[int]:
+    return {pid for pid in children() if str(OWN) in Path(f"/proc/{pid}/cmdline").read_text()}
+
+
 @contextlib.contextmanager
 def over_http(port: int = 0) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     process = subprocess.Popen([sys.executable, str(OWN), "http", str(port)], stdout=subprocess.PIPE, text=True)
@@ -142,17 +146,35 @@ def test_a_server_that_dies_is_one_error_and_is_there_again_at_the_next_call() -
         assert python.run("open_file(pid=True)").value != before
 
 
+LEAVES = """
+import asyncio, os, sys
+from pathlib import Path
+from codeact import mcp_tools
+
+def here():
+    mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return mine, len(os.listdir("/proc/self/fd"))
+
+servers = {"mcpServers": {name: {"command": sys.executable, "args": [sys.argv[1], "stdio"]} for name in "ab"}}
+async def twice():
+    async with mcp_tools(servers):  # whatever is kept for all is there now
+        pass
+    before = here()
+    async with mcp_tools(servers) as tools:
+        print(len(here()[0]) - len(before[0]), "servers")
+    print("as before" if here() == before else f"{before} {here()}")
+    try:
+        await tools[0].call({"city": "Oslo"})
+    except RuntimeError as error:
+        print(error)
+asyncio.run(twice())
+"""
+
+
 def test_nothing_is_left_when_the_servers_are_left() -> None:
-    with mcp_tools(config(own=STDIO)) as tools:  # whatever is kept for all, such as the portal's loop, is there now
-        assert tools
-    processes, descriptors = children(), len(os.listdir("/proc/self/fd"))
-    with mcp_tools(config(a=STDIO, b=STDIO)) as tools:
-        assert len(children() - processes) == 2
-        tool = tools[0]
-    assert children() == processes
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    with pytest.raises(RuntimeError, match="closed: use its tools inside"):
-        asyncio.run(tool.call({"city": "Oslo"}))
+    done = subprocess.run([sys.executable, "-c", LEAVES, str(OWN)], capture_output=True, text=True, check=False)
+    closed = "the MCP server 'a' is closed: use its tools inside `with mcp_tools(...)`"
+    assert done.stdout.splitlines() == ["2 servers", "as before", closed], done.stderr
 
 
 def test_two_servers_with_a_tool_of_one_name_stand_before_it() -> None:
@@ -252,10 +274,11 @@ SPEAKS = "import os, sys; sys.exit('no use for ' + os.environ['API_KEY'])"
     ],
 )
 def test_a_server_that_does_not_come_up_is_named_and_says_why(entry: dict[str, Any], why: str) -> None:
+    before = servers_of_ours()
     with pytest.raises(ToolsUnavailable) as refusal, mcp_tools(config(broken=entry, own=STDIO)):
         pass
     assert str(refusal.value) == f"the MCP server 'broken' did not come up: {why}"
-    assert not {pid for pid in children() if str(OWN) in Path(f"/proc/{pid}/cmdline").read_text()}
+    assert servers_of_ours() == before, "the one that did come up is ended"
 
 
 def test_a_server_that_says_nothing_is_given_up_after_its_time() -> None:

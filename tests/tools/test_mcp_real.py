@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,12 @@ from codeact import Interpreter, UsageError, mcp_tools
 from codeact.packages import find_uv, install
 
 pytestmark = pytest.mark.skipif(find_uv() is None, reason="there is no uv here")
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Not the one of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 def server(package: str, *args: str) -> dict[str, object]:
@@ -38,6 +45,7 @@ def test_the_server_of_the_time() -> None:
         assert error is not None and error.type == "ServerFailed" and "Nowhere/Atall" in error.message
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="Debian package git is absent")
 def test_the_server_of_a_repository(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
