@@ -22,6 +22,10 @@ GOOD: list[bytes] = [
     wire.encode(wire.Poised(4, None)),
     wire.encode(wire.Copied(4, "a thread lives")),
     wire.encode(wire.Fetched(2, None, ["NameError", "no"])),
+    wire.encode(wire.Placed(5, "No space left on device")),
+    wire.encode(wire.Part(6, "plots/a.png", values.encode(b"bytes"), True)),
+    wire.encode(wire.Part(6, "long", values.encode(bytes(100_000)), False)),
+    wire.encode(wire.Collected(6, [["link", "link"], ["big", "large"]], 1)),
     *(wire.encode(wire.Fetched(3, packed, None)) for packed in _PACKED),
     *(wire.encode(wire.Call("0" * 16, 1, "look", values.encode([[value], {"b": value}]))) for value in _VALUES),
     *(

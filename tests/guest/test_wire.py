@@ -39,6 +39,8 @@ words_of_host = st.one_of(
     st.builds(wire.Bind, numbers, packed),
     st.builds(wire.Fetch, numbers, texts),
     st.builds(wire.Copy, numbers, texts, numbers, st.lists(numbers)),
+    st.builds(wire.Put, numbers, texts, numbers, packed, st.booleans()),
+    st.builds(wire.Collect, numbers, numbers, numbers, st.booleans()),
 )
 words_of_guest = st.one_of(
     st.builds(wire.Ready, texts),
@@ -60,6 +62,9 @@ words_of_guest = st.one_of(
     st.builds(wire.Bound, numbers, st.none() | texts),
     st.builds(wire.Poised, numbers, st.none() | texts),
     st.builds(wire.Copied, numbers, st.none() | texts),
+    st.builds(wire.Placed, numbers, st.none() | texts),
+    st.builds(wire.Part, numbers, texts, packed, st.booleans()),
+    st.builds(wire.Collected, numbers, st.lists(st.lists(texts, max_size=3), max_size=3), numbers),
     st.builds(wire.Fetched, numbers, st.none() | packed, st.none() | st.lists(texts)),
 )
 
