@@ -243,7 +243,7 @@ class Session:
 
     async def _branch(self, listeners: Sequence[Listener]) -> Session:
         branch = Session(self._agent, (*self._agent.listeners, *listeners))
-        interpreter = await self._interpreter.fork(branch._stands, branch._parted)
+        interpreter = await self._interpreter.fork(branch._stands, branch._parted, branch.record)
         branch._interpreter = interpreter
         branch._stack.push_async_exit(interpreter)
         for event in self._events:

@@ -370,3 +370,19 @@ async def test_sessions_with_and_without_hosts_live_side_by_side(web: Web) -> No
         assert reached.value == "(b'hello', True)"
         assert refused.error is not None and refused.error.type == "URLError"
         assert (await other.run("'SSL_CERT_FILE' in os.environ")).value == "False"
+
+
+async def test_a_copy_has_no_connection_of_the_other_and_asks_for_its_own(web: Web) -> None:
+    policy = Policy(imports=ALL, network=(web.here,), snapshots=True)
+    ask = "line.request('GET', '/1'); line.getresponse().read()"
+    connect = f"import http.client\nline = http.client.HTTPConnection('localhost', {web.port})\n{ask}"
+    async with Cells(LEVELS["full"], policy) as cells:
+        assert (await cells.run(connect)).value == "b'hello'"
+        point = await cells.snapshot()
+        async with await cells.fork() as other:
+            outcome = await other.run(ask)
+            assert outcome.error is not None and outcome.error.type == "BrokenPipeError"
+            assert (await other.run(connect)).value == "b'hello'"
+        assert (await cells.run(ask)).value == "b'hello'"
+        await cells.restore(point)
+        assert (await cells.run(f"line.close()\n{ask}")).value == "b'hello'"

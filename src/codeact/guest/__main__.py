@@ -178,7 +178,9 @@ class Session:
         """What the session is made of is known: from here on a cell may come."""
         if self._line is not None and opening.network:
             check = self._interrupts.check
-            Network(Line(self._line, check), Names(opening.network), check).install()
+            network = Network(Line(self._line, check), Names(opening.network), check)
+            network.install()
+            self._copies.sever = network.sever
         self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
         self._copies.limit(opening.limits.get("scratch", 0), opening.limits.get("inodes", 0))

@@ -38,6 +38,7 @@ class Copies:
         self._output = output
         self._watch = watch
         self._network = network
+        self.sever: Callable[[], None] = lambda: None  # ends the connections of the one that was copied
         self._top = self.home = os.getcwd()  # of the first one, and of this one
         self._taken: scratch.Taken | None = None
         self._bounds = (1 << 28, 10_000)
@@ -105,6 +106,7 @@ class Copies:
             self._channel.renew()
             if self._network is not None:
                 os.dup2(given[3], self._network, inheritable=False)
+                self.sever()
             watcher = _thread.start_new_thread(self._watch, (way.number,))
             self._output.renew(given[1], given[2], {_thread.get_ident(), watcher})
             self._close(given)

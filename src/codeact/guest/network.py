@@ -10,7 +10,9 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import resource
 import socket
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +52,7 @@ class Network:
         self._check = check
         self._ways: dict[int, _Way] = {}
         self._waiting: set[int] = set()  # descriptors whose outcome nobody has read
+        self._tunnels: set[int] = set()  # all that the host gave, by their inodes
 
     def install(self) -> None:
         """Take the place of what `socket` does."""
@@ -125,6 +128,7 @@ class Network:
             tunnel = self._line.ask(self._names.name(host), port, deadline if timeout else None)
             try:
                 os.set_blocking(tunnel, timeout is None)
+                self._tunnels.add(os.fstat(tunnel).st_ino)
                 os.dup2(tunnel, sock.fileno(), inheritable=False)
             finally:
                 os.close(tunnel)
@@ -222,6 +226,20 @@ class Network:
         copy.settimeout(_timeout(sock))
         self._ways[copy.fileno()] = self._ways[sock.fileno()]
         return copy
+
+    def sever(self) -> None:
+        """In a copy of the interpreter: every connection has ended, for it is the other's."""
+        dead, other = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        other.close()
+        if self._tunnels:
+            for descriptor in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+                with suppress(OSError):
+                    found = os.fstat(descriptor)
+                    if stat.S_ISSOCK(found.st_mode) and found.st_ino in self._tunnels:
+                        os.dup2(dead.fileno(), descriptor, inheritable=False)
+        dead.close()
+        self._tunnels.clear()
+        self._waiting.clear()
 
 
 def _error(kind: str, text: str) -> OSError:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -19,9 +20,11 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from ..core.events import OutputDelta
+from ..core import hosts
+from ..core.events import Connected, Disconnected, OutputDelta
 from ..core.execution import CellError, Failure, Imports, Limits, Outcome, ToolSpec
 from ..guest import values, wire
+from ..network import Proxy, Tell
 from ..ports import Emit, Pipe
 from . import verdict
 from .capture import Capture
@@ -85,6 +88,8 @@ class Conversation(Talk):
         self._unsettled = False
         self.python = ""
         self.stack = AsyncExitStack()  # what has to be left at its end
+        self.reached: Tell | None = None  # hears of each connection
+        self.proxy: Proxy | None = None  # where hosts may be reached
 
     async def close(self) -> None:
         """End the guest and hold nothing of it."""
@@ -116,7 +121,20 @@ class Conversation(Talk):
 
     def follow(self, other: Conversation) -> None:
         """This guest is a copy of that one."""
-        self._tools, self.python = other._tools, other.python
+        self._tools, self.python, self.reached = other._tools, other.python, other.reached
+
+    async def connect(self, line: socket.socket, rules: Sequence[hosts.Rule], stack: AsyncExitStack) -> None:
+        """Serve its line from here on, until the stack is left."""
+
+        async def tell(event: Connected | Disconnected) -> None:
+            if self.reached is not None:
+                await self.reached(event)
+
+        def broken(why: str) -> None:
+            if self.lost is None:
+                self.end("signal", f"it broke the protocol: {why}")
+
+        self.proxy = await stack.enter_async_context(Proxy(line, rules, self._limits.connections, tell, broken))
 
     async def bind(self, bindings: dict[str, Any]) -> None:
         """Bind names in the namespace; raises values.Refused for what does not cross, Lost when the guest is gone."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Literal, TypeAlias
 
-from ..core.errors import SnapshotRefused
+from ..core import hosts
+from ..core.errors import SnapshotRefused, UsageError
 from ..core.execution import MIB, Limits
 from ..guest import wire
 from ..ports import Copying, Networked, Pipe
@@ -89,8 +90,6 @@ class Copies:
         pipe = guest.pipe
         if not isinstance(pipe, Copying):
             raise SnapshotRefused(f"the wall {pipe.level!r} cannot copy an interpreter: the sandbox 'linux' can")
-        if isinstance(pipe, Networked) and pipe.line is not None:
-            raise SnapshotRefused("an interpreter that may reach hosts cannot be copied")
         if pipe.obstacle:
             raise SnapshotRefused(pipe.obstacle)
         question = wire.Copy(guest.number(), how, number, sorted(self._forks))
@@ -128,8 +127,21 @@ class Copies:
             except Lost as lost:
                 raise SnapshotRefused(f"the copy does not stand: {lost.why}") from None
             _unless(stands, "the copy does not stand")
+            if guest.proxy is not None:
+                await connected(copy, guest.proxy.rules, stack, guest.pipe.level)
             copy.stack = stack.pop_all()
         return copy
+
+
+async def connected(guest: Conversation, rules: Sequence[hosts.Rule], stack: AsyncExitStack, wall: str) -> None:
+    """Let a guest reach the hosts of these rules, as long as the stack is not left; raises UsageError."""
+    line = guest.pipe.line if isinstance(guest.pipe, Networked) else None
+    if line is None:
+        raise UsageError(
+            f"the sandbox {wall!r} cannot let code reach some hosts and no others: "
+            "leave out `network`, or use the sandbox 'linux'"
+        )
+    await guest.connect(line, rules, stack)
 
 
 async def _threads_left(guest: Conversation) -> int:

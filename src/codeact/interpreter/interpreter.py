@@ -15,13 +15,12 @@ from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, 
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..core.files import File, LeftOut
 from ..guest import values
-from ..network import Proxy
-from ..network.proxy import Tell
-from ..ports import Emit, Networked, Pipe, Sandbox
+from ..network import Tell
+from ..ports import Emit, Sandbox
 from . import transfers
 from .capture import Capture
 from .conversation import Conversation, Door
-from .copies import Copies, can_be_copied
+from .copies import Copies, can_be_copied, connected
 from .verdict import Lost
 
 Started: TypeAlias = Callable[[str, str], Awaitable[None]]
@@ -77,7 +76,6 @@ class Interpreter:
         self._reached = reached
         self._keep = keep
         self._rules = hosts.rules(policy.network)
-        self._proxy: Proxy | None = None
         self._turn = asyncio.Lock()
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
@@ -117,8 +115,8 @@ class Interpreter:
         """
         async with self._turn:
             guest = await self._alive()
-            if self._proxy is not None:
-                self._proxy.begin()
+            if guest.proxy is not None:
+                guest.proxy.begin()
             self._cell = cell
             try:
                 outcome = await guest.run(cell, source, seed, door, emit)
@@ -202,18 +200,18 @@ class Interpreter:
             self._cell = point.cell
             await self._keep_or_tell()
 
-    async def fork(self, started: Started = _nobody, parted: Parted = _nobody) -> Interpreter:
+    async def fork(self, started: Started = _nobody, parted: Parted = _nobody, reached: Tell = _nobody) -> Interpreter:
         """Another interpreter, which goes on from the same state. It ends, at the latest, with the one that was first.
 
         Raises SnapshotRefused, or InterpreterDied.
         """
         async with self._turn:
-            other = Interpreter(self._sandbox, self._policy, self._tools, started, parted, keep=self._keep)
+            other = Interpreter(self._sandbox, self._policy, self._tools, started, parted, reached, keep=self._keep)
             try:
                 guest, other._number = await self._copies.fork(await self._alive())
             except Lost as lost:
                 raise await self._died(lost) from None
-            other._guest, other._copies = guest, self._copies
+            other._guest, other._copies, guest.reached = guest, self._copies, reached
             other._bindings, other._files = dict(self._bindings), dict(self._files)
             other._cell, other.level, other.python = self._cell, self.level, self.python
             other._forks = self._forks
@@ -316,7 +314,8 @@ class Interpreter:
             pipe = await stack.enter_async_context(self._sandbox.launch(self._policy, capture.write))
             guest = Conversation(pipe, capture, self._policy.limits)
             if self._rules:
-                self._proxy = await stack.enter_async_context(self._connecting(pipe, guest))
+                guest.reached = self._reached
+                await connected(guest, self._rules, stack, self._sandbox.name)
             try:
                 await guest.open(self._tools, self._policy.imports, self._policy.network)
                 await self._give(guest, self._bindings, self._files.values())
@@ -332,17 +331,3 @@ class Interpreter:
             await guest.bind(bindings)
         for file in files:
             await transfers.put(guest, file, self._policy.limits)
-
-    def _connecting(self, pipe: Pipe, guest: Conversation) -> Proxy:
-        line = pipe.line if isinstance(pipe, Networked) else None
-        if line is None:
-            raise UsageError(
-                f"the sandbox {self._sandbox.name!r} cannot let code reach some hosts and no others: "
-                "leave out `network`, or use the sandbox 'linux'"
-            )
-
-        def broken(why: str) -> None:
-            if guest.lost is None:
-                guest.end("signal", f"it broke the protocol: {why}")
-
-        return Proxy(line, self._rules, self._policy.limits.connections, self._reached, broken)

@@ -48,7 +48,7 @@ class Proxy:
         resolve: Resolve | None = None,
     ) -> None:
         self._line = line
-        self._rules = rules
+        self.rules = rules
         self._tell = tell
         self._broken = broken
         self._resolve = resolve or Resolver()
@@ -200,9 +200,9 @@ class Proxy:
                 await self._tell(Disconnected(number, carried.sent, carried.received))
 
     async def _dial(self, host: str, port: int) -> tuple[str, socket.socket]:
-        name = hosts.allowed(self._rules, host, port)
+        name = hosts.allowed(self.rules, host, port)
         if name is None:
-            raise Undialled("forbidden", hosts.refusal(self._rules, host, port))
+            raise Undialled("forbidden", hosts.refusal(self.rules, host, port))
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await dial(name, port, self._resolve, self._sockets.add)
