@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket
 import errno
 import os
-import resource
 import socket
 import stat
 import time
@@ -232,7 +231,7 @@ class Network:
         dead, other = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         other.close()
         if self._tunnels:
-            for descriptor in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+            for descriptor in range(3, os.sysconf("SC_OPEN_MAX")):
                 with suppress(OSError):
                     found = os.fstat(descriptor)
                     if stat.S_ISSOCK(found.st_mode) and found.st_ino in self._tunnels:
