@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,24 @@ def test_no_value_of_the_file_is_shown_in_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         read(path)
     assert "sk-123456" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("library", "line", "extra"),
+    [
+        ("mcp", "mcp_tools({})", "mcp"),
+        ("yaml", "openapi_tools({})", "openapi"),
+        ("jsonschema", "langchain_tool(None)", "langchain"),
+        ("markdownify", "Interpreter(tools=['visit_webpage'])", "web"),
+    ],
+)
+def test_what_is_not_installed_is_said_with_what_to_type(library: str, line: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{library!r}] = None\n"  # as where it is not installed
+        "from codeact import Interpreter, UsageError, langchain_tool, mcp_tools, openapi_tools\n"
+        f"try: {line}\nexcept UsageError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == f"the package {library!r} is not installed here: pip install 'codeact[{extra}]'\n", (
+        done.stderr
+    )
