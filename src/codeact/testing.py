@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
 from .cells import Cells
-from .core.errors import ModelError, ModelUnavailable
+from .core.errors import ModelError, ModelUnavailable, SnapshotRefused
 from .core.events import Delta, Event, Noted, TaskGiven, TextDelta
 from .core.execution import Death, Limits, Policy, Stream
 from .core.messages import Prompt, Reply, say
@@ -186,6 +186,30 @@ async def check_sandbox(sandbox: Sandbox) -> None:
         stopped = await cells.run("while True: pass")
         assert stopped.error is not None and stopped.kept, f"an interrupt stops the cell: {stopped}"
         assert (await cells.run("x")).value == "1", "and keeps the variables"
+    async with Cells(sandbox, Policy(limits, snapshots=True)) as cells:
+        await _check_copies(cells)
+
+
+async def _check_copies(cells: Cells) -> None:
+    await cells.run("x = [1]; open('kept', 'w').write('before')")
+    question = "x, open('kept').read()"
+    try:
+        point = await cells.snapshot()
+    except SnapshotRefused as refused:
+        assert len(str(refused)) > 20, "a wall that cannot copy says what to do"
+        assert (await cells.run(question)).ok, "and goes on"
+        return
+    await cells.run("x.append(2); open('kept', 'w').write('after')")
+    other = await cells.fork()
+    await cells.restore(point)
+    assert (await cells.run(question)).value == "([1], 'before')", "a snapshot holds variables and files"
+    assert (await other.run(question)).value == "([1, 2], 'after')", "a fork goes on from the same state, beside it"
+    await cells.run("import os; os._exit(1)")
+    await cells.restore(point)
+    assert (await cells.run(question)).value == "([1], 'before')", "a snapshot outlives what it is of"
+    await point.drop()
+    await other.close()
+    assert (await cells.run("x")).value == "[1]", "and what was restored outlives the snapshot"
 
 
 async def check_tool(tool: Tool, *args: Any, **kwargs: Any) -> Any:

@@ -76,7 +76,22 @@ def old_kernel():
     module("landlock").abi = lambda: 1
 
 
+def no_watch_of_forks(code):
+    """A kernel, or a box around this one, that gives no listener for system calls."""
+    gate = module("gate")
+    real = gate.seccomp.install
+
+    def install(program, *flags):
+        if flags:
+            raise OSError(code, os.strerror(code))
+        return real(program)
+
+    gate.seccomp.install = install
+
+
 MACHINES = {
+    "no_watch_of_forks": lambda: no_watch_of_forks(errno.EINVAL),
+    "another_watches": lambda: no_watch_of_forks(errno.EBUSY),
     "old_kernel": old_kernel,
     "old_filter": lambda: refuse("close_range", "faccessat2", "openat2", code=errno.EPERM),
     "no_null": lambda: without_file("/dev/null"),
