@@ -1,18 +1,20 @@
-"""What the wall costs: a session's start from the pool and from the zygote, a cell, a tool call, memory.
+"""What the wall costs: a session's start from the pool and from the zygote, a cell, a tool call, a copy, memory.
 
 Each beside the plain thing on the same machine: starting `python -I -S -c pass`, starting a Python that imports numpy
-and pandas, a line run by a plain CPython over pipes, a bare round trip, and the memory of such a process. The memory is
-PSS: what is shared is divided by those who share it.
+and pandas, a line run by a plain CPython over pipes, a bare round trip, a fork of a plain CPython that holds the same
+objects, and the memory of such a process. The memory is PSS: what is shared is divided by those who share it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
@@ -22,7 +24,7 @@ import beside
 import pairs
 from processes import below, pss
 
-from codeact import Interpreter
+from codeact import Interpreter, SnapshotRefused
 from codeact.cells import Cells
 from codeact.core.execution import Imports, Policy
 from codeact.sandboxes.linux import LinuxSandbox
@@ -82,6 +84,44 @@ def commandline(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+A_FORK = (
+    "import os, time; began = time.perf_counter(); child = os.fork(); child or os._exit(0); os.waitpid(child, 0); "
+    "answer = time.perf_counter() - began"
+)
+
+
+def copies(size: int, options: argparse.Namespace) -> None:
+    """To take a snapshot and to go back to it, with so many MiB of small objects; a plain fork ends at once."""
+    objects = f"data = [str(n) for n in range({size * 15_600})]"
+    with Interpreter(sandbox=options.sandbox, seconds=300, memory="4GiB") as python:
+        plain = pairs.Plain()
+        try:
+            point = python.snapshot()
+        except SnapshotRefused as refused:
+            print(f"\nNo copies: {refused}")
+            return
+        point.drop()
+        assert python.run(objects).ok
+        plain.run(objects)
+
+        def snapshot() -> float:
+            began = time.perf_counter()
+            taken = python.snapshot()
+            spent = time.perf_counter() - began
+            taken.drop()
+            return spent
+
+        kept = python.snapshot()
+        back = pairs.timed(lambda: python.restore(kept))
+        fork: Callable[[], float] = lambda: float(plain.run(A_FORK))  # noqa: E731
+        taken = [
+            pairs.compare("a snapshot", snapshot, fork, options.rounds),
+            pairs.compare("back to it", back, fork, options.rounds),
+        ]
+        pairs.show(f"With {size} MiB of objects, level {python.level}", taken, "a bare fork")
+        plain.close()
+
+
 def main() -> None:
     more = (
         ("--with-neighbours", "install other interpreters of Python for agents and measure them in the same run"),
@@ -125,6 +165,9 @@ def main() -> None:
         call = pairs.compare("a tool call", echo(calls), lambda: trip() / calls, options.rounds)
         pairs.show(f"At work, level {python.level}", [cell, call], "over pipes")
         plain_line.close(), bare.close()
+
+    for size in (10, 500):
+        copies(max(1, round(size * options.scale)), options)
 
     print(f"\nMemory of a session in MiB\n{'':32}{'codeact':>12}{'a process of its own':>24}{'ratio':>10}")
     for what, wanted, code in (("bare", (), "pass"), ("with numpy, pandas", names, both)):

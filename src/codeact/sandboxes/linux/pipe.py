@@ -103,9 +103,10 @@ class _Guest(Flow):
                     await self.hand(copy.offered())
                     await copy.stand(self, line, of)
                 finally:
-                    with anyio.CancelScope(shield=True):
-                        if await line.withdraw() and not copy.stands:
-                            line.end()  # somebody is there whom we do not know
+                    if not copy.stands:  # else the one fork that was ordered is this
+                        with anyio.CancelScope(shield=True):
+                            if await line.withdraw():
+                                line.end()  # somebody is there whom we do not know
         except BaseException:
             copy.close()
             raise
