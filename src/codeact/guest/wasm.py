@@ -95,7 +95,7 @@ class Way:
 class WasmChannel(Channel):
     """The same, read by the event loop as well."""
 
-    _way: Way
+    way: Way
 
     @shut_to_interrupts
     def idle(self, seconds: float | None) -> None:
@@ -106,7 +106,7 @@ class WasmChannel(Channel):
     @open_to_interrupts
     def _pause(self, milliseconds: float) -> bool:
         self.check()
-        return self._way.wait_for(milliseconds, True)
+        return self.way.wait_for(milliseconds, True)
 
 
 class _Idle:
