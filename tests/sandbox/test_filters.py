@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from locked import locked
 
-from codeact.sandboxes.linux import bpf, seccomp, syscalls
+from codeact.sandboxes.linux import bpf, gate, seccomp, syscalls
 from codeact.sandboxes.linux.bpf import ALLOW, Check, Is, refuse
 
 EPERM, ENOSYS, PRETENDED, NOTSUP = refuse(errno.EPERM), refuse(errno.ENOSYS), refuse(0), refuse(errno.ENOTSUP)
@@ -187,6 +187,22 @@ def test_with_snapshots_a_plain_fork_passes_and_nothing_more() -> None:
     for flags in (*(17 | new for new in NEW_NAMESPACES), 0x4100 | 17, 0x11 | 0x200, 0x8000 | 17):
         assert meets("full", "clone", flags, fork=True) == EPERM, hex(flags)
     assert meets("full", "execve", POINTER, fork=True) == EPERM
+
+
+@pytest.mark.skipif(syscalls.MACHINE != "x86_64", reason="the numbers below are those of x86_64")
+def test_the_gate_asks_about_each_fork_that_may_pass_and_about_nothing_else() -> None:
+    program, asks = gate.program(), 0x7FC00000
+    numbers = syscalls.numbers("x86_64")
+    for arguments in ((FORK,), (17,), (FORK | 1 << 40,)):
+        assert answer(program, numbers["clone"], arguments, arch=ARCH) == asks
+        assert meets("full", "clone", *arguments, fork=True) == ALLOW
+    assert answer(program, numbers["fork"], arch=ARCH) == asks
+    for name, number in numbers.items():
+        if name != "fork":
+            assert answer(program, number, (0x3D0F00,), arch=ARCH) == ALLOW, name
+    assert (
+        answer(program, numbers["fork"], arch=0x40000003) == ALLOW
+    )  # another architecture: the next filter refuses it
 
 
 def test_a_guest_signals_itself_alone_whatever_else_holds() -> None:
