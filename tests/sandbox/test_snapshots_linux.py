@@ -374,6 +374,17 @@ async def test_snapshots_are_bounded_in_number_and_in_memory() -> None:
         await cells.snapshot()
 
 
+async def test_a_scratch_that_does_not_fit_is_refused_and_all_go_on() -> None:
+    async with python() as cells:
+        point = await cells.snapshot()
+        await run(cells, "x = 1\nfor name in 'ab': open(name, 'w').truncate(10 << 20)")
+        for _ in range(3):
+            with pytest.raises(SnapshotRefused, match="more than fit into a snapshot: delete some first"):
+                await cells.snapshot()
+        assert await value(cells, "x") == 1
+        await cells.restore(point)
+
+
 async def test_ten_that_replace_each_other_leave_nothing() -> None:
     async with python() as cells:
         wall, policy = FULL, Policy(LIMITS, imports=ALL, snapshots=True)

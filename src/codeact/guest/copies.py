@@ -119,6 +119,8 @@ class Copies:
             failure = f"{type(error).__name__}: {error}"
         self._channel.send(Copied(word.id, failure))
         if failure is not None:
+            while way.read(1):
+                pass  # the host has to see that it lives, and who it is, before it hangs up
             os._exit(0)
 
     def _carry(self, word: Copy) -> None:
