@@ -144,7 +144,9 @@ def test_a_wrong_argument_is_told_to_the_model_with_the_parameter() -> None:
 
 
 def test_a_dead_interpreter_is_replaced_and_the_model_is_told() -> None:
-    script = agent(code("x = 1"), code("import os; os._exit(1)"), code("x"), code("final_answer('ok')"))
+    script = agent(
+        code("x = 1"), code("import os; os._exit(1)"), code("x"), code("final_answer('ok')"), snapshots=False
+    )
     result = script.run("Die.")
     told = observations(result.events)
     assert result.output == "ok"
@@ -320,7 +322,7 @@ def test_data_that_cannot_cross_is_refused_with_its_path_before_the_model_is_ask
 def test_an_interpreter_that_died_between_two_tasks_is_replaced_and_the_model_is_told() -> None:
     later = "import os, threading\nthreading.Timer(0.05, os._exit, [1]).start()\nfinal_answer(1)"
     model = ScriptedModel(code(later), code("y"), code("final_answer(y)"))
-    with CodeAgent(model=model, imports=ALL).session() as session:
+    with CodeAgent(model=model, imports=ALL, snapshots=False).session() as session:
         session.run("Die soon.")
         with pytest.raises(InterpreterDied):
             time.sleep(0.5)
@@ -353,7 +355,7 @@ def test_the_model_is_told_of_the_replies_that_this_task_has() -> None:
 
 
 def test_what_the_user_gave_is_given_again_to_a_fresh_interpreter_and_the_model_knows() -> None:
-    script = agent(code("import os; os._exit(1)"), code("final_answer(rows)"), imports=ALL)
+    script = agent(code("import os; os._exit(1)"), code("final_answer(rows)"), imports=ALL, snapshots=False)
     result = script.run("Go.", additional_args={"rows": [1, 2]})
     assert result.output == [1, 2]
     assert "`rows` is set again." in observations(result.events)[1]

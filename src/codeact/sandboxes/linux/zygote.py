@@ -117,11 +117,14 @@ class Zygote:
             watching = self._ground is not None and self._sessions
             sweeping = self._ring is not None and self._ring.left
             events = self._poll.poll(_LOOK * 1000 if watching or sweeping else None)
-            for descriptor, event in events:
+            # whose it was when it was heard: what one event closes, another may open again under the same number
+            heard = [(descriptor, event, self._sessions.get(descriptor)) for descriptor, event in events]
+            for descriptor, event, session in heard:
                 if self._maker is not None and descriptor == self._maker.fileno():
                     raise inits.Gone
                 if descriptor != self._control.fileno():
-                    self._heard(descriptor, event)
+                    if session is not None and self._sessions.get(descriptor) is session:
+                        self._heard(session, descriptor, event)
                 elif not self._take_order():
                     return
             if watching:
@@ -228,10 +231,7 @@ class Zygote:
             self._poll.unregister(descriptor)
         os.close(descriptor)
 
-    def _heard(self, descriptor: int, event: int) -> None:
-        session = self._sessions.get(descriptor)
-        if session is None:
-            return  # it ended by the event before this one
+    def _heard(self, session: _Session, descriptor: int, event: int) -> None:
         if descriptor == session.life:
             self._told(session)
         elif descriptor == session.pidfd:
@@ -276,7 +276,7 @@ class Zygote:
         if session.hold is not None:
             os.close(session.hold)
             session.hold = None
-        if session.pidfd in self._sessions:
+        if self._sessions.get(session.pidfd) is session:
             with contextlib.suppress(KeyError):
                 self._poll.unregister(session.life)
             signal.pidfd_send_signal(session.pidfd, signal.SIGKILL)
@@ -328,7 +328,7 @@ class Zygote:
         for session in sessions:  # all of them before the first is waited for: the kernel takes them away side by side
             self._kill(session)
         for session in sessions:
-            if session.pidfd in self._sessions:
+            if self._sessions.get(session.pidfd) is session:
                 self._bury(session)
         if self._ground is not None:
             self._ground.close()
