@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageError, only, tool
-from codeact.agent import Session
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
 from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
 from codeact.core.messages import Image, Reply, Usage
+from codeact.session import Session
 from codeact.testing import ScriptedModel
 
 

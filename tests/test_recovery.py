@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from codeact import CodeAgent
-from codeact.agent import Session
 from codeact.core.errors import SnapshotRefused
 from codeact.core.events import CodeRan, Event, Forked, InterpreterLost, InterpreterRestored, ModelReplied
 from codeact.core.execution import Limits
+from codeact.session import Session
 from codeact.testing import ScriptedModel
 
 pytestmark = pytest.mark.anyio

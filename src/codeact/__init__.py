@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agent import Agent as Agent
-    from .agent import Session as Session
     from .api import CodeAgent as CodeAgent
     from .api import Interpreter as Interpreter
+    from .api import ToolCallingAgent as ToolCallingAgent
     from .core.approvals import Allow as Allow
     from .core.approvals import Deny as Deny
     from .core.approvals import Edit as Edit
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .core.execution import only as only
     from .core.files import File as File
     from .result import RunResult as RunResult
+    from .session import Session as Session
     from .sources import langchain_tool as langchain_tool
     from .sources import mcp_tools as mcp_tools
     from .sources import openapi_tools as openapi_tools
@@ -55,9 +56,10 @@ _HOME = {
     "Outcome": "core.execution",
     "RunResult": "result",
     "SandboxUnavailable": "core.errors",
-    "Session": "agent",
+    "Session": "session",
     "SnapshotRefused": "core.errors",
     "Tool": "tools.function",
+    "ToolCallingAgent": "api",
     "ToolDefinitionError": "core.errors",
     "ToolsUnavailable": "core.errors",
     "UsageError": "core.errors",

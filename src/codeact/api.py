@@ -14,15 +14,17 @@ import anyio
 import anyio.to_thread
 
 from . import approvals, assemble, portal
-from .agent import Agent, Session
+from .agent import Agent
 from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
+from .core.actions import Form
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Mount, Policy
 from .files import Given, read
 from .ports import Gate, Listener, Model, Sandbox, Tool
 from .result import RunResult
+from .session import Session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,6 +100,8 @@ class CodeAgent(Agent):
     secrets: strings that no error of a tool shows to code.
     """
 
+    _form: Form = "code"
+
     @_refusing_unknown
     def __init__(
         self,
@@ -144,6 +148,7 @@ class CodeAgent(Agent):
             secrets=tuple(secrets),
             approve=approvals.named("all" if gate is not None and approve is None else approve),
             gate=gate,
+            action=self._form,
             answers=Answers(output_type, final_answer_checks)
             if output_type is not None or final_answer_checks
             else None,
@@ -157,7 +162,7 @@ class CodeAgent(Agent):
     def replace(self, **changes: Any) -> CodeAgent:
         """Another agent, with these arguments in place of those it was made with."""
         given: dict[str, Any] = self._given  # type: ignore[attr-defined]
-        return CodeAgent(**{**given, **changes})
+        return type(self)(**{**given, **changes})
 
     @_refusing_unknown
     def run(
@@ -202,12 +207,21 @@ class CodeAgent(Agent):
         """The same, async."""
         given = await anyio.to_thread.run_sync(read, files, self.policy.limits.scratch)  # before anything starts
         shown = (assemble.console(),) if show else ()
-        async with self.open(listeners=(*listeners, *shown)) as session:
+        async with Session(self, (*listeners, *shown)) as session:
             return await session.run(task, additional_args=additional_args, files=given, max_steps=max_steps)
 
     def session(self, *, listeners: Sequence[Listener] = ()) -> Opening:
         """One conversation whose variables live from task to task: `with` or `async with`."""
-        return Opening(self.open(listeners=listeners))
+        return Opening(Session(self, listeners))
+
+
+class ToolCallingAgent(CodeAgent):
+    """An agent that acts by tool calls in its provider's own form, several at once; in all else it is a CodeAgent.
+
+    It has no interpreter: what is about code (imports, sandbox, packages, files, cells) is not for it.
+    """
+
+    _form: Form = "json"
 
 
 class Opening(AbstractAsyncContextManager[Session], AbstractContextManager[BlockingSession]):

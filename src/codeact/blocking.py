@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import portal
-from .agent import Session
 from .cells import Cells
 from .core.approvals import Decision
 from .core.events import Delta, Event
@@ -14,6 +13,7 @@ from .core.execution import Outcome
 from .files import Files, Given
 from .interpreter import Snapshot
 from .result import RunResult
+from .session import Session
 
 
 class BlockingSession:

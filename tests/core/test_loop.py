@@ -119,7 +119,7 @@ def test_a_model_in_a_loop_is_told_and_then_stopped() -> None:
         assert next_step(state, limits) == Ask(step)
         state = reduce(after, whole(step, "check()", OK), state)
     assert "same outcome 5 times" in state.messages[-1].text
-    assert next_step(state, limits) == Stop("stalled", detail="the same code gave the same outcome 5 times in a row")
+    assert next_step(state, limits) == Stop("stalled", detail="the same action had the same outcome 5 times in a row")
 
 
 def test_polling_is_not_a_loop_while_what_it_sees_changes() -> None:

@@ -15,10 +15,23 @@ from typing import Any, Literal, TypeAlias
 from .blocks import Block, Found, Piece
 from .fences import Reader
 from .marks import BARE, PYTHON, TOOL_CALL
-from .messages import Finish, Reply
+from .messages import Finish, NativeCall, Reply
 from .source import LOOK, compiles
 
-__all__ = ["STOP", "Action", "Code", "Nothing", "Piece", "Reader", "Why", "parse", "read"]
+__all__ = [
+    "STOP",
+    "Action",
+    "Calls",
+    "Code",
+    "Form",
+    "Nothing",
+    "Piece",
+    "Reader",
+    "Why",
+    "parse",
+    "read",
+    "read_calls",
+]
 
 # Where generation ends. Each begins with the closing fence, which legal code holds only in a string, and goes on with
 # what no one writes there; the block that is left unclosed is whole, and runs.
@@ -63,10 +76,30 @@ class Nothing:
     said: str = ""
 
 
-Action: TypeAlias = Code | Nothing
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Tools to call, in the provider's own form; `said` is the text beside them."""
+
+    calls: tuple[NativeCall, ...]
+    said: str = ""
 
 
-def read(reply: Reply) -> Action:
+Form: TypeAlias = Literal["code", "json"]  # how a model acts: it writes Python, or calls tools natively
+Action: TypeAlias = Code | Calls | Nothing
+
+
+def read_calls(reply: Reply) -> Calls | Nothing:
+    """The action of a whole reply whose model calls tools in its provider's own form."""
+    if reply.finish == "content_filter":
+        return Nothing("refused", said=reply.text)
+    if reply.finish == "length":
+        return Nothing("incomplete", said=reply.text)
+    if reply.tool_calls:
+        return Calls(reply.tool_calls, reply.text)
+    return Nothing("prose" if reply.text.strip() else "empty", said=reply.text)
+
+
+def read(reply: Reply) -> Code | Nothing:
     """The action of a whole reply. Its reasoning is never looked at; a native tool call is not code."""
     action = parse(reply.text, finish=reply.finish)
     if reply.tool_calls and isinstance(action, Nothing) and action.kind in ("empty", "prose", "thinking"):
@@ -74,7 +107,7 @@ def read(reply: Reply) -> Action:
     return action
 
 
-def parse(text: str, *, finish: Finish = "stop") -> Action:
+def parse(text: str, *, finish: Finish = "stop") -> Code | Nothing:
     """The action in a reply's text, given how the reply ended."""
     reader = Reader()
     reader.feed(text)
@@ -83,7 +116,7 @@ def parse(text: str, *, finish: Finish = "stop") -> Action:
     return replace(action, said=_said(reader.found, whole=isinstance(action, Code)))
 
 
-def _decide(found: Found, finish: Finish) -> Action:
+def _decide(found: Found, finish: Finish) -> Code | Nothing:
     if finish == "content_filter":
         return Nothing("refused")
     if finish == "length":

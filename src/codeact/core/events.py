@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .execution import Gone, Imports, Limits, Mount, Outcome, Returned, Stream, ToolSpec
+from .actions import Form
+from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, Stream, ToolSpec
 from .files import File, LeftOut
-from .messages import Reply
+from .messages import Image, NativeCall, Reply, ToolDeclaration
 
 StopReason: TypeAlias = Literal[
     "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
@@ -30,6 +31,8 @@ class RunStarted:
     instructions: str = ""
     python: str | None = None
     version: str = ""
+    action: Form = "code"
+    declarations: tuple[ToolDeclaration, ...] = ()  # of the tools, where they are called in the provider's own form
     answer: ToolSpec | None = None  # `final_answer`, where its value is of a type
     network: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -181,6 +184,24 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """What a model reads of one of its calls; `answer` boxes the value of an accepted `final_answer`."""
+
+    call: NativeCall
+    text: str
+    images: tuple[Image, ...] = ()
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallsAnswered:
+    """The tools that a reply called in its provider's own form have all answered, action number `cell`."""
+
+    cell: int
+    answers: tuple[CallAnswered, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InterpreterLost:
     """The interpreter is gone, with all its variables."""
 
@@ -233,6 +254,7 @@ Event: TypeAlias = (
     | ToolReturned
     | Connected
     | Disconnected
+    | CallsAnswered
     | InterpreterLost
     | InterpreterRestored
     | Forked

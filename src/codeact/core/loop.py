@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from .events import StopReason
 from .execution import Limits
+from .messages import NativeCall
 from .state import State, repeats
 
 STALLED_IDLE = 3  # replies in a row without anything to run
@@ -29,6 +30,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Call these tools, all at once, as action number `cell`."""
+
+    cell: int
+    calls: tuple[NativeCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The task is over."""
 
@@ -37,7 +46,7 @@ class Stop:
     detail: str | None = None
 
 
-Step: TypeAlias = Ask | Run | Stop
+Step: TypeAlias = Ask | Run | Call | Stop
 
 
 def next_step(state: State, limits: Limits) -> Step:
@@ -46,12 +55,14 @@ def next_step(state: State, limits: Limits) -> Step:
         return Stop("final_answer", state.answer.value)
     if state.code is not None:
         return Run(state.cell + 1, state.code.source)
+    if state.calls:
+        return Call(state.cell + 1, state.calls)
     if state.refusal is not None:
         return Stop("refused", detail=state.refusal)
     if state.idle >= STALLED_IDLE:
         return Stop("stalled", detail=f"{state.idle} replies in a row held nothing to run")
     if repeats(state.recent) >= STALLED_REPEATS:
-        return Stop("stalled", detail=f"the same code gave the same outcome {STALLED_REPEATS} times in a row")
+        return Stop("stalled", detail=f"the same action had the same outcome {STALLED_REPEATS} times in a row")
     if state.step >= limits.steps:
         return Stop("max_steps", detail=f"no answer after {state.step} steps")
     return Ask(state.step + 1)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from .actions import Nothing
+from .actions import Form, Nothing
 from .errors import nearest
 from .execution import CellError, Gone, Limits, Outcome
 from .messages import Image
@@ -224,9 +224,18 @@ def edited(source: str) -> str:
     return f"The user changed this code before it ran. What ran is:\n{bounded(source, SHOWN)}"
 
 
-def after_nothing(nothing: Nothing, *, notes: Sequence[str] = ()) -> str:
+def after_nothing(nothing: Nothing, *, notes: Sequence[str] = (), form: Form = "code") -> str:
     """Why nothing of a reply was run."""
+    if form == "json" and nothing.kind in _NO_CALL:
+        return "\n".join([_NO_CALL[nothing.kind], *notes])
     return "\n".join([_why_nothing(nothing), *notes])
+
+
+_NO_CALL = {
+    "empty": "Your reply held no tool call, so nothing happened. Call a tool, or give the answer by final_answer.",
+    "prose": "Your reply held no tool call, so nothing happened. Call a tool, or give the answer by final_answer.",
+    "incomplete": "Your reply was cut off before its end, so nothing was called. Be brief, and do less at once.",
+}
 
 
 def _why_nothing(nothing: Nothing) -> str:

@@ -9,4 +9,7 @@ from .state import State
 
 def prompt(state: State) -> Prompt:
     """The system message and all that was said. It only ever grows at its end, so that a provider's cache hits."""
-    return Prompt((say("system", state.system), *state.messages), STOP)
+    messages = (say("system", state.system), *state.messages)
+    if state.started.action == "json":
+        return Prompt(messages, tools=state.started.declarations)
+    return Prompt(messages, STOP)

@@ -6,6 +6,7 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 
 from __future__ import annotations
 
+import json
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
@@ -14,6 +15,7 @@ from . import actions, names, observations
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
+    CallsAnswered,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -36,8 +38,8 @@ from .events import (
     ToolReturned,
 )
 from .execution import Answer, Gone, Outcome
-from .messages import NO_USAGE, Image, Message, Text, Usage, say
-from .system import system_prompt
+from .messages import NO_USAGE, Image, Message, NativeCall, Text, Usage, answered, say
+from .system import calling_prompt, system_prompt
 
 Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
 
@@ -57,6 +59,7 @@ class State:
     given: bool = False  # whether there are files of the user's, which every fresh interpreter has again
     usage: Usage = NO_USAGE  # of this task
     cell: int = 0  # the last one started; they count through the session
+    calls: tuple[NativeCall, ...] = ()  # found in the last reply, not yet made
     code: actions.Code | None = None  # found in the last reply, not yet started
     notes: tuple[str, ...] = ()  # on the reply that this code came from
     running: CodeStarted | None = None
@@ -77,16 +80,13 @@ def after(state: State, event: Event) -> State:
     """The state once this has happened."""
     match event:
         case RunStarted():
-            system = system_prompt(
-                event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
-            )
-            return replace(state, started=event, system=system)
+            return replace(state, started=event, system=_system(event))
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
-            fresh = replace(fresh, code=None, steps=event.steps, bound=bound, given=given)
+            fresh = replace(fresh, code=None, calls=(), steps=event.steps, bound=bound, given=given)
             return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
             return replace(state, step=event.step)
@@ -107,6 +107,8 @@ def after(state: State, event: Event) -> State:
             return replace(state, code=None, notes=notes, cell=event.cell, running=event, outcome_lost=False)
         case CodeRan():
             return _ran(state, event)
+        case CallsAnswered():
+            return _answered(state, event)
         case InterpreterLost():
             # a loss in a cell was told with its outcome; one between cells is told with the next
             return _parted(replace(state, names=frozenset(), sure=True), event.gone, ())
@@ -129,6 +131,14 @@ def after(state: State, event: Event) -> State:
             assert_never(event)
 
 
+def _system(event: RunStarted) -> str:
+    if event.action == "json":
+        return calling_prompt(event.instructions)
+    return system_prompt(
+        event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
+    )
+
+
 def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
     if state.outcome_lost:
         return replace(state, alive=alive, outcome_lost=False)
@@ -144,7 +154,7 @@ def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
 
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
-    action = actions.read(reply)
+    action = actions.read_calls(reply) if state.started.action == "json" else actions.read(reply)
     state = replace(
         state,
         messages=(*state.messages, say("assistant", action.said or "(nothing)")),
@@ -155,9 +165,12 @@ def _replied(state: State, event: ModelReplied) -> State:
     match action:
         case actions.Code():
             return replace(state, code=action, idle=0)
+        case actions.Calls(calls, said):
+            spoken = Message("assistant", (Text(said),) if said else (), tool_calls=calls)
+            return replace(state, messages=(*state.messages[:-1], spoken), calls=calls, idle=0)
         case actions.Nothing():
             state = replace(state, idle=state.idle + 1)
-            return _told(state, observations.after_nothing(action) + _budget(state))
+            return _told(state, observations.after_nothing(action, form=state.started.action) + _budget(state))
         case _:
             assert_never(action)
 
@@ -189,6 +202,19 @@ def _ran(state: State, event: CodeRan) -> State:
         repeated=repeats(recent),
     )
     return _told(state, text + _budget(state), outcome.images)
+
+
+def _answered(state: State, event: CallsAnswered) -> State:
+    calls = json.dumps([[one.call.name, one.call.arguments] for one in event.answers])
+    recent = (*state.recent, (calls, "\0".join(one.text for one in event.answers)))[-RECENT:]
+    answer = next((one.answer for one in event.answers if one.answer is not None), None)
+    state = replace(state, calls=(), cell=event.cell, recent=recent, answer=state.answer or answer)
+    told = [observations.same_again(repeats(recent))] if repeats(recent) > 2 else []
+    *others, last = event.answers
+    note = "\n".join(["", *told, _budget(state).strip()]).rstrip()
+    answers = [answered(one.call, one.text, *one.images) for one in others]
+    answers.append(answered(last.call, last.text + note, *last.images))
+    return replace(state, messages=(*state.messages, *answers))
 
 
 def _budget(state: State) -> str:

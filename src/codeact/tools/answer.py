@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.execution import ToolSpec
+from .arguments import Arguments
 from .signature import arguments_of
 from .spelling import describe, is_named, parts_of
 
@@ -23,6 +24,11 @@ class AnswerType:
         self._arguments.prepare()
         types = "\n".join(dict.fromkeys(describe(part) for part in parts_of(hint) if is_named(part)))
         self.spec = ToolSpec(NAME, self._arguments.source, types, self._arguments.specs)
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it takes: the one value."""
+        return self._arguments
 
     def read(self, value: Any) -> Any:
         """The value as this type; TypeError or ValueError says what it must be and what it is."""

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from .. import ports
 from ..core.errors import ToolDefinitionError
 from ..core.execution import ToolSpec
+from .arguments import Arguments
 from .documentation import compact
 from .failure import ToolStopped
 from .names import check_name
@@ -153,6 +154,11 @@ class FunctionTool:
     def spec(self) -> ToolSpec:
         """Its name, signature and documentation."""
         return self._spec
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it takes."""
+        return self._arguments
 
     @property
     def seconds(self) -> float | None:

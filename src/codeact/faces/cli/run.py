@@ -30,6 +30,7 @@ from codeact.core.tasks import check_task
 from codeact.files import read
 from codeact.ports import Listener
 from codeact.result import RunResult
+from codeact.session import Session
 
 from . import approve, exits, lines, streams
 from .arguments import Parser, add_interpreter_flags, policy, positive, tools
@@ -122,7 +123,7 @@ async def work(
         except BrokenPipeError:
             streams.hang_up()
 
-    async with agent.open(listeners=[draw]) as session:
+    async with Session(agent, [draw]) as session:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
             loop.add_signal_handler(signal.SIGINT, scope.cancel)

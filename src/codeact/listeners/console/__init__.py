@@ -16,6 +16,7 @@ from codeact.core.approvals import CELL
 from codeact.core.events import (
     ApprovalAsked,
     ApprovalGiven,
+    CallsAnswered,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -177,6 +178,11 @@ class Console:
                 self._canvas.wait(f"cell {self._cell} is running" if tool != CELL else None)
             case ToolCalled() | ToolReturned():
                 self._tool(news)
+            case CallsAnswered(_, answers):
+                for one in answers:
+                    if one.answer is None and one.call.name == "final_answer":
+                        self._canvas.failure(_cut(one.text))
+                self._canvas.wait(None)
             case InterpreterLost(gone):
                 self._canvas.trouble(gone.why)
             case InterpreterRestored(gone):

@@ -46,6 +46,15 @@ class SchemaArguments(Arguments):
     theirs: Mapping[str, str] = field(default_factory=dict, hash=False)
     unsaid: frozenset[str] = frozenset()
 
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The schema, with the names of the parameters in Python."""
+        given = self.schema.get("properties", {})
+        required = [one.name for one in self.parameters if one.default is one.empty and one.name in self.theirs]
+        properties = {name: given.get(theirs, {}) for name, theirs in self.theirs.items()}
+        out: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+        return out | {key: self.schema[key] for key in ("$defs", "definitions") if key in self.schema}
+
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by parameter name, as JSON; TypeError or ValueError names the parameter."""
         bound = super().bind(args, kwargs)

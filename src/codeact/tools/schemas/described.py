@@ -8,6 +8,7 @@ from typing import Any
 import docstring_parser
 
 from ...core.execution import ToolSpec
+from ..arguments import Arguments
 from ..documentation import compact
 from ..names import check_name
 from ..spelling import spell
@@ -50,6 +51,11 @@ class DescribedTool:
     def spec(self) -> ToolSpec:
         """Its name, signature and documentation."""
         return self._spec
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it takes."""
+        return self._arguments
 
     @property
     def seconds(self) -> float | None:
