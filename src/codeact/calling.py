@@ -90,4 +90,4 @@ def _picture(value: Any) -> Image | None:
 
 
 def _failed(call: NativeCall, failure: Failure) -> CallAnswered:
-    return CallAnswered(call, bounded(f"{failure.type}: {failure.message}", _SHOWN))
+    return CallAnswered(call, bounded(f"{failure.type}: {failure.message}", _SHOWN), failed=True)

@@ -169,3 +169,20 @@ def test_a_recorded_run_is_replayed_and_no_file_is_overwritten(tmp_path: Path) -
     assert [done.lines[0]["output"] for done in (first, again)] == [21, 21]
     refused = codeact("run", "Count.", "--model", spec, "--record", str(kept), home=tmp_path)
     assert refused.code == 2 and f"{kept} is there already" in refused.err
+
+
+def test_a_model_may_act_by_native_tool_calls(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text('def double(n: int) -> int:\n    """Twice as much."""\n    return 2 * n\n')
+    replies = [
+        {"text": "I double.", "tool_calls": [{"id": "a", "name": "double", "arguments": {"n": 21}}]},
+        {"text": "", "tool_calls": [{"name": "final_answer", "arguments": {"value": 42}}]},
+    ]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps(reply) + "\n" for reply in replies))
+    line = ["run", "Double.", "--model", "replay:replies.jsonl", "--tools", "tools.py", "--action", "json", "--json"]
+    done = subprocess.run([CODEACT, *line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["output"] == 42
+    assert "double(n=21)" in done.stderr
+    line = [*line[:-3], "--action", "jsno"]
+    wrong = subprocess.run([CODEACT, *line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "no form of action 'jsno'" in wrong.stderr and "json" in wrong.stderr

@@ -191,6 +191,7 @@ class CallAnswered:
     text: str
     images: tuple[Image, ...] = ()
     answer: Answer | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

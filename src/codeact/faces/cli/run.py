@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 
 from codeact import approvals, assemble
 from codeact.agent import Agent
 from codeact.approvals import Needs
+from codeact.core.actions import Form
 from codeact.core.approvals import CELL
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
@@ -33,7 +34,7 @@ from codeact.result import RunResult
 from codeact.session import Session
 
 from . import approve, exits, lines, streams
-from .arguments import Parser, add_interpreter_flags, policy, positive, tools
+from .arguments import Parser, add_interpreter_flags, policy, positive, reading, tools
 
 _AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
 _LARGEST = 32 << 20  # bytes of standard input: what surely fits into one message to the interpreter
@@ -165,7 +166,15 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
     with tools(options) as found:
         needs = _approve(options.approve, [tool.spec.name for tool in found])
         with approve.terminal() if needs is not None else nullcontext() as gate:
-            yield Agent(model, tuple(found), wall, replace(bounds, snapshots=True), approve=needs, gate=gate)
+            yield Agent(
+                model,
+                tuple(found),
+                wall,
+                replace(bounds, snapshots=True),
+                approve=needs,
+                gate=gate,
+                action=options.action,
+            )
 
 
 def _own_agent(place: str, options: argparse.Namespace) -> Agent:
@@ -192,6 +201,12 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     if not isinstance(found, Agent):
         raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
     return found
+
+
+def _form(text: str) -> str:
+    if text not in get_args(Form):
+        raise UsageError(f"no form of action {text!r}: code or json{nearest(text, get_args(Form))}")
+    return text
 
 
 def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
@@ -254,6 +269,13 @@ def _parser() -> Parser:
         "Else CODEACT_MODEL, else the configuration file.",
     )
     parser.add_argument("--model", metavar="SPEC", help="who writes the code")
+    parser.add_argument(
+        "--action",
+        metavar="FORM",
+        type=reading(_form),
+        default="code",
+        help="how the model acts: `code` (default), or `json`, which is tool calls in its provider's own form",
+    )
     parser.add_argument(
         "--approve",
         metavar="NAMES",

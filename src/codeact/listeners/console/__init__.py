@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, assert_never
 
-from codeact.core.actions import Nothing, Piece, Reader, read
+from codeact.core.actions import Form, Nothing, Piece, Reader, read, read_calls
 from codeact.core.approvals import CELL
 from codeact.core.events import (
     ApprovalAsked,
@@ -95,6 +95,8 @@ class Console:
         self._cell = self._lines = self._seen_calls = self._unseen_calls = self._connections = 0
         self._shown = {"stdout": 0, "stderr": 0}
         self._open: dict[str, str] = {}
+        self._failed: set[str] = set()
+        self._form: Form = "code"
         self._begin()
 
     def _begin(self) -> None:
@@ -135,7 +137,8 @@ class Console:
                 self._canvas.end_thought()
                 self._canvas.note("what was said so far does not count")
                 self._listen()
-            case RunStarted(model=model, sandbox=sandbox):
+            case RunStarted(model=model, sandbox=sandbox, action=form):
+                self._form = form
                 self._recorded = model.startswith("replay:")
                 self._model = "the recorded model" if self._recorded else model
                 self._sandbox = sandbox
@@ -180,8 +183,9 @@ class Console:
                 self._tool(news)
             case CallsAnswered(_, answers):
                 for one in answers:
-                    if one.answer is None and one.call.name == "final_answer":
-                        self._canvas.failure(_cut(one.text))
+                    if one.failed and one.text not in self._failed:  # it never came to the tool
+                        self._canvas.call(f"{one.call.name}({_cut(one.call.arguments)})", one.text, failed=True)
+                self._failed.clear()
                 self._canvas.wait(None)
             case InterpreterLost(gone):
                 self._canvas.trouble(gone.why)
@@ -233,9 +237,9 @@ class Console:
         self._usage += reply.usage
         for note in reply.notes:
             self._canvas.note(note)
-        action = read(reply)
+        action = read_calls(reply) if self._form == "json" else read(reply)
         if isinstance(action, Nothing) and reply.finish != "content_filter":
-            told, _, _ = after_nothing(action).partition("\n")
+            told, _, _ = after_nothing(action, form=self._form).partition("\n")
             self._canvas.note(f"the model is told: {told}")
 
     # -- the cell ------------------------------------------------------------------------------------------------------
@@ -282,7 +286,9 @@ class Console:
             case ToolReturned(key, returned):
                 call = self._open.pop(key, "a tool")
                 if returned.failure is not None:
-                    self._canvas.call(call, f"{returned.failure.type}: {returned.failure.message}", failed=True)
+                    words = f"{returned.failure.type}: {returned.failure.message}"
+                    self._failed.add(words)
+                    self._canvas.call(call, words, failed=True)
                 elif self._seen_calls < _CALLS:
                     self._seen_calls += 1
                     self._canvas.call(call, _short(returned.value), failed=False)
