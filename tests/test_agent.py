@@ -12,7 +12,7 @@ import pytest
 
 from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageError, only, tool
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
-from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
+from codeact.core.events import CodeRan, CodeStarted, Event, InterpreterLost, TaskEnded, TextDelta
 from codeact.core.messages import Image, Reply, Usage
 from codeact.session import Session
 from codeact.testing import ScriptedModel
@@ -388,3 +388,27 @@ def test_data_too_large_to_cross_is_refused_and_the_interpreter_lives() -> None:
             python.get("big")
         assert python.get("x") == 1
         assert "at most" in (python.run("#" * (16 << 20)).error or pytest.fail("it ran")).message
+
+
+def test_what_the_user_says_meanwhile_is_read_with_the_next_observation() -> None:
+    model = ScriptedModel(
+        code("import time; time.sleep(0.3)"), code("1"), code("final_answer(1)"), code("final_answer(2)")
+    )
+    with CodeAgent(model=model).session() as session:
+
+        def say() -> None:
+            while not any(isinstance(event, CodeStarted) for event in session.events):
+                time.sleep(0.01)
+            session.say("Only Norway counts.")
+
+        speaker = threading.Thread(target=say)
+        speaker.start()
+        session.run("Which city?")
+        speaker.join()
+        told = [message.text for message in model.prompts[1].messages if message.role == "user"]
+        assert told[1].startswith("Cell 1 ran") and told[1].endswith("The user says:\nOnly Norway counts.")
+        later = [message.text for message in model.prompts[2].messages if message.role == "user"]
+        assert "Norway" not in later[2]
+        session.say("And now Sweden.")
+        session.run("Which city?")
+        assert model.prompts[3].messages[-1].text == "Which city?\n\nThe user says:\nAnd now Sweden."

@@ -228,3 +228,16 @@ def test_the_prompt_only_grows_at_its_end() -> None:
     for earlier, later in zip(model.prompts, model.prompts[1:], strict=False):
         assert later.messages[: len(earlier.messages)] == earlier.messages and later.tools == earlier.tools
     assert sum(isinstance(event, CallsAnswered) for event in result.events) == 3
+
+
+async def test_what_the_user_says_meanwhile_is_read_behind_the_results() -> None:
+    async def slow() -> str:
+        """Take a while."""
+        await session.say("Hurry up.")
+        return "done"
+
+    model = ScriptedModel(calls(("slow", {})), answer(1))
+    async with ToolCallingAgent(model=model, tools=[slow]).session() as session:
+        await session.run("Go.")
+    assert [message.role for message in model.prompts[1].messages][-2:] == ["tool", "user"]
+    assert model.prompts[1].messages[-1].text == "The user says:\nHurry up."

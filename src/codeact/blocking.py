@@ -68,6 +68,10 @@ class BlockingSession:
         """`n` sessions that go on from here, each with the conversation, the variables and the files."""
         return tuple(map(BlockingSession, portal.call(self._session.fork, n)))
 
+    def say(self, text: str) -> None:
+        """Tell the model something at any moment, also from another thread while a task runs."""
+        portal.call(self._session.say, text)
+
     def decide(self, key: str, decision: Decision) -> None:
         """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""
 

@@ -42,6 +42,7 @@ from .core.events import (
     TaskEnded,
     TaskGiven,
     TextDelta,
+    UserSaid,
 )
 from .core.execution import Failure, Gone, Limits, ToolCall
 from .core.files import File, described
@@ -227,6 +228,12 @@ class Session:
         branch._open = True
         await branch.record(Forked(self.run_id))
         return branch
+
+    async def say(self, text: str) -> None:
+        """Tell the model something at any moment: it reads it beside the next thing that it is told."""
+        check_task(text)
+        self._check_open()
+        await self.record(UserSaid(text))
 
     def decide(self, key: str, decision: Decision) -> None:
         """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""

@@ -70,6 +70,13 @@ class TaskEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSaid:
+    """The user said something in the middle of a task, or between two: the model reads it next."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelAsked:
     """The model was asked for reply number `step` of this task, from 1."""
 
@@ -243,6 +250,7 @@ Event: TypeAlias = (
     | SandboxReady
     | TaskGiven
     | TaskEnded
+    | UserSaid
     | ModelAsked
     | ModelReplied
     | ModelFailed

@@ -205,6 +205,11 @@ def pictured(number: int, image: Image) -> str:
     return f"[image {number}: {image.size[0]}x{image.size[1]}]" if image.size else f"[image {number}]"
 
 
+def user_said(text: str) -> str:
+    """What the user said in the middle of a task, word for word."""
+    return f"The user says:\n{text}"
+
+
 def not_run(complaints: Sequence[str]) -> str:
     """Why a cell was not run at all."""
     count = "One mistake was" if len(complaints) == 1 else f"{len(complaints)} mistakes were"

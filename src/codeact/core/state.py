@@ -36,6 +36,7 @@ from .events import (
     TaskGiven,
     ToolCalled,
     ToolReturned,
+    UserSaid,
 )
 from .execution import Answer, Gone, Outcome
 from .messages import NO_USAGE, Image, Message, NativeCall, Text, Usage, answered, say
@@ -74,6 +75,7 @@ class State:
     recent: tuple[Fingerprint, ...] = ()
     outcome_lost: bool = False  # the last cell took the interpreter with it, and the model was told
     news: str = ""  # for the next observation
+    said: tuple[str, ...] = ()  # by the user, and not read by the model yet
 
 
 def after(state: State, event: Event) -> State:
@@ -115,6 +117,8 @@ def after(state: State, event: Event) -> State:
         case InterpreterRestored():
             place = event.gone.restored or 0
             return _parted(state, event.gone, tuple(cell for cell in state.alive if cell <= place))
+        case UserSaid(text):
+            return replace(state, said=(*state.said, text))
         case Noted():
             return replace(state, news=event.text)
         case TaskEnded():
@@ -148,8 +152,9 @@ def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
 
 
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
-    """The next thing that the user's side says."""
-    return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="")
+    """The next thing that the user's side says, with what the user said meanwhile."""
+    text = "\n\n".join((text, *map(observations.user_said, state.said)))
+    return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="", said=())
 
 
 def _replied(state: State, event: ModelReplied) -> State:
@@ -214,7 +219,11 @@ def _answered(state: State, event: CallsAnswered) -> State:
     note = "\n".join(["", *told, _budget(state).strip()]).rstrip()
     answers = [answered(one.call, one.text, *one.images) for one in others]
     answers.append(answered(last.call, last.text + note, *last.images))
-    return replace(state, messages=(*state.messages, *answers))
+    state = replace(state, messages=(*state.messages, *answers))
+    if not state.said:
+        return state
+    spoken = say("user", "\n\n".join(map(observations.user_said, state.said)))
+    return replace(state, messages=(*state.messages, spoken), said=())
 
 
 def _budget(state: State) -> str:

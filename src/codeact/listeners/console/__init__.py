@@ -42,6 +42,7 @@ from codeact.core.events import (
     TextDelta,
     ToolCalled,
     ToolReturned,
+    UserSaid,
     Waiting,
 )
 from codeact.core.execution import Outcome
@@ -150,6 +151,8 @@ class Console:
                 self._begin()
                 given = [f"inputs/{name}: {what}" for name, what in files]
                 self._canvas.task(task, [*(f"{name} = {preview}" for name, preview in variables), *given])
+            case UserSaid(text):
+                self._canvas.note(f"you said: {text}")
             case ModelAsked(step):
                 self._canvas.step(step)
                 self._listen()
