@@ -13,7 +13,6 @@ from .core.events import Event
 from .core.execution import Failure, ToolSpec
 from .core.messages import ToolDeclaration
 from .tools.answer import AnswerType
-from .tools.declarations import schema_of
 from .tools.failure import failure_of
 from .tools.threads import in_thread
 
@@ -36,7 +35,7 @@ class Answers:
     def declaration(self) -> ToolDeclaration:
         """The same for a model that calls tools in its provider's own form."""
         text = "Give the answer to the task, and end it." + (f"\n{self.spec.doc}" if self.spec.doc else "")
-        return ToolDeclaration(self.spec.name, text, schema_of(self._type.arguments))
+        return ToolDeclaration(self.spec.name, text, self._type.schema)
 
     async def refusal(self, value: Any, events: Sequence[Event], agent: object) -> Failure | None:
         """Why this is no answer, in words for the code that gave it. An exception of a check leaves here."""

@@ -15,10 +15,11 @@ from .core.errors import nearest
 from .core.execution import Imports, ToolSpec
 from .core.names import BUILTINS, names, parsed
 from .guest import advice, imports
+from .guest.guards import unguarded
 
 _OURS = frozenset({"final_answer", "display", "ToolError", "ImportPolicyError"})
 _MOST = 10  # complaints that are told
-_WIDER = {"Exception", "BaseException"}
+_WIDER = ("Exception", "BaseException")
 
 
 def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], allowed: Imports) -> list[str]:
@@ -46,14 +47,14 @@ _TOLD_HERE = {name.partition(".")[0] for name in advice.OUTSIDE}
 
 def _missing(tree: ast.Module, missing: frozenset[str], near: Collection[str]) -> Iterator[tuple[int, str]]:
     told: set[str] = set()
-    for node in _unguarded(tree, "NameError"):
+    for node in unguarded(tree, ("NameError", *_WIDER)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in missing - told:
             told.add(node.id)
             yield node.lineno, f"there is no name {node.id!r}{nearest(node.id, sorted(near))}"
 
 
 def _calls(tree: ast.Module, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[int, str]]:
-    for node in _unguarded(tree, "TypeError"):
+    for node in unguarded(tree, ("TypeError", *_WIDER)):
         match node:
             case ast.Call(func=ast.Name(id=name)) if name in tools:
                 yield from _unbound(node, tools[name])
@@ -98,47 +99,3 @@ def _unbound(call: ast.Call, tool: ToolSpec) -> Iterator[tuple[int, str]]:
 
 def _dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def _unguarded(tree: ast.AST, error: str) -> Iterator[ast.AST]:
-    """Every node, but those in the body of a `try`, or a `with suppress`, that is ready for this error."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        if isinstance(node, (ast.Try, ast.TryStar)) and any(_catches(one.type, error) for one in node.handlers):
-            todo += [*node.handlers, *node.orelse, *node.finalbody]
-        elif isinstance(node, (ast.With, ast.AsyncWith)) and any(
-            _guards(one.context_expr, error) for one in node.items
-        ):
-            continue
-        else:
-            todo += reversed(list(_children(node)))
-
-
-def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """All but annotations, which may never be evaluated."""
-    for name, value in ast.iter_fields(node):
-        if name not in ("annotation", "returns"):
-            yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, ast.AST))
-
-
-def _guards(context: ast.expr, error: str) -> bool:
-    """`suppress(...)`, and what tests say: `raises(...)`, `assertRaises(...)`."""
-    match context:
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args):
-            return name in ("suppress", "raises", "assertRaises") and any(_catches(one, error) for one in args)
-        case _:
-            return False
-
-
-def _catches(kind: ast.expr | None, error: str) -> bool:
-    match kind:
-        case None:
-            return True
-        case ast.Tuple(elts=kinds):
-            return any(_catches(one, error) for one in kinds)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name == error or name in _WIDER
-        case _:
-            return True  # something computed: who knows

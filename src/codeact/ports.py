@@ -130,6 +130,15 @@ class Tool(Protocol):
         """The value for these bound arguments. Whatever it raises becomes an exception in the cell."""
 
 
+@runtime_checkable
+class Declaring(Protocol):
+    """What a tool is, too, that can say its arguments as JSON Schema, for models that call tools natively."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The parameters, under their names in Python, as the schema of a JSON object."""
+
+
 class Journal(Protocol):
     """What remembers a run: a journal is one run's."""
 

@@ -22,7 +22,7 @@ from .approvals import Approvals
 from .calling import Calling, declarations
 from .check import complaints
 from .core.approvals import CELL, Decision, Deny, Edit
-from .core.errors import ModelError, UsageError
+from .core.errors import ModelError
 from .core.events import (
     CallsAnswered,
     CodeRan,
@@ -55,7 +55,7 @@ from .cursor import Cursor
 from .door import Door
 from .files import Given, read
 from .guest import display
-from .interpreter import Interpreter
+from .interpreter import Absent, Interpreter
 from .journals.memory import MemoryJournal
 from .ports import Journal, Listener
 from .result import RunResult, result_of
@@ -92,22 +92,24 @@ class Session:
             answer=self._refusal if agent.answers is not None else None,
         )
         self._calling = Calling(self._door, agent.specs, self._limits, self._refusal)
-        self._interpreter = Interpreter(
-            agent.sandbox,
-            agent.policy,
-            agent.specs,
+        self._interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
+        self._branches: list[Session] = []
+
+    def _made(self) -> Interpreter:
+        return Interpreter(
+            self._agent.sandbox,
+            self._agent.policy,
+            self._agent.specs,
             self._stands,
             self._parted,
             self.record,
-            keep=agent.policy.snapshots,
+            keep=self._agent.policy.snapshots,
         )
-        self._branches: list[Session] = []
 
     async def __aenter__(self) -> Session:
         async with AsyncExitStack() as stack:
             await self.record(self._started())
-            if self._agent.action == "code":
-                await stack.enter_async_context(self._interpreter)
+            await stack.enter_async_context(self._interpreter)
             self._stack = stack.pop_all()
         self._open = True
         return self
@@ -188,14 +190,12 @@ class Session:
     async def bind(self, **bindings: Any) -> None:
         """Bind variables in the interpreter, by the table of values."""
         self._check_open()
-        self._check_acts_in_code("bind()")
         await self._interpreter.bind(bindings)
         self._bound |= bindings.keys()
 
     async def fetch(self, name: str) -> Any:
         """The value of a variable in the interpreter."""
         self._check_open()
-        self._check_acts_in_code("fetch()")
         return await self._interpreter.fetch(name)
 
     async def fork(self, n: int = 1, *, listeners: Sequence[Listener] = ()) -> tuple[Session, ...]:
@@ -204,7 +204,6 @@ class Session:
         They end with `close()`, or with this one. Raises SnapshotRefused where the interpreter cannot be copied.
         """
         self._check_open()
-        self._check_acts_in_code("fork()")
         self._check_idle()
         branches: list[Session] = []
         try:
@@ -238,10 +237,6 @@ class Session:
     def decide(self, key: str, decision: Decision) -> None:
         """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""
         self._approvals.decide(key, decision)
-
-    def _check_acts_in_code(self, what: str) -> None:
-        if self._agent.action != "code":
-            raise UsageError(f"{what} is for agents that act in code: this one has no interpreter")
 
     def _check_idle(self) -> None:
         if self._busy:
@@ -291,12 +286,9 @@ class Session:
 
     async def _work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
         try:
-            if files:
-                self._check_acts_in_code("files=")
-            if self._agent.action == "code":
-                await self._interpreter.put(files)
-                if variables:
-                    await self._interpreter.bind(variables)
+            await self._interpreter.put(files)
+            if variables and self._agent.action == "code":
+                await self._interpreter.bind(variables)
             shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
             told = tuple((file.name, described(file)) for file in files)
             await self.record(TaskGiven(task, shown, limits.steps, told))
@@ -364,8 +356,6 @@ class Session:
 
     async def _collect(self) -> None:
         """What a cancelled task made is collected with the next one of the session."""
-        if self._agent.action != "code":
-            return
         files, left_out = await self._interpreter.collect()
         if files or left_out:
             await self.record(FilesCollected(files, left_out))

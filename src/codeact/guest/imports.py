@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from .advice import ADVICE, CONNECTING, LISTENING, OUTSIDE, WELL_KNOWN
+from .guards import unguarded
 
 _CATCHING = {"ImportPolicyError", "ModuleNotFoundError", "ImportError", "Exception", "BaseException"}
 
@@ -178,34 +179,8 @@ def _under(place: str, roots: frozenset[str]) -> bool:
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every import of the source, as module and names, but those that its own code is ready to see fail."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
+    for node in unguarded(tree, _CATCHING):
         if isinstance(node, ast.Import):
             yield from ((alias.name, ()) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.module and not node.level:
-                yield node.module, tuple(alias.name for alias in node.names)
-        elif isinstance(node, (ast.Try, ast.TryStar)) and any(_catches(handler.type) for handler in node.handlers):
-            todo += [*node.handlers, *node.orelse, *node.finalbody]
-        elif isinstance(node, (ast.With, ast.AsyncWith)) and any(_suppresses(item.context_expr) for item in node.items):
-            continue
-        elif isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
-            todo += node.orelse
-        else:
-            todo += reversed(list(ast.iter_child_nodes(node)))
-
-
-def _catches(kind: ast.expr | None) -> bool:
-    if kind is None:
-        return True
-    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any(_name(one) in _CATCHING for one in kinds)
-
-
-def _suppresses(context: ast.expr) -> bool:
-    return isinstance(context, ast.Call) and _name(context.func) == "suppress" and any(map(_catches, context.args))
-
-
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, tuple(alias.name for alias in node.names)

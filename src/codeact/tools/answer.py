@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.execution import ToolSpec
-from .arguments import Arguments
 from .signature import arguments_of
 from .spelling import describe, is_named, parts_of
 
@@ -26,9 +25,9 @@ class AnswerType:
         self.spec = ToolSpec(NAME, self._arguments.source, types, self._arguments.specs)
 
     @property
-    def arguments(self) -> Arguments:
-        """What it takes: the one value."""
-        return self._arguments
+    def schema(self) -> dict[str, Any]:
+        """What it takes, the one value, as JSON Schema."""
+        return self._arguments.declared
 
     def read(self, value: Any) -> Any:
         """The value as this type; TypeError or ValueError says what it must be and what it is."""

@@ -8,7 +8,8 @@ from functools import cached_property
 from inspect import Parameter
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from ..core import execution
 from ..core.errors import ToolDefinitionError, nearest
@@ -85,6 +86,25 @@ class Arguments:
         if one.default is Parameter.empty:
             return text
         return f"{text} = {source_of(one.default)}" if typed else f"{text}={source_of(one.default)}"
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The parameters as the JSON Schema of an object; a type that JSON has no form for is anything."""
+        definitions: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
+        for one in self.parameters:
+            if one.kind is not Parameter.VAR_KEYWORD:
+                found = _schema_of(self.hints[one.name])
+                definitions |= found.pop("$defs", {})
+                many = one.kind is Parameter.VAR_POSITIONAL
+                properties[one.name] = {"type": "array", "items": found} if many else found
+        required = [one.name for one in self.parameters if one.default is one.empty and one.kind not in _VARIABLE]
+        schema: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+        if definitions:
+            schema["$defs"] = definitions
+        if all(one.kind is not Parameter.VAR_KEYWORD for one in self.parameters):
+            schema["additionalProperties"] = False
+        return schema
 
     @property
     def specs(self) -> tuple[execution.Parameter, ...]:
@@ -189,3 +209,10 @@ class Arguments:
             elif one.name in bound:
                 kwargs[one.name] = bound[one.name]
         return args, kwargs
+
+
+def _schema_of(hint: Any) -> dict[str, Any]:
+    try:
+        return TypeAdapter(hint).json_schema(ref_template="#/$defs/{model}")
+    except (PydanticSchemaGenerationError, PydanticUserError, PydanticInvalidForJsonSchema, TypeError):
+        return {}

@@ -22,7 +22,6 @@ from typing import Any, ClassVar, TypeVar, overload
 from .. import ports
 from ..core.errors import ToolDefinitionError
 from ..core.execution import ToolSpec
-from .arguments import Arguments
 from .documentation import compact
 from .failure import ToolStopped
 from .names import check_name
@@ -156,9 +155,9 @@ class FunctionTool:
         return self._spec
 
     @property
-    def arguments(self) -> Arguments:
-        """What it takes."""
-        return self._arguments
+    def schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema."""
+        return self._arguments.declared
 
     @property
     def seconds(self) -> float | None:

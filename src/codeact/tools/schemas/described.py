@@ -8,7 +8,6 @@ from typing import Any
 import docstring_parser
 
 from ...core.execution import ToolSpec
-from ..arguments import Arguments
 from ..documentation import compact
 from ..names import check_name
 from ..spelling import spell
@@ -53,9 +52,9 @@ class DescribedTool:
         return self._spec
 
     @property
-    def arguments(self) -> Arguments:
-        """What it takes."""
-        return self._arguments
+    def schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema."""
+        return self._arguments.declared
 
     @property
     def seconds(self) -> float | None:

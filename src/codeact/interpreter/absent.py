@@ -1,0 +1,50 @@
+"""What stands in the place of an interpreter where an agent does not act in code: it says so when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ..core.errors import UsageError
+from ..core.files import File, LeftOut
+
+
+class Absent:
+    """No interpreter: nothing is started, nothing is collected, and what needs variables or files is refused."""
+
+    level = ""
+
+    async def __aenter__(self) -> Absent:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    async def put(self, files: Sequence[File]) -> None:
+        """Files need a place to be."""
+        if files:
+            _refuse("files=")
+
+    async def collect(self) -> tuple[tuple[File, ...], tuple[LeftOut, ...]]:
+        """There is nothing that code could have made."""
+        return (), ()
+
+    async def run(self, *_: Any) -> NoReturn:
+        """A cell has nowhere to run."""
+        _refuse("a cell")
+
+    async def bind(self, bindings: dict[str, Any]) -> None:
+        """Variables need a place to be."""
+        _refuse("bind()")
+
+    async def fetch(self, name: str) -> Any:
+        """Variables need a place to be."""
+        _refuse("fetch()")
+
+    async def fork(self, *_: Any) -> NoReturn:
+        """A fork is one of an interpreter."""
+        _refuse("fork()")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise UsageError(f"{what} is for agents that act in code: this one has no interpreter")
