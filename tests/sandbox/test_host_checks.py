@@ -195,7 +195,8 @@ async def test_wr_16_a_cell_that_writes_to_the_channel_has_a_cells_rights_and_no
         thief = "import os, threading; threading.Thread(target=os.read, args=(3, 1 << 16), daemon=True).start()"
         assert (await session.run(thief)).ok
         assert (await session.run("1")).ended in ("done", "timeout", "exit", "signal")
-        assert (await session.run("6 * 7")).value == "42"
+        found = [(await session.run("6 * 7")).value for _ in range(2)]
+        assert found.count("42") >= 1  # the thief has one read, and may have it at any of these cells
 
 
 # -- what a user's machine has lying about ---------------------------------------------------------------------------
