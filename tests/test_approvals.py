@@ -217,7 +217,7 @@ async def test_a_cell_can_be_asked_about_denied_and_edited() -> None:
     script = agent(code(first), code(second), code(third), approve=["cell"], gate=gate)
     async with script.session() as session:
         result = await session.run("Go.")
-        told = [message.text for message in session._state.messages if message.role == "user"]
+        told = [message.text for message in session._history.state.messages if message.role == "user"]
     assert result.output == 5 and [source.strip() for source in seen] == [first, second, third]
     assert "did not allow this code to run" in told[1] and "no loops" in told[1]
     assert "changed this code" in told[2] and "n = 5" in told[2]

@@ -30,7 +30,7 @@ async def copying() -> AsyncIterator[None]:
 
 
 def said(session: Session) -> list[str]:
-    return [message.text for message in session._state.messages if message.role == "user"]
+    return [message.text for message in session._history.state.messages if message.role == "user"]
 
 
 def restored(events: tuple[Event, ...]) -> list[int | None]:
@@ -60,7 +60,7 @@ async def test_a_deadly_cell_costs_nothing_but_itself(copying: None, deadly: str
         died = [event.outcome for event in result.events if isinstance(event, CodeRan)][1]
         assert died.gone is not None and died.kept
         assert "as they were after cell 1. Nothing of cell 2 is left." in said(session)[2]
-        assert session._state.alive == (1, 3)
+        assert session._history.state.alive == (1, 3)
 
 
 async def test_the_first_cell_is_undone_too_and_what_the_user_gave_is_still_there(copying: None) -> None:
@@ -84,7 +84,7 @@ async def test_what_ran_beside_threads_is_lost_with_them_and_the_model_is_told_w
         assert result.output == [1, False] and restored(result.events) == [1]
         told = said(session)[3]
         assert "kept after cell 1" in told and "1 thread" in told and "Do that again" in told
-        assert session._state.alive == (1, 4)
+        assert session._history.state.alive == (1, 4)
 
 
 async def test_without_snapshots_a_fresh_interpreter_takes_the_place() -> None:

@@ -1,0 +1,205 @@
+"""The loop's driver: it awaits what the loop decides, and decides nothing.
+
+What is asked of the model, the interpreter and the tools in one task is asked here; each answer is news for `History`,
+and what comes next is read off the state that the news leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
+
+import anyio
+
+from .agent import Agent
+from .approvals import Approvals
+from .calling import Calling, declarations
+from .check import complaints
+from .core.approvals import CELL, Deny, Edit
+from .core.errors import ModelError
+from .core.events import (
+    CallsAnswered,
+    CodeRan,
+    CodeRefused,
+    CodeStarted,
+    Delta,
+    FilesCollected,
+    InterpreterLost,
+    InterpreterRestored,
+    ModelAsked,
+    ModelFailed,
+    ModelReplied,
+    RunStarted,
+    SandboxReady,
+    TaskEnded,
+    TaskGiven,
+    TextDelta,
+)
+from .core.execution import Failure, Gone, Limits, ToolCall
+from .core.files import File, described
+from .core.loop import Ask, Call, Run, Stop, next_step
+from .core.prompt import prompt
+from .core.untrusted import inline
+from .door import Door
+from .guest import display
+from .history import History
+from .interpreter import Absent, Interpreter
+
+
+class Driver:
+    """An agent at work on one session's tasks: its interpreter, the door of its tool calls, and who is asked first."""
+
+    def __init__(self, agent: Agent, run_id: str, history: History) -> None:
+        self._agent = agent
+        self._run_id = run_id
+        self._history = history
+        self._record = history.record
+        self._bound: frozenset[str] = frozenset()  # by `bind`
+        self.approvals = Approvals(agent.approve, agent.gate, history.record)
+        self._door = Door(
+            agent.tools,
+            agent.policy.limits,
+            run=run_id,
+            record=history.record,
+            secrets=agent.secrets,
+            gate=self.approvals.ask if agent.approve is not None else None,
+            answer=self._refusal if agent.answers is not None else None,
+        )
+        self._calling = Calling(self._door, agent.specs, agent.policy.limits, self._refusal)
+        self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
+
+    def _made(self) -> Interpreter:
+        agent = self._agent
+        return Interpreter(
+            agent.sandbox,
+            agent.policy,
+            agent.specs,
+            self._stands,
+            self._parted,
+            self._record,
+            keep=agent.policy.snapshots,
+        )
+
+    async def start(self) -> None:
+        """Record what the session is made of."""
+        agent, policy = self._agent, self._agent.policy
+        await self._record(
+            RunStarted(
+                model=agent.model.name,
+                sandbox=agent.sandbox.name,
+                tools=tuple(tool.spec for tool in agent.tools),
+                imports=policy.imports,
+                limits=policy.limits,
+                instructions=agent.instructions,
+                python=policy.python,
+                network=policy.network,
+                mounts=policy.mounts,
+                action=agent.action,
+                declarations=declarations(agent.tools, agent.answers) if agent.action == "json" else (),
+                answer=agent.answers.spec if agent.answers is not None else None,
+            )
+        )
+
+    async def bind(self, bindings: Mapping[str, Any]) -> None:
+        """Bind variables in the interpreter, beside a task."""
+        await self.interpreter.bind(dict(bindings))
+        self._bound |= bindings.keys()
+
+    async def branch(self, other: Driver) -> None:
+        """Make the interpreter of another driver a copy of this one's. Raises SnapshotRefused where there is none."""
+        other.interpreter = await self.interpreter.fork(other._stands, other._parted, other._record)
+        other._bound = self._bound
+
+    async def work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
+        """Work on a task to its end, which is recorded whatever comes."""
+        try:
+            await self.interpreter.put(files)
+            if variables and self._agent.action == "code":
+                await self.interpreter.bind(variables)
+            shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
+            told = tuple((file.name, described(file)) for file in files)
+            await self._record(TaskGiven(task, shown, limits.steps, told))
+            while True:
+                match next_step(self._history.state, limits):
+                    case Ask(step):
+                        await self._ask(step)
+                    case Run(cell, source):
+                        await self._run(cell, source)
+                    case Call(cell, calls):
+                        await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
+                    case Stop(reason, output, detail):
+                        await self._collect()
+                        await self._record(TaskEnded(reason, output, None, detail))
+                        return
+                    case other:
+                        assert_never(other)
+        except anyio.get_cancelled_exc_class():
+            await self._record(TaskEnded("cancelled"))
+            raise
+        except Exception as error:
+            await self._collect()
+            await self._record(TaskEnded("error", None, type(error).__name__, str(error)))
+            raise
+
+    async def _ask(self, step: int) -> None:
+        heard: list[str] = []
+
+        def emit(delta: Delta) -> None:
+            if isinstance(delta, TextDelta):
+                heard.append(delta.text)
+            self._history.tell(delta)
+
+        await self._record(ModelAsked(step))
+        try:
+            reply = await self._agent.model.ask(prompt(self._history.state), emit)
+        except ModelError as error:
+            await self._record(ModelFailed(type(error).__name__, str(error), "".join(heard)))
+            raise
+        await self._record(ModelReplied(reply))
+
+    async def _run(self, cell: int, source: str) -> None:
+        if found := self._complaints(source):
+            await self._record(CodeRefused(source, tuple(found)))
+            return
+        key = hashlib.sha256(f"{self._run_id} {cell} {source}".encode("utf-8", "replace")).hexdigest()[:32]
+        match await self.approvals.ask(ToolCall(key, cell, CELL, {"source": source})):
+            case Deny():
+                return  # the state knows, and tells the model
+            case Edit(arguments):
+                source = str(arguments.get("source", ""))
+        seed = secrets.token_bytes(16)
+        await self._record(CodeStarted(cell, source, seed))
+        outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell)
+        await self._record(CodeRan(cell, outcome))
+        if outcome.gone is not None:
+            await self._parted(outcome.gone)
+
+    def _complaints(self, source: str) -> list[str]:
+        state, agent = self._history.state, self._agent
+        if not agent.checks or not state.sure or source == state.refused:
+            return []
+        known = state.names.union(state.bound, self._bound)
+        return complaints(source, known, agent.specs, agent.policy.imports)
+
+    async def _collect(self) -> None:
+        """What a cancelled task made is collected with the next one of the session."""
+        files, left_out = await self.interpreter.collect()
+        if files or left_out:
+            await self._record(FilesCollected(files, left_out))
+
+    async def _refusal(self, value: Any) -> Failure | None:
+        answers = self._agent.answers
+        return None if answers is None else await answers.refusal(value, self._history.events, self._agent)
+
+    async def _stands(self, level: str, python: str) -> None:
+        await self._record(SandboxReady(level, python))
+
+    async def _parted(self, gone: Gone) -> None:
+        await self._record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
+
+
+def _sown(seed: bytes) -> bytes:
+    """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
+    return hashlib.sha256(seed).digest()[:16]

@@ -1,0 +1,61 @@
+"""What happened in a session, and the one door for news: the journal first, then the state, then the listeners."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import anyio
+
+from .core.events import Delta, Event
+from .core.state import State, after
+from .ports import Journal, Listener
+
+_log = logging.getLogger("codeact")
+
+
+class History:
+    """The events of one session, and where they leave it. Nothing is known of it that did not pass `record`."""
+
+    def __init__(self, journal: Journal, listeners: Iterable[Listener]) -> None:
+        self.listeners = list(listeners)
+        self._journal = journal
+        self._events: list[Event] = []
+        self._state = State()
+        self._recording = anyio.Lock(fast_acquire=True)
+        self._broken: set[tuple[int, type]] = set()
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def events(self) -> list[Event]:
+        """All that happened so far; to be read only."""
+        return self._events
+
+    async def record(self, event: Event) -> None:
+        """Journal, state, listeners: in this order, whole, and one event at a time."""
+        with anyio.CancelScope(shield=True):
+            async with self._recording:
+                await self._journal.append(event)
+                self._events.append(event)
+                self._state = after(self._state, event)
+                self.tell(event)
+
+    async def copy(self, other: History) -> None:
+        """Begin with all that happened in another session; nobody is told again."""
+        for event in other._events:
+            await self._journal.append(event)
+        self._events, self._state = list(other._events), other._state
+
+    def tell(self, item: Event | Delta) -> None:
+        """Tell the listeners what passes, or what was recorded."""
+        for listener in tuple(self.listeners):
+            try:
+                listener(item)
+            except Exception as error:  # somebody's screen must not end somebody's run
+                if (id(listener), type(error)) not in self._broken:
+                    self._broken.add((id(listener), type(error)))
+                    _log.exception("a listener failed at %s; this is said once", type(item).__name__)
