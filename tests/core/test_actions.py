@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codeact.core.actions import STOP, Action, Code, Nothing, Piece, Reader, parse, read
@@ -110,6 +110,7 @@ def test_character_by_character_is_the_same_as_whole(text: str) -> None:
 
 
 @given(texts)
+@example("```python\n<code>```python\n```python\n\n```python\nhello")
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_read_and_what_streams_as_code_is_what_runs(text: str) -> None:
     action = parse(text)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from canaries import Canaries, belongings, left_over
 from containment_checks import PRELUDE
@@ -18,6 +19,7 @@ from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import ALL, Limits, Outcome, Policy
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import Parts
+from codeact.sandboxes.linux.pool import POOL
 from codeact.sandboxes.linux.seccomp import ALLOWED
 
 LEVELS = {
@@ -54,12 +56,21 @@ class Session:
 async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> AsyncIterator[Session]:
     """A session; afterwards the host is as before."""
     await _stand(level, policy)
+    await filled()
     before = belongings()
     async with Cells(LEVELS[level], policy) as cells:
         assert cells.level == (f"{level}+network" if policy.network else level)
         yield Session(cells, {**host.names(), "ALLOWED_NRS": sorted(ALLOWED)})
     assert host.disturbed() == []
-    assert left_over(before) == {}
+    more = left_over(before)
+    assert more == {}, more
+
+
+async def filled() -> None:
+    """The pool makes nothing any more: what there is now can be counted."""
+    with anyio.fail_after(30):
+        while not POOL.settled():
+            await anyio.sleep(0.002)
 
 
 _standing: dict[tuple[str | None, ...], str] = {}  # why it does not stand; empty where it does

@@ -131,7 +131,7 @@ def _decide(found: Found, finish: Finish) -> Code | Nothing:
             return _why_not(found)
         if not compiles(_join(chosen)):
             return Nothing("untagged") if chosen[-1].closed else Nothing("unclosed")
-    last, source = chosen[-1], _join(chosen)
+    last, source = chosen[-1], _join([block for block in found.blocks if block.tag == chosen[0].tag])
     if not last.closed and (finish != "stop" or last.turn or not compiles(last.source)):
         return Nothing("unclosed")
     if (odd := _impossible(source)) is not None:

@@ -64,6 +64,7 @@ class Pool:
         self._change = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._rests = False
 
     def take(self, kind: Kind, size: int) -> Ends | None:
         """One of the shelf, or None; in both cases the next ones are ready sooner. At most `size` are kept."""
@@ -82,6 +83,12 @@ class Pool:
                     return ends
                 ends.close()
             return None
+
+    def settled(self) -> bool:
+        """Whether every shelf is filled, and nothing is being made."""
+        with self._change:
+            filled = all(len(shelf.ready) >= shelf.size for shelf in self._shelves.values())
+            return self._thread is None or (self._rests and filled)
 
     def empty(self) -> None:
         """Forget all kinds and end what is ready of them."""
@@ -159,7 +166,9 @@ class Pool:
             when = min(due)
             if when <= now:
                 return due[when]
+            self._rests = True
             self._change.wait(when - now)
+            self._rests = False
         return None
 
     def _due(self, shelf: _Shelf) -> float:
