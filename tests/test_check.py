@@ -39,6 +39,11 @@ def found(source: str, *known: str) -> list[str]:
         ("def f():\n    return rows", ["line 2: there is no name 'rows'"]),
         ("[y for y in x]", ["line 1: there is no name 'x'"]),
         ("class A:\n    a = 1\n    def f(self):\n        return a", ["line 4: there is no name 'a'"]),
+        ("x = math.pi", ["line 1: there is no name 'math'; it is a module: write `import math` first"]),
+        (
+            "weather(town='Oslo')",
+            ["line 1: weather(): got an unexpected keyword argument 'town'; it is weather{}"],
+        ),
         ("weather()", ["line 1: weather(): missing a required argument: 'city'; it is weather{}"]),
         (
             "weather('Oslo', units='F')",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from .core.errors import nearest
 from .core.execution import Imports, ToolSpec
@@ -29,15 +30,16 @@ def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], a
         return []
     mine = names(source, tree)
     found: list[tuple[int, str]] = []
+    policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
     if mine.sure:
         there = {*mine.bound, *known, *BUILTINS, *_OURS, *(tool.name for tool in tools)}
         missing = frozenset(name for name in mine.needed - there if not _dunder(name))
-        found += _missing(tree, missing, [*mine.bound, *known, *(tool.name for tool in tools)])
+        near = [*mine.bound, *known, *(tool.name for tool in tools)]
+        found += _missing(tree, missing, lambda name: _hint(name, near, policy))
     signatures = {tool.name: tool for tool in tools if tool.name not in mine.bound and tool.name not in known}
     found += _calls(tree, signatures)
     said = [f"line {line}: {words}" for line, words in sorted(dict.fromkeys(found))]
     if said:
-        policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
         said += [words for words in policy.check(tree) if words.partition(" ")[0].partition(".")[0] in _TOLD_HERE]
     return said[:_MOST]
 
@@ -45,12 +47,19 @@ def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], a
 _TOLD_HERE = {name.partition(".")[0] for name in advice.OUTSIDE}
 
 
-def _missing(tree: ast.Module, missing: frozenset[str], near: Collection[str]) -> Iterator[tuple[int, str]]:
+def _missing(tree: ast.Module, missing: frozenset[str], hint: Callable[[str], str]) -> Iterator[tuple[int, str]]:
     told: set[str] = set()
     for node in unguarded(tree, ("NameError", *_WIDER)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in missing - told:
             told.add(node.id)
-            yield node.lineno, f"there is no name {node.id!r}{nearest(node.id, sorted(near))}"
+            yield node.lineno, f"there is no name {node.id!r}{hint(node.id)}"
+
+
+def _hint(name: str, near: Collection[str], policy: imports.Imports) -> str:
+    """What was meant, as far as anybody can tell."""
+    if name in sys.stdlib_module_names and policy.allows(name):
+        return f"; it is a module: write `import {name}` first"
+    return nearest(name, sorted(near))
 
 
 def _calls(tree: ast.Module, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[int, str]]:
@@ -92,9 +101,19 @@ def _unbound(call: ast.Call, tool: ToolSpec) -> Iterator[tuple[int, str]]:
     try:
         inspect.Signature(parameters).bind(*call.args, **{str(one.arg): one.value for one in call.keywords})
     except TypeError as error:
-        yield call.lineno, f"{tool.name}(): {error}; it is {tool.name}{tool.signature}"
+        words = _unknown(call, tool) or str(error)
+        yield call.lineno, f"{tool.name}(): {words}; it is {tool.name}{tool.signature}"
     except ValueError:
         return  # a signature that Python itself could not have: the guest judges its calls
+
+
+def _unknown(call: ast.Call, tool: ToolSpec) -> str:
+    """The first argument by a name that the tool does not have: of more weight than one that is missing for it."""
+    names = [one.name for one in tool.parameters]
+    if any(one.kind == "VAR_KEYWORD" for one in tool.parameters):
+        return ""
+    unknown = next((one.arg for one in call.keywords if one.arg not in names), None)
+    return f"got an unexpected keyword argument {unknown!r}" if unknown else ""
 
 
 def _dunder(name: str) -> bool:
