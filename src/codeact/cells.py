@@ -39,7 +39,7 @@ class Cells:
         self._room = policy.limits.scratch
         self._files = read(files, self._room)
         self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools])
-        self._door = Door(tools, policy.limits)
+        self._door = Door(tools, policy.limits, run=secrets.token_hex(16))  # so that no other's calls have its keys
         self._emit = emit
         self._count = 0
 

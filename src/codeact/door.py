@@ -18,6 +18,7 @@ from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .guest import values
 from .interpreter import Asked
 from .ports import Gate, Tool
+from .tools.context import ANSWERING, Call, Caller
 from .tools.deadline import Deadline
 from .tools.failure import failure_of
 
@@ -46,6 +47,7 @@ class Door:
         secrets: Sequence[str] = (),
         gate: Gate | None = None,
         answer: Callable[[Any], Awaitable[Failure | None]] | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._limits = limits
@@ -60,6 +62,7 @@ class Door:
         self._seen: Counter[str] = Counter()
         self._gate = gate
         self._answer = answer
+        self._caller = caller
         self._made: list[ToolCall] = []  # of this cell
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
@@ -94,7 +97,7 @@ class Door:
         await self._record(ToolCalled(key, asked.cell, asked.tool, shown, edited))
         answer: values.Packed | Failure = _STOPPED
         try:
-            answer = await self._run_tool(tool, arguments)
+            answer = await self._run_tool(tool, arguments, Call(key, self._run, asked.cell, asked.tool, self._caller))
         finally:
             with anyio.CancelScope(shield=True):
                 answer, value = _read(answer, asked.tool)
@@ -120,7 +123,7 @@ class Door:
         self._made.append(replace(call, before=()))
         return call
 
-    async def _run_tool(self, tool: Tool, arguments: dict[str, Any]) -> values.Packed | Failure:
+    async def _run_tool(self, tool: Tool, arguments: dict[str, Any], call: Call) -> values.Packed | Failure:
         name = tool.spec.name
         seconds = tool.seconds or self._limits.tool_seconds
         turn = self._turns.get(name)
@@ -128,8 +131,12 @@ class Door:
             if turn is not None:
                 await turn.acquire()
             try:
-                with Deadline(seconds) as deadline:
-                    value = await tool.call(arguments)
+                before = ANSWERING.set(call)
+                try:
+                    with Deadline(seconds) as deadline:
+                        value = await tool.call(arguments)
+                finally:
+                    ANSWERING.reset(before)
             finally:
                 if turn is not None:
                     turn.release()

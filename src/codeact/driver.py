@@ -46,6 +46,7 @@ from .door import Door
 from .guest import display
 from .history import History
 from .interpreter import Absent, Interpreter
+from .tools.context import Caller
 
 
 class Driver:
@@ -66,6 +67,7 @@ class Driver:
             secrets=agent.secrets,
             gate=self.approvals.ask if agent.approve is not None else None,
             answer=self._refusal if agent.answers is not None else None,
+            caller=Caller(history.tell, agent.model),
         )
         self._calling = Calling(self._door, agent.specs, agent.policy.limits, self._refusal)
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
