@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 from .answers import Answers
 from .approvals import Needs
 from .core.actions import Form
+from .core.errors import UsageError
 from .core.execution import Policy, ToolSpec
 from .ports import Gate, Listener, Model, Sandbox, Tool
 from .tools.names import check_names
+
+
+def check_interval(steps: object) -> None:
+    """Refuse what is no number of steps from one plan to the next."""
+    if steps is not None and (type(steps) is not int or not 1 <= steps <= 1_000_000):
+        raise UsageError(f"planning_interval={steps!r}: a whole number of steps from 1, or None for no plans")
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,12 @@ class Agent:
     answers: Answers | None = None  # what an answer must be; None takes any
     action: Form = "code"
     checks: bool = True  # whether a cell is looked at before it runs
+    planning_interval: int | None = None  # steps from one plan to the next; None makes none
+    last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
 
     def __post_init__(self) -> None:
         check_names(self.tools)
+        check_interval(self.planning_interval)
 
     @property
     def specs(self) -> list[ToolSpec]:

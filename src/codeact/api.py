@@ -95,6 +95,8 @@ class CodeAgent(Agent):
     final_answer_checks: functions of the answer (and of the events, and of the agent) that say whether it may be.
     approve: what is asked about before it runs: `"all"` tool calls, a list of tools (`"cell"`: every cell), or a
         function of the call. gate: who is asked, an async function of the call; else `session.decide` answers.
+    planning_interval: steps from one plan of the model's to the next; the first is made before step one.
+    last_answer: whether the model is asked once more, for the best answer it has, when its steps are used up.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
@@ -125,6 +127,8 @@ class CodeAgent(Agent):
         final_answer_checks: Sequence[Callable[..., Any]] = (),
         approve: Any = None,
         gate: Gate | None = None,
+        planning_interval: int | None = None,
+        last_answer: bool = False,
         snapshots: bool = True,
         static_check: bool = True,
         secrets: Sequence[str] = (),
@@ -153,6 +157,8 @@ class CodeAgent(Agent):
             if output_type is not None or final_answer_checks
             else None,
             checks=static_check,
+            planning_interval=planning_interval,
+            last_answer=last_answer,
         )
         object.__setattr__(self, "_given", given)
 

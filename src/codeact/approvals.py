@@ -18,7 +18,7 @@ from .core.events import ApprovalAsked, ApprovalGiven, Event
 from .core.execution import ToolCall
 from .ports import Gate
 
-Needs: TypeAlias = Collection[str] | Callable[[ToolCall], bool]  # names of tools, `"cell"`; or what says so of a call
+Needs: TypeAlias = Collection[str] | Callable[[ToolCall], bool]  # names of tools, "cell", "plan"; or who says so
 
 
 class Approvals:
@@ -29,7 +29,7 @@ class Approvals:
         self._gate = gate
         self._record = record
         self._turn = anyio.Lock(fast_acquire=True)
-        self._free: set[str] = set()
+        self._free: set[tuple[str, str]] = set()  # kinds and names
         self._waiting: dict[str, asyncio.Future[Decision]] = {}
 
     async def ask(self, call: ToolCall) -> Decision:
@@ -37,13 +37,13 @@ class Approvals:
         if not self._wanted(call):
             return Allow()
         async with self._turn:
-            if call.tool in self._free:
+            if (call.kind, call.tool) in self._free:
                 return Allow()
             await self._record(ApprovalAsked(call.key, call.cell, call.tool, call.arguments))
             decision = await self._decision(call)
             await self._record(_given(call, decision))
             if isinstance(decision, Allow) and decision.session:
-                self._free.add(call.tool)
+                self._free.add((call.kind, call.tool))
             return decision
 
     def decide(self, key: str, decision: Decision) -> None:
@@ -56,7 +56,7 @@ class Approvals:
 
     def _wanted(self, call: ToolCall) -> bool:
         needs = self._needs
-        if needs is None or call.tool in self._free:
+        if needs is None or (call.kind, call.tool) in self._free:
             return False
         return bool(needs(call)) if callable(needs) else call.tool in needs
 
@@ -92,12 +92,12 @@ def _given(call: ToolCall, decision: Decision) -> ApprovalGiven:
 
 
 def everything(call: ToolCall) -> bool:
-    """A need that every tool call has; cells run without."""
-    return call.tool != "cell"
+    """A need that every tool call has; cells and plans go without."""
+    return call.kind == "tool"
 
 
 def named(needs: Any) -> Needs | None:
-    """What users write: True or `"all"` for all tool calls, a list of names (`"cell"` among them), or a predicate."""
+    """What users write: True or `"all"` for all tool calls, a list of names (of tools, "cell", "plan"), a predicate."""
     if needs is None or needs is False:
         return None
     if needs is True or needs == "all":
@@ -109,5 +109,5 @@ def named(needs: Any) -> Needs | None:
     names = frozenset(needs)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"approve={needs!r}: the names of tools, 'cell', 'all', or a function of the call")
+            raise TypeError(f"approve={needs!r}: the names of tools, 'cell', 'plan', 'all', or a function of the call")
     return names

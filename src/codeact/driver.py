@@ -17,7 +17,7 @@ from .agent import Agent
 from .approvals import Approvals
 from .calling import Calling, declarations
 from .check import complaints
-from .core.approvals import CELL, Deny, Edit
+from .core.approvals import CELL, PLAN, Deny, Edit
 from .core.errors import ModelError
 from .core.events import (
     CallsAnswered,
@@ -31,6 +31,8 @@ from .core.events import (
     ModelAsked,
     ModelFailed,
     ModelReplied,
+    PlanMade,
+    Purpose,
     RunStarted,
     SandboxReady,
     TaskEnded,
@@ -39,7 +41,7 @@ from .core.events import (
 )
 from .core.execution import Failure, Gone, Limits, ToolCall
 from .core.files import File, described
-from .core.loop import Ask, Call, Run, Stop, next_step
+from .core.loop import Ask, Call, Review, Run, Stop, next_step
 from .core.prompt import prompt
 from .core.untrusted import inline
 from .door import Door
@@ -98,6 +100,8 @@ class Driver:
                 python=policy.python,
                 network=policy.network,
                 mounts=policy.mounts,
+                planning_interval=agent.planning_interval,
+                last_answer=agent.last_answer,
                 action=agent.action,
                 declarations=declarations(agent.tools, agent.answers) if agent.action == "json" else (),
                 answer=agent.answers.spec if agent.answers is not None else None,
@@ -125,15 +129,17 @@ class Driver:
             await self._record(TaskGiven(task, shown, limits.steps, told))
             while True:
                 match next_step(self._history.state, limits):
-                    case Ask(step):
-                        await self._ask(step)
+                    case Ask(step, purpose):
+                        await self._ask(step, purpose)
+                    case Review(step, plan):
+                        await self._review(step, plan)
                     case Run(cell, source):
                         await self._run(cell, source)
                     case Call(cell, calls):
                         await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
-                    case Stop(reason, output, detail):
+                    case Stop(reason, output, detail, last):
                         await self._collect()
-                        await self._record(TaskEnded(reason, output, None, detail))
+                        await self._record(TaskEnded(reason, output, None, detail, last))
                         return
                     case other:
                         assert_never(other)
@@ -145,7 +151,7 @@ class Driver:
             await self._record(TaskEnded("error", None, type(error).__name__, str(error)))
             raise
 
-    async def _ask(self, step: int) -> None:
+    async def _ask(self, step: int, purpose: Purpose) -> None:
         heard: list[str] = []
 
         def emit(delta: Delta) -> None:
@@ -153,7 +159,7 @@ class Driver:
                 heard.append(delta.text)
             self._history.tell(delta)
 
-        await self._record(ModelAsked(step))
+        await self._record(ModelAsked(step, purpose))
         try:
             reply = await self._agent.model.ask(prompt(self._history.state), emit)
         except ModelError as error:
@@ -161,12 +167,21 @@ class Driver:
             raise
         await self._record(ModelReplied(reply))
 
+    async def _review(self, step: int, plan: str) -> None:
+        if plan:
+            again = len(self._history.state.objections)
+            match await self.approvals.ask(ToolCall(self._key(step, again, plan), 0, PLAN, {PLAN: plan}, kind="plan")):
+                case Deny():
+                    return  # the state knows, and the model is asked again
+                case Edit(arguments):
+                    plan = str(arguments.get(PLAN, ""))
+        await self._record(PlanMade(step, plan))
+
     async def _run(self, cell: int, source: str) -> None:
         if found := self._complaints(source):
             await self._record(CodeRefused(source, tuple(found)))
             return
-        key = hashlib.sha256(f"{self._run_id} {cell} {source}".encode("utf-8", "replace")).hexdigest()[:32]
-        match await self.approvals.ask(ToolCall(key, cell, CELL, {"source": source})):
+        match await self.approvals.ask(ToolCall(self._key(cell, source), cell, CELL, {"source": source}, kind="cell")):
             case Deny():
                 return  # the state knows, and tells the model
             case Edit(arguments):
@@ -177,6 +192,10 @@ class Driver:
         await self._record(CodeRan(cell, outcome))
         if outcome.gone is not None:
             await self._parted(outcome.gone)
+
+    def _key(self, *of: object) -> str:
+        text = " ".join(map(str, (self._run_id, *of)))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
     def _complaints(self, source: str) -> list[str]:
         state, agent = self._history.state, self._agent

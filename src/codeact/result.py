@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import NoAnswer
-from .core.events import Event, FilesCollected, ModelReplied, StopReason, TaskEnded
+from .core.events import Event, FilesCollected, StopReason, TaskEnded
+from .core.execution import Answer
 from .core.messages import Usage
+from .core.program import program
 from .core.state import State
+from .core.steps import Step, steps_in, steps_of
 from .files import Files
 
 
@@ -28,20 +31,31 @@ class RunResult:
     error_type: str | None = None
     answer: Any = None
     files: Files = field(default_factory=Files)
+    answered: bool = False
 
     @property
     def output(self) -> Any:
-        """The value given to `final_answer`; raises NoAnswer when the task ended without one."""
-        if self.stop_reason != "final_answer":
+        """The value given to `final_answer`, or a last answer; raises NoAnswer when the task ended without one."""
+        if not self.answered:
             raise NoAnswer(self.stop_reason, self.error or "")
         return self.answer
+
+    @property
+    def step_list(self) -> tuple[Step, ...]:
+        """The steps one by one: what the model replied, what ran, and what came of it."""
+        return steps_of(self.events)
+
+    @property
+    def code(self) -> str:
+        """All code that ran in this task, as one program."""
+        return program(self.events)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files that code made into this folder, and say where; what is there is not overwritten."""
         return self.files.save(folder)
 
     def __str__(self) -> str:
-        if self.stop_reason != "final_answer":
+        if not self.answered:
             return f"(no answer: {self.stop_reason})"
         return str(self.answer)
 
@@ -51,23 +65,26 @@ def result_of(
 ) -> RunResult:
     """The result of the task that these are the events of, and that left this state."""
     ended = state.ended
+    answer = _answer(ended, read)
     made = [event for event in events if isinstance(event, FilesCollected)]
     return RunResult(
         run_id=run_id,
         stop_reason=ended.stop_reason if ended else "cancelled",
-        steps=sum(isinstance(event, ModelReplied) for event in events),
+        steps=steps_in(events),
         usage=state.usage,
         events=tuple(events),
         error=ended.error if ended else None,
         error_type=ended.error_type if ended else None,
-        answer=_answer(ended, read),
+        answer=answer.value if answer else None,
+        answered=answer is not None,
         files=Files(
             (file for event in made for file in event.files), (one for event in made for one in event.left_out)
         ),
     )
 
 
-def _answer(ended: TaskEnded | None, read: Callable[[Any], Any] | None) -> Any:
-    if ended is None or ended.stop_reason != "final_answer" or read is None:
-        return ended.output if ended else None
-    return read(ended.output)
+def _answer(ended: TaskEnded | None, read: Callable[[Any], Any] | None) -> Answer | None:
+    if ended is None:
+        return None
+    answer = Answer(ended.output) if ended.stop_reason == "final_answer" else ended.last
+    return answer if answer is None or read is None else Answer(read(answer.value))

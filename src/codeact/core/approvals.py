@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 CELL = "cell"  # the name under which a cell itself is asked about; its one argument is `source`
+PLAN = "plan"  # the same for a plan, whose one argument is `plan`
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .messages import Image, NativeCall, Reply, ToolDeclaration
 StopReason: TypeAlias = Literal[
     "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
 ]
+Purpose: TypeAlias = Literal["step", "plan", "answer"]  # what the model is asked for: to act, to plan, a last answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class RunStarted:
     answer: ToolSpec | None = None  # `final_answer`, where its value is of a type
     network: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    planning_interval: int | None = None  # steps from one plan to the next
+    last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,16 @@ class TaskGiven:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The task is over. `output` counts only with the reason `final_answer`."""
+    """The task is over. `output` counts only with the reason `final_answer`.
+
+    `last` boxes the answer that was asked for when the steps were used up.
+    """
 
     stop_reason: StopReason
     output: Any = None
     error_type: str | None = None
     error: str | None = None
+    last: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,10 @@ class UserSaid:
 
 @dataclass(frozen=True, slots=True)
 class ModelAsked:
-    """The model was asked for reply number `step` of this task, from 1."""
+    """The model was asked for reply number `step` of this task, from 1; or, before that step, for something else."""
 
     step: int
+    purpose: Purpose = "step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,14 @@ class ModelFailed:
     type: str
     message: str
     partial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """From step number `step` on this plan counts: the model's, or what somebody made of it."""
+
+    step: int
+    plan: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,7 @@ class CodeRan:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAsked:
-    """Somebody is asked whether a call may run, or a cell (`tool` is `cell`, its argument `source`)."""
+    """Somebody is asked whether a call may run, or a cell (`tool` is `cell`, its argument `source`), or a plan."""
 
     key: str
     cell: int
@@ -254,6 +270,7 @@ Event: TypeAlias = (
     | ModelAsked
     | ModelReplied
     | ModelFailed
+    | PlanMade
     | CodeRefused
     | CodeStarted
     | CodeRan

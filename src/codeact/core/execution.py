@@ -142,7 +142,8 @@ class ToolCall:
     """A call that code asked for: its key, the cell it came from, its arguments by name, and those made before it.
 
     The key is the content of the call: run, cell, tool, arguments, and the how-manieth of its kind in the cell.
-    `before` are the calls of the same cell that came before this one.
+    `before` are the calls of the same cell that came before this one. Of another `kind` is what is asked about as if
+    it were a call: a cell, or a plan.
     """
 
     key: str
@@ -150,6 +151,7 @@ class ToolCall:
     tool: str
     arguments: dict[str, Any]
     before: tuple[ToolCall, ...] = ()
+    kind: Literal["tool", "cell", "plan"] = "tool"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
-from . import actions, names, observations
+from . import actions, names, observations, plans
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -30,6 +30,8 @@ from .events import (
     ModelFailed,
     ModelReplied,
     Noted,
+    PlanMade,
+    Purpose,
     RunStarted,
     SandboxReady,
     TaskEnded,
@@ -76,6 +78,11 @@ class State:
     outcome_lost: bool = False  # the last cell took the interpreter with it, and the model was told
     news: str = ""  # for the next observation
     said: tuple[str, ...] = ()  # by the user, and not read by the model yet
+    asked: Purpose = "step"  # what the model was asked for last
+    draft: str | None = None  # a plan that does not count yet
+    plan: str = ""  # the one that counts
+    planned: int | None = None  # the step after which it was made
+    objections: tuple[str, ...] = ()  # to the plans that were made since
 
 
 def after(state: State, event: Event) -> State:
@@ -89,12 +96,20 @@ def after(state: State, event: Event) -> State:
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
             fresh = replace(fresh, code=None, calls=(), steps=event.steps, bound=bound, given=given)
+            fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
             return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
-            return replace(state, step=event.step)
+            return _asked(state, event)
+        case ModelReplied() if state.asked == "plan":
+            return _drafted(state, event)
         case ModelReplied():
             return _replied(state, event)
-        case ApprovalGiven(tool="cell", decision="deny"):
+        case ApprovalGiven(tool="plan", decision="deny") if state.draft is not None:
+            return replace(state, draft=None, objections=(*state.objections, event.reason))
+        case PlanMade(_, plan):
+            told = plans.stands(plan, changed=plan != state.draft)
+            return _beside(replace(state, draft=None, plan=plan, planned=state.step, objections=()), told)
+        case ApprovalGiven(tool="cell", decision="deny") if state.code is not None:
             text = observations.not_allowed(event.reason)
             return _told(replace(state, code=None, idle=0), text + _budget(state))
         case ApprovalGiven(tool="cell", decision="edit") if state.code is not None:
@@ -157,6 +172,35 @@ def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="", said=())
 
 
+def _beside(state: State, text: str) -> State:
+    """Something that the user's side says beside the observations; news wait for the next of those."""
+    text = "\n\n".join((text, *map(observations.user_said, state.said)))
+    return replace(state, messages=(*state.messages, say("user", text)), said=())
+
+
+def _asked(state: State, event: ModelAsked) -> State:
+    state = replace(state, asked=event.purpose)
+    match event.purpose:
+        case "step":
+            return replace(state, step=event.step)
+        case "plan":
+            return _beside(state, plans.wanted(state.step, state.steps, state.plan, state.objections))
+        case "answer":
+            return _beside(state, plans.last_answer_wanted(state.started.action))
+        case _:
+            assert_never(event.purpose)
+
+
+def _drafted(state: State, event: ModelReplied) -> State:
+    reply = event.reply
+    text = reply.text.strip() if state.started.action == "json" else actions.read(reply).said.strip()
+    messages = (*state.messages, say("assistant", text or "(nothing)"))
+    state = replace(state, messages=messages, usage=state.usage + reply.usage)
+    if reply.finish == "content_filter":
+        return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
+    return replace(state, draft=text)
+
+
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
     action = actions.read_calls(reply) if state.started.action == "json" else actions.read(reply)
@@ -173,6 +217,9 @@ def _replied(state: State, event: ModelReplied) -> State:
         case actions.Calls(calls, said):
             spoken = Message("assistant", (Text(said),) if said else (), tool_calls=calls)
             return replace(state, messages=(*state.messages[:-1], spoken), calls=calls, idle=0)
+        case actions.Nothing(kind, said=said) if state.asked == "answer":
+            spoken_answer = kind == "prose" and state.started.answer is None
+            return replace(state, answer=Answer(said) if spoken_answer else None)
         case actions.Nothing():
             state = replace(state, idle=state.idle + 1)
             return _told(state, observations.after_nothing(action, form=state.started.action) + _budget(state))

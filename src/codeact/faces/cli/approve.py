@@ -13,7 +13,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-from codeact.core.approvals import CELL, Allow, Decision, Deny, Edit
+from codeact.core.approvals import PLAN, Allow, Decision, Deny, Edit
 from codeact.core.errors import UsageError
 from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped
@@ -56,14 +56,18 @@ class Terminal:
     def _show(self, call: ToolCall) -> None:
         for made in call.before[-_CALLS:]:
             self._say(f"  before: {_written(made, 120)}")
-        if call.tool == CELL:
+        if call.kind == "cell":
             self._say(f"? cell {call.cell} is about to run, as it is shown above")
+        elif call.kind == "plan":
+            self._say("? the model wants to go on by the plan above")
         else:
             self._say(f"? cell {call.cell} calls {_written(call, _ARGUMENT)}")
         self._say(_KEYS)
 
     async def _edited(self, call: ToolCall) -> Edit | None:
         """The arguments one by one; an empty line keeps one, None is given for what is no Python value."""
+        if call.kind == "plan":
+            return await self._other_plan()
         arguments = dict(call.arguments)
         for name, value in arguments.items():
             line = await self._line(f"{escaped(name)} = {_value(value, 200)} -> ")
@@ -75,6 +79,14 @@ class Terminal:
                 self._say(f"not a Python value: {escaped(line.strip())}; text is written in quotes")
                 return None
         return Edit(arguments)
+
+    async def _other_plan(self) -> Edit | None:
+        """A plan in place of the model's: lines up to an empty one; None where there is none."""
+        self._say("Write the plan that counts, and an empty line behind it.")
+        lines: list[str] = []
+        while (line := await self._line("> ")) is not None and line.strip():
+            lines.append(line.rstrip())
+        return Edit({PLAN: "\n".join(lines)}) if lines else None
 
     async def _line(self, question: str) -> str | None:
         """A line that was typed; None at the end of input. Cancelled, it leaves its thread behind, at the keyboard."""
@@ -119,8 +131,8 @@ def _quietly(action: Callable[[], None]) -> None:
 
 
 def _written(call: ToolCall, room: int) -> str:
-    if call.tool == CELL:
-        return "a cell"
+    if call.kind != "tool":
+        return f"a {call.kind}"
     given = ", ".join(f"{escaped(name)}={_value(value, room)}" for name, value in call.arguments.items())
     return f"{escaped(call.tool)}({given})"
 

@@ -23,7 +23,7 @@ from codeact import approvals, assemble
 from codeact.agent import Agent
 from codeact.approvals import Needs
 from codeact.core.actions import Form
-from codeact.core.approvals import CELL
+from codeact.core.approvals import CELL, PLAN
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
 from codeact.core.files import File
@@ -83,7 +83,7 @@ class Done:
         result, usage = self.result, self.result.usage
         answered = result.stop_reason == "final_answer"
         return {
-            "output": lines.by_the_table(result.output) if answered else None,
+            "output": lines.by_the_table(result.output) if result.answered else None,
             "stop_reason": result.stop_reason,
             "steps": result.steps,
             "usage": {
@@ -174,6 +174,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
                 approve=needs,
                 gate=gate,
                 action=options.action,
+                planning_interval=options.planning_interval,
             )
 
 
@@ -192,11 +193,13 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
         "memory",
         "mount",
         "approve",
+        "planning_interval",
     )
     for flag in behind:
         if getattr(options, flag):
+            word = flag.replace("_", "-")
             name = {"with": "packages", "mcp": "tools", "mount": "mounts"}.get(flag, flag)
-            raise UsageError(f"--{flag} does not go with an agent of yours: set {name} where {place} is made")
+            raise UsageError(f"--{word} does not go with an agent of yours: set {name} where {place} is made")
     found = assemble.named_object(place)
     if not isinstance(found, Agent):
         raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
@@ -210,13 +213,13 @@ def _form(text: str) -> str:
 
 
 def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
-    """What is asked about: `all` tool calls, or these tools; `cell` is every cell."""
+    """What is asked about: `all` tool calls, or these tools; `cell` is every cell, `plan` every plan."""
     if text is None or text == "all":
         return approvals.named(text)
     asked = [name.strip() for name in text.split(",")]
     for name in asked:
-        if name not in (*names, CELL):
-            raise UsageError(f"--approve: no tool {name!r}{nearest(name, [*names, CELL, 'all'])}")
+        if name not in (*names, CELL, PLAN):
+            raise UsageError(f"--approve: no tool {name!r}{nearest(name, [*names, CELL, PLAN, 'all'])}")
     return approvals.named(asked)
 
 
@@ -279,10 +282,16 @@ def _parser() -> Parser:
     parser.add_argument(
         "--approve",
         metavar="NAMES",
-        help="ask at the terminal before these tools run, or `all`; `cell` is every cell",
+        help="ask at the terminal before these tools run, or `all`; `cell` is every cell, `plan` every plan",
     )
     parser.add_argument(
         "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
+    )
+    parser.add_argument(
+        "--planning-interval",
+        metavar="N",
+        type=positive,
+        help="have the model make a plan first, and look at it again after every N steps (default: no plans)",
     )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
     parser.add_argument(

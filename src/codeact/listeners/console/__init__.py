@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TextIO, assert_never
 
 from codeact.core.actions import Form, Nothing, Piece, Reader, read, read_calls
-from codeact.core.approvals import CELL
+from codeact.core.approvals import CELL, PLAN
 from codeact.core.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -34,6 +34,8 @@ from codeact.core.events import (
     ModelReplied,
     Noted,
     OutputDelta,
+    PlanMade,
+    Purpose,
     ReasoningDelta,
     RunStarted,
     SandboxReady,
@@ -58,6 +60,8 @@ from .screen import Screen
 _LINES = 100  # of output that are shown of a cell
 _LONGEST = 16_000  # characters of a value, a traceback or a cell
 _CALLS = 6  # tool calls that are shown of a cell, and connections
+
+_ASIDE = {"plan": "plan", "answer": "last answer"}  # what a model is asked for beside its steps
 
 _ENDS = {
     "max_steps": "the steps are used up",
@@ -97,6 +101,7 @@ class Console:
         self._shown = {"stdout": 0, "stderr": 0}
         self._open: dict[str, str] = {}
         self._failed: set[str] = set()
+        self._asked: Purpose = "step"
         self._form: Form = "code"
         self._begin()
 
@@ -153,9 +158,12 @@ class Console:
                 self._canvas.task(task, [*(f"{name} = {preview}" for name, preview in variables), *given])
             case UserSaid(text):
                 self._canvas.note(f"you said: {text}")
-            case ModelAsked(step):
-                self._canvas.step(step)
+            case ModelAsked(step, purpose):
+                self._asked = purpose
+                self._canvas.turn(_ASIDE.get(purpose, f"step {step}"))
                 self._listen()
+            case PlanMade():  # it was drawn as it came, or as it was changed
+                pass
             case ModelReplied(reply):
                 self._replied(reply)
             case ModelFailed():  # the task's end says why
@@ -178,10 +186,13 @@ class Console:
                 pass
             case ApprovalAsked():
                 self._canvas.wait(None)
-            case ApprovalGiven(_, tool, decision, reason):
+            case ApprovalGiven(_, tool, decision, reason, edited):
                 words = {"deny": "was not allowed", "edit": "was changed by you"}.get(decision, "was allowed")
                 self._canvas.note(f"{tool} {words}" + (f": {reason}" if reason else ""))
-                self._canvas.wait(f"cell {self._cell} is running" if tool != CELL else None)
+                if self._asked == "plan" and tool == PLAN and edited is not None:
+                    self._canvas.thought(str(edited.get("plan", "")))
+                    self._canvas.end_thought()
+                self._canvas.wait(f"cell {self._cell} is running" if tool not in (CELL, PLAN) else None)
             case ToolCalled() | ToolReturned():
                 self._tool(news)
             case CallsAnswered(_, answers):
@@ -229,7 +240,7 @@ class Console:
                     self._canvas.wait(f"{self._model} is thinking")
 
     def _replied(self, reply: Reply) -> None:
-        self._steps += 1
+        self._steps += self._asked == "step"
         if not self._streamed:
             self._read(reply.text)
         if self._reader is not None:
@@ -240,6 +251,8 @@ class Console:
         self._usage += reply.usage
         for note in reply.notes:
             self._canvas.note(note)
+        if self._asked != "step":
+            return
         action = read_calls(reply) if self._form == "json" else read(reply)
         if isinstance(action, Nothing) and reply.finish != "content_filter":
             told, _, _ = after_nothing(action, form=self._form).partition("\n")
@@ -315,6 +328,9 @@ class Console:
         self._canvas.wait(None)
         if end.stop_reason == "final_answer":
             self._canvas.answer(shown(end.output))
+        elif end.last is not None:
+            self._canvas.trouble(f"No final answer: {end.error}. This is the last one, asked for at the end:")
+            self._canvas.answer(shown(end.last.value))
         else:
             why = _ENDS.get(end.stop_reason, end.stop_reason)
             self._canvas.trouble(f"No answer: {why}" + (f". {end.error}" if end.error else ""))

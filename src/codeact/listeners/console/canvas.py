@@ -11,8 +11,8 @@ class Canvas(Protocol):
     def task(self, text: str, variables: list[str]) -> None:
         """What is to be done."""
 
-    def step(self, number: int) -> None:
-        """Another turn of the model begins."""
+    def turn(self, title: str) -> None:
+        """Another turn of the model begins: a step, a plan."""
 
     def thought(self, text: str) -> None:
         """More of what the model says."""

@@ -20,8 +20,8 @@ class Page:
         for line in variables:
             self._lines("  with ", line)
 
-    def step(self, number: int) -> None:
-        self._write(f"\n== Step {number}\n")
+    def turn(self, title: str) -> None:
+        self._write(f"\n== {title.capitalize()}\n")
 
     def thought(self, text: str) -> None:
         *lines, self._partial = (self._partial + text).split("\n")

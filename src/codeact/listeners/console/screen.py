@@ -61,9 +61,9 @@ class Screen:
         for line in variables:
             self._print(Text(f"{_INDENT}with {escaped(line)}", style="dim"))
 
-    def step(self, number: int) -> None:
+    def turn(self, title: str) -> None:
         self._print(Text())
-        self._print(Text(f"── step {number} ".ljust(min(self._terminal.width, 100), "─"), style="dim"))
+        self._print(Text(f"── {title} ".ljust(min(self._terminal.width, 100), "─"), style="dim"))
 
     def thought(self, text: str) -> None:
         *paragraphs, self._thought = (self._thought + escaped(text)).split("\n")
