@@ -9,6 +9,9 @@ CodeactError
 ├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
 ├── ValueRefused                a value that does not cross the wall; also a TypeError
 ├── NoAnswer                    `RunResult.output` of a run that ended without an answer
+├── StorageError                the journal cannot be written or read: the disk is full, the file is not there to write
+│   └── JournalCorrupt          what is in it is not what was written
+├── RunLocked                   another process is at work on this run
 └── ModelError                  the model could not be asked; the run can go on later
     ├── ModelUnavailable        unreachable, overloaded, cut off or silent, also after the retries
     ├── ModelRejected           the server will not serve this request: key, model name, parameter
@@ -69,6 +72,26 @@ class NoAnswer(CodeactError):
     def __init__(self, stop_reason: str, detail: str = "") -> None:
         super().__init__(f"the run ended without an answer: {stop_reason}" + (f": {detail}" if detail else ""))
         self.stop_reason = stop_reason
+
+
+class StorageError(CodeactError):
+    """The journal cannot be written or read. What could not be kept was not done, and the run can go on later."""
+
+
+class JournalCorrupt(StorageError):
+    """A journal does not hold what was written to it; the message names the entry, and those before it are whole."""
+
+
+class RunLocked(CodeactError):
+    """Another process is at work on this run: `pid` on `host`, `since` (seconds since the epoch; 0 is not known)."""
+
+    def __init__(self, run: str, pid: int, host: str, since: float) -> None:
+        who = f"process {pid} on {host}" if pid else "another process"
+        super().__init__(f"the run {run} is in use by {who}: wait for it to end, or end it")
+        self.run = run
+        self.pid = pid
+        self.host = host
+        self.since = since
 
 
 class ModelError(CodeactError):

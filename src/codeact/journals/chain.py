@@ -1,0 +1,22 @@
+"""The chain of checksums over a run's rows: each holds the one before it, so none changes, goes or comes unseen."""
+
+from __future__ import annotations
+
+import hashlib
+
+from .codec import Line
+
+
+def first_mark(run: str) -> bytes:
+    """Where the chain of a run's checksums begins."""
+    return hashlib.blake2b(f"codeact {run}".encode(), digest_size=16).digest()
+
+
+def next_mark(mark: bytes, seq: int, at: float, fence: int, line: Line) -> bytes:
+    """The checksum of a row, which holds that of the row before."""
+    digest = hashlib.blake2b(mark, digest_size=16)
+    digest.update(f"{seq} {at!r} {fence} {len(line.text)} {[len(blob) for blob in line.blobs]} ".encode())
+    digest.update(line.text.encode())
+    for blob in line.blobs:
+        digest.update(blob)
+    return digest.digest()

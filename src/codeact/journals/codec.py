@@ -1,0 +1,278 @@
+"""An event as a line of JSON, and back: the one place that knows how a line of a journal looks.
+
+The form is read off the events' own declarations: a frozen value is an object of its fields, without those that have
+their default, so that a field added later is read from an old line as its default. What is declared `Any` crosses by
+the table of values. Long texts and bytes lie beside the line as blobs, `{"$str": 0}` and `{"$bytes": 0}`. What is read
+may be anybody's: it is checked as it is read, and nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..core import events
+from ..core.events import Event
+from ..guest import values
+
+VERSION = 1
+LONG = 1 << 12  # characters or bytes that stand in a line; what is longer lies beside it
+
+Write = Callable[[Any, list[bytes]], Any]
+Read = Callable[[Any, Sequence[bytes], str], Any]
+
+_EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(events.Event)}
+
+
+class Malformed(ValueError):
+    """A line that no version of ours wrote; the message says where in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event, written down."""
+
+    text: str
+    blobs: tuple[bytes, ...] = ()
+
+
+def encode(event: Event) -> Line:
+    """The line of an event. Raises values.Refused where it holds what does not cross."""
+    blobs: list[bytes] = []
+    name = type(event).__name__
+    tree = {"event": name, **_form(_EVENTS[name])[0](event, blobs)}
+    return Line(json.dumps(tree, separators=(",", ":"), allow_nan=False), tuple(blobs))
+
+
+def decode(line: Line) -> Event:
+    """The event of a line. Raises Malformed."""
+    try:
+        tree = json.loads(line.text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from None
+    if type(tree) is not dict or type(tree.get("event")) is not str:
+        raise Malformed("not an event")
+    name = tree.pop("event")
+    if name not in _EVENTS:
+        raise Malformed(f"no event is named {name[:40]!r}")
+    event: Event = _form(_EVENTS[name])[1](tree, line.blobs, name)
+    return event
+
+
+def _no_constant(name: str) -> typing.NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+@functools.cache
+def _form(hint: Any) -> tuple[Write, Read]:
+    """How a value of this declared type is written, and read."""
+    if hint is Any:
+        return _write_any, _read_any
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if dataclasses.is_dataclass(hint):
+        return _object(hint)  # type: ignore[arg-type]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return _literal(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return _optional(arguments)
+    if origin is tuple:
+        return _items(arguments[0]) if arguments[1:] == (...,) else _places(arguments)
+    if origin is dict and arguments == (str, Any):
+        return _write_any, _read_named
+    raise TypeError(f"a journal has no form for {hint!r}")
+
+
+def _object(cls: type) -> tuple[Write, Read]:
+    hints = typing.get_type_hints(cls)
+    forms = {field.name: (*_form(hints[field.name]), field.default) for field in dataclasses.fields(cls)}
+
+    def write(value: Any, blobs: list[bytes]) -> Any:
+        if type(value) is not cls:
+            raise TypeError(f"a {type(value).__name__} where a {cls.__name__} belongs")
+        written = {}
+        for name, (put, _, default) in forms.items():
+            held = getattr(value, name)
+            if held is not default and not (type(held) in _COMPARED and held == default):
+                written[name] = put(held, blobs)
+        return written
+
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        if type(tree) is not dict:
+            raise Malformed(f"{path}: not an object")
+        if unknown := tree.keys() - forms.keys():
+            raise Malformed(f"{path}: there is no {min(unknown)[:40]!r}")
+        given = {name: forms[name][1](held, blobs, f"{path}.{name}") for name, held in tree.items()}
+        try:
+            return cls(**given)
+        except (TypeError, ValueError) as error:
+            raise Malformed(f"{path}: {error}") from None
+
+    return write, read
+
+
+_COMPARED = (str, int, float, bool)
+
+
+def _literal(choices: tuple[Any, ...]) -> tuple[Write, Read]:
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        if type(tree) is not str or tree not in choices:
+            raise Malformed(f"{path}: none of {', '.join(map(str, choices))}")
+        return tree
+
+    return _as_it_is, read
+
+
+def _optional(arguments: tuple[Any, ...]) -> tuple[Write, Read]:
+    kinds = [one for one in arguments if one is not type(None)]
+    if len(kinds) != 1 or len(kinds) == len(arguments):
+        raise TypeError(f"a journal has no form for a choice of {arguments!r}")
+    put, get = _form(kinds[0])
+
+    def write(value: Any, blobs: list[bytes]) -> Any:
+        return None if value is None else put(value, blobs)
+
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        return None if tree is None else get(tree, blobs, path)
+
+    return write, read
+
+
+def _items(kind: Any) -> tuple[Write, Read]:
+    put, get = _form(kind)
+
+    def write(value: Any, blobs: list[bytes]) -> Any:
+        return [put(one, blobs) for one in value]
+
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        return tuple(get(one, blobs, f"{path}[{i}]") for i, one in enumerate(_list(tree, path)))
+
+    return write, read
+
+
+def _places(kinds: tuple[Any, ...]) -> tuple[Write, Read]:
+    forms = [_form(kind) for kind in kinds]
+
+    def write(value: Any, blobs: list[bytes]) -> Any:
+        return [put(one, blobs) for (put, _), one in zip(forms, value, strict=True)]
+
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        items = _list(tree, path)
+        if len(items) != len(forms):
+            raise Malformed(f"{path}: not {len(forms)} items")
+        return tuple(
+            get(one, blobs, f"{path}[{i}]") for i, ((_, get), one) in enumerate(zip(forms, items, strict=True))
+        )
+
+    return write, read
+
+
+def _list(tree: Any, path: str) -> list[Any]:
+    if type(tree) is not list:
+        raise Malformed(f"{path}: not a list")
+    return tree
+
+
+def _as_it_is(value: Any, blobs: list[bytes]) -> Any:
+    return value
+
+
+def _read_as(*kinds: type) -> Read:
+    def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+        if type(tree) not in kinds:
+            raise Malformed(f"{path}: not {kinds[0].__name__}")
+        return tree
+
+    return read
+
+
+def _write_text(value: Any, blobs: list[bytes]) -> Any:
+    if len(value) <= LONG:
+        return value
+    blobs.append(value.encode("utf-8", "surrogatepass"))
+    return {"$str": len(blobs) - 1}
+
+
+def _read_text(tree: Any, blobs: Sequence[bytes], path: str) -> str:
+    if type(tree) is str:
+        return tree
+    try:
+        return _blob(tree, "$str", blobs, path).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{path}: {error}") from None
+
+
+def _write_bytes(value: Any, blobs: list[bytes]) -> Any:
+    if len(value) <= LONG:
+        return base64.b64encode(value).decode()
+    blobs.append(value)
+    return {"$bytes": len(blobs) - 1}
+
+
+def _read_bytes(tree: Any, blobs: Sequence[bytes], path: str) -> bytes:
+    if type(tree) is not str:
+        return _blob(tree, "$bytes", blobs, path)
+    try:
+        return base64.b64decode(tree, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed(f"{path}: {error}") from None
+
+
+def _blob(tree: Any, tag: str, blobs: Sequence[bytes], path: str) -> bytes:
+    number = tree.get(tag) if type(tree) is dict and len(tree) == 1 else None
+    if type(number) is int and 0 <= number < len(blobs):
+        return blobs[number]
+    raise Malformed(f"{path}: not a text or bytes, nor a blob that is there")
+
+
+def _write_any(value: Any, blobs: list[bytes]) -> Any:
+    packed = values.encode(value)
+    if not packed.blobs:
+        return [packed.tree]
+    blobs += packed.blobs
+    return [packed.tree, len(packed.blobs), len(blobs)]  # its blobs are those before the last number
+
+
+def _read_any(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+    match tree:
+        case [held]:
+            beside: Sequence[bytes] = ()
+        case [held, int(count), int(end)] if 0 < count <= end <= len(blobs):
+            beside = blobs[end - count : end]
+        case _:
+            raise Malformed(f"{path}: not a value")
+    try:
+        return values.decode(values.Packed(held, beside))
+    except values.Refused as error:
+        raise Malformed(f"{path}: {error}") from None
+
+
+def _read_named(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
+    value = _read_any(tree, blobs, path)
+    if type(value) is not dict or not all(type(name) is str for name in value):
+        raise Malformed(f"{path}: not values by name")
+    return value
+
+
+def _read_number(tree: Any, blobs: Sequence[bytes], path: str) -> float:
+    if type(tree) not in (int, float) or tree - tree != 0:
+        raise Malformed(f"{path}: not a number")
+    return float(tree)
+
+
+_PLAIN: dict[Any, tuple[Write, Read]] = {
+    str: (_write_text, _read_text),
+    bytes: (_write_bytes, _read_bytes),
+    bool: (_as_it_is, _read_as(bool)),
+    int: (_as_it_is, _read_as(int)),
+    float: (_as_it_is, _read_number),
+}

@@ -1,0 +1,107 @@
+"""The SQLite file of a journal: whose it is, what is in it, and what may befall it, in our words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.errors import JournalCorrupt, StorageError, UsageError
+from . import codec
+
+APPLICATION = 0x636F6461  # `coda`, in the header of a file of ours
+BUSY = 30.0  # seconds to wait for another process's commit
+SCHEMA = """
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, parent TEXT, started REAL NOT NULL, changed REAL NOT NULL, fence INTEGER NOT NULL,
+    rows INTEGER NOT NULL, mark BLOB NOT NULL,
+    model TEXT NOT NULL, task TEXT NOT NULL, stop_reason TEXT, steps INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX runs_by_time ON runs (started DESC, run);
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
+CREATE TABLE entries (
+    run TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, fence INTEGER NOT NULL, line TEXT NOT NULL,
+    blobs INTEGER NOT NULL, mark BLOB NOT NULL, PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE blobs (
+    run TEXT NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run, seq, n)
+);
+"""
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """A connection to the file, which is ours or is made so."""
+    if write:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif not path.exists():
+        raise UsageError(f"there is no journal at {path}")
+    file = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        _check(path, file, write)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
+    application, version = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    empty = file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if application != APPLICATION and not (empty and not application):
+        raise UsageError(f"{path} is a database, but no journal of codeact: name another file")
+    if version > codec.VERSION:
+        raise UsageError(
+            f"{path} was written by a later codeact (format {version}, this one reads up to {codec.VERSION}): "
+            "upgrade codeact, or name another file"
+        )
+    if not write:
+        return
+    file.execute("PRAGMA journal_mode = WAL")
+    if empty:
+        with transaction(file):
+            if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                for statement in SCHEMA.split(";"):
+                    file.execute(statement)
+                file.execute(f"PRAGMA application_id = {APPLICATION}")
+                file.execute(f"PRAGMA user_version = {codec.VERSION}")
+
+
+@contextmanager
+def transaction(file: sqlite3.Connection, durable: bool = False) -> Iterator[None]:
+    """All of it or nothing; `durable` returns when it is on the disk."""
+    file.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        file.execute("COMMIT")
+    except BaseException:
+        if file.in_transaction:
+            file.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def trouble(path: Path, doing: str) -> Iterator[None]:
+    """What SQLite or the file system says against it, in our words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{doing} the journal {path}: {error}; {_mend(str(error))}") from error
+    except sqlite3.DatabaseError as error:
+        raise JournalCorrupt(f"the journal {path} is damaged: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{doing} the journal {path}: {error.strerror or error}") from error
+
+
+def _mend(words: str) -> str:
+    if "full" in words:
+        return "make room, or name another file with --journal; the run can be resumed"
+    if "readonly" in words or "read-only" in words:
+        return "the file cannot be written: name another with --journal"
+    if "locked" in words or "busy" in words:
+        return f"another process kept it busy for {BUSY:g} s"
+    return "the run can be resumed once that is mended"
