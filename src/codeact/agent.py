@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .answers import Answers
 from .approvals import Needs
+from .callbacks import Callback
 from .core.actions import Form
 from .core.errors import UsageError
 from .core.execution import Policy, ToolSpec
@@ -36,6 +37,7 @@ class Agent:
     action: Form = "code"
     checks: bool = True  # whether a cell is looked at before it runs
     planning_interval: int | None = None  # steps from one plan to the next; None makes none
+    callbacks: tuple[Callback, ...] = ()  # called after each step
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from . import approvals, assemble, portal
+from . import approvals, assemble, callbacks, portal
 from .agent import Agent
 from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
@@ -41,7 +41,6 @@ _ELSEWHERE = {
     "verbosity_level": "write run(..., show=True) to see the console",
     "add_base_tools": "name the tools you want: tools=[...]",
     "timeout": "write seconds=30",
-    "step_callbacks": "write listeners=[...]; each is called with every event",
     "managed_agents": "write a tool that asks the other agent",
     "prompt_templates": "write instructions='...'",
     "system_prompt": "write instructions='...'",
@@ -95,6 +94,7 @@ class CodeAgent(Agent):
     final_answer_checks: functions of the answer (and of the events, and of the agent) that say whether it may be.
     approve: what is asked about before it runs: `"all"` tool calls, a list of tools (`"cell"`: every cell), or a
         function of the call. gate: who is asked, an async function of the call; else `session.decide` answers.
+    step_callbacks: functions of the step (and of the events so far, and of the agent), called after each step.
     planning_interval: steps from one plan of the model's to the next; the first is made before step one.
     last_answer: whether the model is asked once more, for the best answer it has, when its steps are used up.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
@@ -127,6 +127,7 @@ class CodeAgent(Agent):
         final_answer_checks: Sequence[Callable[..., Any]] = (),
         approve: Any = None,
         gate: Gate | None = None,
+        step_callbacks: Sequence[Callable[..., Any]] = (),
         planning_interval: int | None = None,
         last_answer: bool = False,
         snapshots: bool = True,
@@ -157,6 +158,7 @@ class CodeAgent(Agent):
             if output_type is not None or final_answer_checks
             else None,
             checks=static_check,
+            callbacks=callbacks.step_callbacks(step_callbacks),
             planning_interval=planning_interval,
             last_answer=last_answer,
         )

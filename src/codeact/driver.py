@@ -15,6 +15,7 @@ import anyio
 
 from .agent import Agent
 from .approvals import Approvals
+from .callbacks import StepCallbacks
 from .calling import Calling, declarations
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
@@ -71,6 +72,7 @@ class Driver:
             answer=self._refusal if agent.answers is not None else None,
             caller=Caller(history.tell, agent.model),
         )
+        self._callbacks = StepCallbacks(agent.callbacks, agent)
         self._calling = Calling(self._door, agent.specs, agent.policy.limits, self._refusal)
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
 
@@ -127,8 +129,12 @@ class Driver:
             shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
             told = tuple((file.name, described(file)) for file in files)
             await self._record(TaskGiven(task, shown, limits.steps, told))
+            self._callbacks.begin(self._history.events)
             while True:
-                match next_step(self._history.state, limits):
+                step_now = next_step(self._history.state, limits)
+                if not isinstance(step_now, Run | Call):  # the step before it is over
+                    await self._callbacks.tell(self._history.events)
+                match step_now:
                     case Ask(step, purpose):
                         await self._ask(step, purpose)
                     case Review(step, plan):
