@@ -156,7 +156,7 @@ def help_of(command: str) -> str:
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
-@pytest.mark.parametrize("command", ["run", "exec", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["run", "exec", "eval", "doctor", "demo"])
 def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
     told = {flag for name in first_column(LINE, f"codeact {command}") for flag in FLAG.findall(name)}
     taken = set(FLAG.findall(help_of(command))) - {"-h", "--help"}
@@ -164,7 +164,7 @@ def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
 
 
 def test_no_page_names_a_flag_that_no_command_takes() -> None:
-    taken = {flag for command in ("", "run", "exec", "doctor") for flag in FLAG.findall(help_of(command))}
+    taken = {flag for command in ("", "run", "exec", "eval", "doctor") for flag in FLAG.findall(help_of(command))}
     for page in pages():
         for span in re.findall(r"`(codeact [^`]+|--[^`]+)`", page.read_text(encoding="utf-8")):
             assert set(FLAG.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", span))) <= taken, f"{page.name}: {span}"
@@ -186,6 +186,7 @@ def test_the_keys_of_every_line_of_json_are_told(desk: Desk) -> None:
     for heading, command in (
         ("The line of run", "codeact run 'One.' --model openai:gpt-5 --json </dev/null"),
         ("The lines of exec", "codeact exec --json -c 1"),
+        ("The line of eval", "codeact eval m3tooleval --model oracle --action json --limit 1 --json"),
         ("The line of doctor", "codeact doctor --json"),
     ):
         rows = rows_of(LINE, heading)

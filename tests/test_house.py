@@ -42,6 +42,7 @@ FLOORS = {
     "testing": 4,
     "blocking": 4,
     "assemble": 5,
+    "evals": 5,
     "api": 6,
     "sources": 6,
     "faces": 7,

@@ -15,10 +15,11 @@ COMMANDS = {
     "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
     "run": "give a model one task",
     "exec": "run cells in one sandboxed interpreter, without a model; alone: a sandboxed prompt",
+    "eval": "give a model a set of tasks, and count what came of it",
     "fetch": "get what the sandbox wasm needs, once: Deno and Pyodide",
     "doctor": "what this machine gives: the sandbox's layers, models in reach, versions",
 }
-_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "fetch": ".fetch", "doctor": ".doctor"}
+_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "eval": ".evaluate", "fetch": ".fetch", "doctor": ".doctor"}
 
 _HELP = """\
 usage: codeact COMMAND [...]

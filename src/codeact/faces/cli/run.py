@@ -159,7 +159,7 @@ def _split(words: Sequence[str]) -> tuple[str, str | None]:
 def _agent(options: argparse.Namespace) -> Iterator[Agent]:
     spec = assemble.choose_model(options.model)
     if spec is None:
-        raise UsageError(_no_model())
+        raise UsageError(no_model("run"))
     model = assemble.model(spec)
     bounds = policy(options)
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
@@ -227,9 +227,10 @@ def _recorded(agent: Agent, path: str) -> Agent:
     return replace(agent, model=assemble.recording(agent.model, path, agent.secrets))
 
 
-def _no_model() -> str:
+def no_model(command: str) -> str:
+    """What to say where no model was named, with the lines to type for those that are in reach."""
     lines_to_type = [
-        f"  {reach.found}" + (f": codeact run --model {reach.spec} ..." if reach.spec else "")
+        f"  {reach.found}" + (f": codeact {command} --model {reach.spec} ..." if reach.spec else "")
         for reach in assemble.models_in_reach()
     ]
     here = "\n".join(["Found here:", *lines_to_type]) if lines_to_type else "No key and no local server was found here."
