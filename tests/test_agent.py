@@ -63,8 +63,10 @@ def test_a_plot_goes_to_the_model_as_a_picture_once() -> None:
     model = ScriptedModel(plot, code("1"), code("plt.figure(figsize=(1, 1))\nfinal_answer('falling')"))
     result = CodeAgent(model=model, imports=["matplotlib"]).run("How does it go?")
     assert result.output == "falling"
-    seen = [part for message in model.prompts[-1].messages for part in message.parts if isinstance(part, Image)]
-    assert [(image.size, image.data[:4]) for image in seen] == [((640, 480), b"\x89PNG")]
+    asked = [[part for message in prompt.messages for part in message.parts] for prompt in model.prompts]
+    seen = [[part for part in parts if isinstance(part, Image)] for parts in asked]
+    assert [len(images) for images in seen] == [0, 1, 0]
+    assert [(image.size, image.data[:4]) for image in seen[1]] == [((640, 480), b"\x89PNG")]
     told = model.prompts[1].messages[-1].text
     assert told.endswith("\n[image 1: 640x480]") and "printed nothing" not in told
     drawn = [[image.size for image in event.outcome.images] for event in result.events if isinstance(event, CodeRan)]

@@ -139,5 +139,7 @@ async def test_a_limit_of_the_kernel_is_an_exception_that_code_can_see(source: s
 @pytest.mark.parametrize("name", list(Limits.__dataclass_fields__))
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, "5", None])
 def test_a_limit_that_makes_no_sense_is_refused_by_name(name: str, value: object) -> None:
+    if value is None and getattr(Limits(), name) is None:
+        return  # without a limit
     with pytest.raises((TypeError, UsageError), match="max_steps" if name == "steps" else name):
         Limits(**{name: value})  # type: ignore[arg-type]

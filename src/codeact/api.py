@@ -89,6 +89,7 @@ class CodeAgent(Agent):
     mounts: folders that the code sees at their own path, to read; `Mount(path, writable=True)` to change as well.
     max_steps: replies in a task. seconds: of a cell. memory: of the interpreter, bytes or `"512MiB"`.
     network: hosts that the code may reach, such as `"api.github.com"` or `"*.example.org:443"`; none by default.
+    context_tokens: how long a prompt may be; by default what the model tells, where it does.
     limits: the other bounds. listeners: called with every event and delta.
     output_type: what an answer must be: any type that pydantic knows; `output` is of it.
     final_answer_checks: functions of the answer (and of the events, and of the agent) that say whether it may be.
@@ -121,6 +122,7 @@ class CodeAgent(Agent):
         max_steps: int | None = None,
         seconds: float | None = None,
         memory: int | str | None = None,
+        context_tokens: int | None = None,
         limits: Limits | None = None,
         listeners: Sequence[Listener] = (),
         output_type: Any = None,
@@ -144,7 +146,16 @@ class CodeAgent(Agent):
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
             policy=replace(
                 _policy(
-                    allowed, python, packages, network, mounts, limits, steps=max_steps, seconds=seconds, memory=memory
+                    allowed,
+                    python,
+                    packages,
+                    network,
+                    mounts,
+                    limits,
+                    steps=max_steps,
+                    seconds=seconds,
+                    memory=memory,
+                    context_tokens=context_tokens,
                 ),
                 snapshots=snapshots,
             ),

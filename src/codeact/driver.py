@@ -19,12 +19,13 @@ from .callbacks import StepCallbacks
 from .calling import Calling, declarations
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
-from .core.errors import ModelError
+from .core.errors import ContextOverflow, ModelError
 from .core.events import (
     CallsAnswered,
     CodeRan,
     CodeRefused,
     CodeStarted,
+    Compacted,
     Delta,
     FilesCollected,
     InterpreterLost,
@@ -36,14 +37,17 @@ from .core.events import (
     Purpose,
     RunStarted,
     SandboxReady,
+    Summarised,
+    SummaryAsked,
     TaskEnded,
     TaskGiven,
     TextDelta,
 )
 from .core.execution import Failure, Gone, Limits, ToolCall
 from .core.files import File, described
-from .core.loop import Ask, Call, Review, Run, Stop, next_step
-from .core.prompt import prompt
+from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
+from .core.messages import Usage
+from .core.prompt import prompt, summary_prompt
 from .core.untrusted import inline
 from .door import Door
 from .guest import display
@@ -126,7 +130,7 @@ class Driver:
             await self.interpreter.put(files)
             if variables and self._agent.action == "code":
                 await self.interpreter.bind(variables)
-            shown = tuple((name, inline(display.show(value)[1], 300)) for name, value in variables.items())
+            shown = tuple((name, inline(display.glimpse(value), 300)) for name, value in variables.items())
             told = tuple((file.name, described(file)) for file in files)
             await self._record(TaskGiven(task, shown, limits.steps, told))
             self._callbacks.begin(self._history.events)
@@ -136,13 +140,19 @@ class Driver:
                     await self._callbacks.tell(self._history.events)
                 match step_now:
                     case Ask(step, purpose):
-                        await self._ask(step, purpose)
+                        await self._ask(step, purpose, limits)
                     case Review(step, plan):
                         await self._review(step, plan)
                     case Run(cell, source):
                         await self._run(cell, source)
                     case Call(cell, calls):
                         await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
+                    case Compact(goal, cut):
+                        await self._record(Compacted(goal, cut))
+                    case Summarise(upto):
+                        await self._summarise(upto)
+                    case Overflow(detail):
+                        raise ContextOverflow(detail)
                     case Stop(reason, output, detail, last):
                         await self._collect()
                         await self._record(TaskEnded(reason, output, None, detail, last))
@@ -157,7 +167,7 @@ class Driver:
             await self._record(TaskEnded("error", None, type(error).__name__, str(error)))
             raise
 
-    async def _ask(self, step: int, purpose: Purpose) -> None:
+    async def _ask(self, step: int, purpose: Purpose, limits: Limits) -> None:
         heard: list[str] = []
 
         def emit(delta: Delta) -> None:
@@ -170,8 +180,22 @@ class Driver:
             reply = await self._agent.model.ask(prompt(self._history.state), emit)
         except ModelError as error:
             await self._record(ModelFailed(type(error).__name__, str(error), "".join(heard)))
+            if isinstance(error, ContextOverflow) and goes_on(self._history.state, limits):
+                return
             raise
         await self._record(ModelReplied(reply))
+
+    async def _summarise(self, upto: int) -> None:
+        await self._record(SummaryAsked(upto))
+        try:
+            reply = await self._agent.model.ask(summary_prompt(self._history.state, upto), lambda delta: None)
+        except ContextOverflow:  # then it has to do without
+            await self._record(Summarised(upto, "", Usage()))
+        except ModelError as error:
+            await self._record(ModelFailed(type(error).__name__, str(error)))
+            raise
+        else:
+            await self._record(Summarised(upto, reply.text, reply.usage))
 
     async def _review(self, step: int, plan: str) -> None:
         if plan:

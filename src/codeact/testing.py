@@ -36,7 +36,7 @@ class ScriptedModel:
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The reply whose turn it is."""
         self.prompts.append(prompt)
-        place = sum(message.role == "assistant" for message in prompt.messages)
+        place = prompt.answered
         if place >= len(self._replies):
             raise ModelUnavailable(f"the script has {len(self._replies)} replies and was asked for one more")
         reply = self._replies[place]

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from .actions import Form
 from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, Stream, ToolSpec
 from .files import File, LeftOut
-from .messages import Image, NativeCall, Reply, ToolDeclaration
+from .messages import Image, NativeCall, Reply, ToolDeclaration, Usage
 
 StopReason: TypeAlias = Literal[
     "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
@@ -255,6 +255,33 @@ class FilesCollected:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacted:
+    """Results of old cells gave way to pointers, so that the prompt has about `goal` tokens.
+
+    `cut` says that there were none left, and a part of the newest one gave way.
+    """
+
+    goal: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryAsked:
+    """The model was asked to sum up the conversation before message number `upto`, from 0."""
+
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summarised:
+    """What it wrote, which stands in place of that from now on; nothing where it could not be asked so much."""
+
+    upto: int
+    text: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something worth knowing that changes nothing."""
 
@@ -285,6 +312,9 @@ Event: TypeAlias = (
     | InterpreterRestored
     | Forked
     | FilesCollected
+    | Compacted
+    | SummaryAsked
+    | Summarised
     | Noted
 )
 

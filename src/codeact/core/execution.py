@@ -35,11 +35,15 @@ class Limits:
     snapshot_memory: int = 4096 * MIB  # of all that wait
     files: int = 100  # that are collected at once
     file_bytes: int = 64 * MIB  # of all of them
+    context_tokens: int | None = None  # of a prompt; None: what the model tells, or what it refuses
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _BOUNDS.items():
             value = getattr(self, name)
-            whole = isinstance(Limits.__dataclass_fields__[name].default, int)
+            default = Limits.__dataclass_fields__[name].default
+            if value is None and default is None:
+                continue
+            whole = not isinstance(default, float)
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
                 kind = "a whole number" if whole else "a number"
                 raise TypeError(f"{_SPOKEN.get(name, name)} must be {kind} of {unit}, not {value!r}")
@@ -66,6 +70,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "snapshot_memory": (1 * MIB, 1 << 44, "bytes"),
     "files": (0, 10_000, "files"),
     "file_bytes": (0, 1 << 34, "bytes"),
+    "context_tokens": (256, 1 << 40, "tokens"),
 }
 
 

@@ -9,6 +9,7 @@ from .events import Purpose, StopReason
 from .execution import Answer, Limits
 from .messages import NativeCall
 from .state import State, repeats
+from .window import can_be_cut, gives_way, upto
 
 STALLED_IDLE = 3  # replies in a row without anything to run
 STALLED_REPEATS = 5  # the same cell, with the same outcome
@@ -48,6 +49,28 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Compact:
+    """Let results of old cells give way, or cut the newest, down to about `goal` tokens of prompt."""
+
+    goal: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise:
+    """Have the model sum up the conversation before message number `upto`."""
+
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """The prompt is longer than the user allows, and nothing more can be left out of it."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The task is over."""
 
@@ -57,7 +80,7 @@ class Stop:
     last: Answer | None = None
 
 
-Step: TypeAlias = Ask | Review | Run | Call | Stop
+Step: TypeAlias = Ask | Review | Run | Call | Compact | Summarise | Overflow | Stop
 
 
 def next_step(state: State, limits: Limits) -> Step:
@@ -81,13 +104,39 @@ def next_step(state: State, limits: Limits) -> Step:
     if len(state.objections) >= STALLED_PLANS:
         return Stop("stalled", detail=f"{STALLED_PLANS} plans in a row were not allowed")
     if state.step >= limits.steps:
-        asks = state.started.last_answer
-        return Ask(state.step + 1, "answer") if asks else Stop("max_steps", detail=_used_up(state))
+        if not state.started.last_answer:
+            return Stop("max_steps", detail=_used_up(state))
+        return _made_room(state, limits) or Ask(state.step + 1, "answer")
     every = state.started.planning_interval
-    if every is not None and state.step % every == 0 and state.planned != state.step:
-        return Ask(state.step + 1, "plan")
-    return Ask(state.step + 1)
+    plans = every is not None and state.step % every == 0 and state.planned != state.step
+    return _made_room(state, limits) or Ask(state.step + 1, "plan" if plans else "step")
 
 
 def _used_up(state: State) -> str:
     return f"no answer after {state.step} steps"
+
+
+def _made_room(state: State, limits: Limits) -> Compact | Summarise | Overflow | None:
+    """What has to give way before the model can be asked."""
+    window, messages = state.window, state.messages
+    room = window.room(limits.context_tokens)
+    if room is None or window.tokens <= room:
+        return None
+    if gives_way(messages, window):
+        return Compact(room // 2)
+    end = upto(messages, window, room // 2)
+    if end is not None:
+        return Summarise(end)
+    if can_be_cut(messages, window):
+        return Compact(room, cut=True)
+    if limits.context_tokens is None or window.tokens <= limits.context_tokens:
+        return None  # the server decides, for our count is no more than a guess
+    return Overflow(
+        f"the prompt has about {window.tokens:,} tokens, context_tokens={limits.context_tokens:,} are allowed, and "
+        "nothing more can be left out of it: allow more, or give long text as a variable"
+    )
+
+
+def goes_on(state: State, limits: Limits) -> bool:
+    """Whether a prompt that was refused for its length can be made shorter and asked again, which is done once."""
+    return state.window.refusals == 1 and isinstance(_made_room(state, limits), Compact | Summarise)

@@ -105,11 +105,18 @@ class Prompt:
     """All that the model sees: `messages` starts with the system message; generation ends before any of `stop`.
 
     With `tools` the model may reply with calls in the provider's own form; a model that cannot raises ModelRejected.
+    `gone` is how many replies of the conversation are no longer shown.
     """
 
     messages: tuple[Message, ...]
     stop: tuple[str, ...] = ()
     tools: tuple[ToolDeclaration, ...] = ()
+    gone: int = 0
+
+    @property
+    def answered(self) -> int:
+        """How many questions of this conversation were answered before this one."""
+        return self.gone + sum(message.role == "assistant" for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,8 @@ NO_USAGE = Usage(0, 0, 0, 0, 0)
 class Reply:
     """What the model said. `reasoning` is kept apart and never executed; `notes` say what was odd about the answer.
 
-    A reply that ended by itself, with calls in it, has the finish `tool_calls`, whatever the server named it.
+    A reply that ended by itself, with calls in it, has the finish `tool_calls`, whatever the server named it. `context`
+    is how many tokens the model can see, prompt and reply together, where its server tells.
     """
 
     text: str
@@ -154,3 +162,4 @@ class Reply:
     finish: Finish = "stop"
     usage: Usage = Usage()
     notes: tuple[str, ...] = ()
+    context: int | None = None

@@ -11,7 +11,8 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
-from . import actions, names, observations, plans
+from . import actions, names, observations, plans, pointers, weight
+from . import window as windows
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -19,6 +20,7 @@ from .events import (
     CodeRan,
     CodeRefused,
     CodeStarted,
+    Compacted,
     Connected,
     Disconnected,
     Event,
@@ -34,6 +36,8 @@ from .events import (
     Purpose,
     RunStarted,
     SandboxReady,
+    Summarised,
+    SummaryAsked,
     TaskEnded,
     TaskGiven,
     ToolCalled,
@@ -41,8 +45,9 @@ from .events import (
     UserSaid,
 )
 from .execution import Answer, Gone, Outcome
-from .messages import NO_USAGE, Image, Message, NativeCall, Text, Usage, answered, say
+from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
 from .system import calling_prompt, system_prompt
+from .window import Mark, Window
 
 Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
 
@@ -83,13 +88,23 @@ class State:
     plan: str = ""  # the one that counts
     planned: int | None = None  # the step after which it was made
     objections: tuple[str, ...] = ()  # to the plans that were made since
+    window: Window = field(default_factory=Window)  # what of the messages is what, and how much room they take
 
 
 def after(state: State, event: Event) -> State:
     """The state once this has happened."""
+    then = _after(_answered_now(state, event.reply) if isinstance(event, ModelReplied) else state, event)
+    if len(then.messages) <= then.window.weighed:
+        return then
+    return replace(then, window=windows.grown(then.window, then.messages, _marks(state, event, then)))
+
+
+def _after(state: State, event: Event) -> State:
     match event:
         case RunStarted():
-            return replace(state, started=event, system=_system(event))
+            system = _system(event)
+            fixed = weight.of_text(system) + sum(map(weight.of_declaration, event.declarations))
+            return replace(state, started=event, system=system, window=replace(state.window, fixed=fixed))
         case TaskGiven():
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
             text = observations.task(event.task, event.variables, event.files)
@@ -97,6 +112,7 @@ def after(state: State, event: Event) -> State:
             given = state.given or bool(event.files)
             fresh = replace(fresh, code=None, calls=(), steps=event.steps, bound=bound, given=given)
             fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
+            fresh = replace(fresh, window=replace(state.window, refusals=0))
             return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
             return _asked(state, event)
@@ -138,16 +154,72 @@ def after(state: State, event: Event) -> State:
             return replace(state, news=event.text)
         case TaskEnded():
             return replace(state, ended=event, running=None)
-        case ModelFailed():
-            return replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
+        case ModelFailed(type):
+            state = replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
+            return replace(state, window=state.window.overflowed()) if type == "ContextOverflow" else state
+        case Compacted(goal, cut):
+            messages, window = (
+                windows.cut(state.messages, state.window, goal)
+                if cut
+                else windows.pointed(state.messages, state.window, goal, _pointer(state))
+            )
+            return replace(state, messages=messages, window=window)
+        case Summarised(upto, text, usage):
+            known = state.names if state.alive else ()
+            messages, window = windows.summed_up(state.messages, state.window, upto, text, known, state.plan)
+            return replace(state, messages=messages, window=window, usage=state.usage + usage)
         case ApprovalAsked() | ApprovalGiven():
             return state
         case (
-            SandboxReady() | ToolCalled() | ToolReturned() | Connected() | Disconnected() | Forked() | FilesCollected()
+            SandboxReady()
+            | ToolCalled()
+            | ToolReturned()
+            | Connected()
+            | Disconnected()
+            | Forked()
+            | FilesCollected()
+            | SummaryAsked()
         ):
             return state
         case _:
             assert_never(event)
+
+
+def _answered_now(state: State, reply: Reply) -> State:
+    """What a reply tells of the prompt that it answers, whose pictures have been seen now."""
+    counted = reply.usage.input_tokens if reply.usage.requests == 1 else None
+    window = replace(state.window.compared(counted), told=reply.context or state.window.told, refusals=0)
+    messages, window = windows.looked_at(state.messages, window)
+    return replace(state, messages=messages, window=window)
+
+
+def _marks(before: State, event: Event, then: State) -> list[Mark]:
+    """What the new messages are, where that has to be known later."""
+    last = len(then.messages) - 1
+    said = before.said if not then.said else ()
+    match event:
+        case TaskGiven():
+            return [Mark(last, "words")]
+        case CodeRan(cell, outcome):
+            source = before.running.source if before.running is not None else ""
+            complete = None if outcome.error is None else outcome.complete
+            return [Mark(last, "result", said, cell, source, complete)]
+        case CallsAnswered():
+            places = range(len(before.messages), len(then.messages))
+            results = [Mark(place, "result") for place in places if then.messages[place].role == "tool"]
+            return [*results, Mark(last, "words", said)] if said else results
+        case _:
+            return [Mark(last, "words", said)] if said else []
+
+
+def _pointer(state: State) -> windows.Pointer:
+    cells = [mark for mark in state.window.marks if mark.cell]
+    held = pointers.holders(cells, state.alive, state.names)
+
+    def pointer(mark: Mark, message: Message) -> str:
+        return pointers.of_cell(message, held.get(mark.cell, ())) if mark.cell else pointers.of_call(message)
+
+    return pointer
 
 
 def _system(event: RunStarted) -> str:

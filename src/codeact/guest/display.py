@@ -35,6 +35,14 @@ def show(value: Any) -> tuple[str, str]:
     return whole, text if len(text) <= PREVIEW else _bounded(_shape(value) + _sketch(value, PREVIEW - 100, set()))
 
 
+def glimpse(value: Any, room: int = 300) -> str:
+    """A value in a line's worth: its repr where that is short, else its kind, its size and its head."""
+    text = show(value)[1]
+    if len(text) <= room or len(text) > PREVIEW - 200 or _is_table(value) or _is_array(value):
+        return text
+    return _shape(value) + _sketch(value, room - LEAST, set())
+
+
 def _cut(text: str) -> str:
     if len(text) * 4 <= WHOLE:
         return text

@@ -44,7 +44,7 @@ class Recording:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The model's reply, or its error; both are written before they are given."""
-        place = sum(message.role == "assistant" for message in prompt.messages)
+        place = prompt.answered
         heard: list[str] = []
 
         def watch(delta: Delta) -> None:

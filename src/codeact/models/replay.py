@@ -1,7 +1,7 @@
 """A model that answers from a file of recorded replies: for demonstrations, tests, and seeing a run once more.
 
-The n-th reply answers the n-th question of a run. The object holds no counter: as many assistant messages as the prompt
-holds, so many questions were answered before, over all the tasks of a session.
+The n-th reply answers the n-th question of a run. The object holds no counter: the prompt knows how many questions
+were answered before, over all the tasks of a session.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ReplayModel:
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The reply to this question; raises the recorded error, or ModelError when there is no reply left."""
         await anyio.lowlevel.checkpoint()
-        answered = sum(message.role == "assistant" for message in prompt.messages)
+        answered = prompt.answered
         if answered >= len(self._replies):
             count = f"{len(self._replies)} {'reply' if len(self._replies) == 1 else 'replies'}"
             raise ModelError(f"{self.name} has {count}; question {answered + 1} has none")

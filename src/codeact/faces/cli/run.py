@@ -162,6 +162,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
         raise UsageError(no_model("run"))
     model = assemble.model(spec)
     bounds = policy(options)
+    bounds = replace(bounds, limits=replace(bounds.limits, context_tokens=options.context_tokens))
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
         needs = _approve(options.approve, [tool.spec.name for tool in found])
@@ -194,6 +195,7 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
         "mount",
         "approve",
         "planning_interval",
+        "context_tokens",
     )
     for flag in behind:
         if getattr(options, flag):
@@ -295,6 +297,9 @@ def _parser() -> Parser:
         help="have the model make a plan first, and look at it again after every N steps (default: no plans)",
     )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
+    parser.add_argument(
+        "--context-tokens", metavar="N", type=positive, help="tokens of a prompt (default: what the model tells)"
+    )
     parser.add_argument(
         "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"
     )

@@ -20,6 +20,7 @@ from codeact.core.events import (
     CodeRan,
     CodeRefused,
     CodeStarted,
+    Compacted,
     Connected,
     Delta,
     Discarded,
@@ -39,6 +40,8 @@ from codeact.core.events import (
     ReasoningDelta,
     RunStarted,
     SandboxReady,
+    Summarised,
+    SummaryAsked,
     TaskEnded,
     TaskGiven,
     TextDelta,
@@ -51,6 +54,7 @@ from codeact.core.execution import Outcome
 from codeact.core.files import File
 from codeact.core.messages import NO_USAGE, Reply, Usage
 from codeact.core.observations import after_nothing
+from codeact.core.untrusted import inline
 
 from ..album import Album
 from .canvas import Canvas
@@ -210,6 +214,13 @@ class Console:
                 self._canvas.note(f"goes on from run {run}")
             case FilesCollected(files, left_out):
                 self._made += self._album.files(files, left_out, keep=self._keeps_files)
+            case Compacted():
+                self._canvas.note("older output is left out of the prompt, to make room")
+            case SummaryAsked():
+                self._canvas.wait(f"{self._model} sums up what was done, to make room")
+            case Summarised(_, text):
+                self._canvas.note(f"summed up, to make room: {inline(text, 300)}" if text else "the start is left out")
+                self._canvas.wait(None)
             case Noted(text):
                 self._canvas.note(text)
             case TaskEnded():

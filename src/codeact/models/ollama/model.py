@@ -53,6 +53,7 @@ class OllamaModel:
         self._name = name or f"ollama:{model}"
         self._model = model
         self._note: str | None = None
+        self._length: int | None = None
         self._looked = False
         self.warning = self._own.warning
 
@@ -66,8 +67,11 @@ class OllamaModel:
         reply = await self._asking.ask(prompt, emit)
         if not self._looked:
             self._looked = True
-            self._note = (await self.context()).note(self._model, self._asked_for)
-        return replace(reply, notes=(*reply.notes, self._note)) if self._note else reply
+            found = await self.context()
+            self._note = found.note(self._model, self._asked_for)
+            self._length = found.running or self._asked_for or found.written
+        notes = (*reply.notes, self._note) if self._note else reply.notes
+        return replace(reply, notes=notes, context=self._length)
 
     async def context(self) -> Context:
         """How much the model can see here, as far as the server tells."""
