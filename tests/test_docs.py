@@ -91,7 +91,7 @@ def test_the_code_of_a_page_does_what_the_page_says(page: Path, desk: Desk) -> N
             if block.outline:
                 compile(block.text, where, "exec")
                 continue
-            desk.server.script[:] = [says(f"```python\n{code}\n```") for code in block.replies]
+            desk.server.script[:] = [says(reply) for reply in block.replies]
             said = python(block, page, module, desk) if block.language == "python" else shell(block, where, desk)
             assert not desk.server.script, f"{where}: {len(desk.server.script)} replies were not asked for"
             if block.prints is not None:

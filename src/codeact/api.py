@@ -101,6 +101,7 @@ class CodeAgent(Agent):
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
+    action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
     """
 
     _form: Form = "code"
@@ -135,6 +136,7 @@ class CodeAgent(Agent):
         snapshots: bool = True,
         static_check: bool = True,
         secrets: Sequence[str] = (),
+        action: Form | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         allowed = imports if additional_authorized_imports is None else additional_authorized_imports
@@ -164,7 +166,7 @@ class CodeAgent(Agent):
             secrets=tuple(secrets),
             approve=approvals.named("all" if gate is not None and approve is None else approve),
             gate=gate,
-            action=self._form,
+            action=assemble.form(self._form if action is None else action),
             answers=Answers(output_type, final_answer_checks)
             if output_type is not None or final_answer_checks
             else None,
@@ -237,6 +239,7 @@ class CodeAgent(Agent):
 class ToolCallingAgent(CodeAgent):
     """An agent that acts by tool calls in its provider's own form, several at once; in all else it is a CodeAgent.
 
+    With `action="text"` it acts by lines of plain text, for models that can neither call tools nor write Python.
     It has no interpreter: what is about code (imports, sandbox, packages, files, cells) is not for it.
     """
 

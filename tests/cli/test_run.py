@@ -171,6 +171,17 @@ def test_a_recorded_run_is_replayed_and_no_file_is_overwritten(tmp_path: Path) -
     assert refused.code == 2 and f"{kept} is there already" in refused.err
 
 
+def test_a_model_may_act_in_plain_text(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text('def double(n: int) -> int:\n    """Twice as much."""\n    return 2 * n\n')
+    replies = [{"text": "Thought: I double.\nAction: double, 21"}, {"text": "Answer: 42"}]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps(reply) + "\n" for reply in replies))
+    line = ["run", "Double.", "--model", "replay:replies.jsonl", "--tools", "tools.py", "--action", "text", "--json"]
+    done = subprocess.run([CODEACT, *line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["output"] == 42
+    assert "double(n=21)" in done.stderr
+
+
 def test_a_model_may_act_by_native_tool_calls(tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text('def double(n: int) -> int:\n    """Twice as much."""\n    return 2 * n\n')
     replies = [

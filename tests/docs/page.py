@@ -4,9 +4,10 @@
     ```sh         each line that starts with `codeact` or `./run` runs; `# exits 1` behind it is its exit code, else 0
     ```text       right behind one of these: what it printed, where `...` stands for anything
 
-Two conventions in HTML comments, which a reader of the page does not see, stand before a block:
+Three conventions in HTML comments, which a reader of the page does not see, stand before a block:
 
     <!-- replies                the code that the model replies with, in turn, with a line `----` between
+    <!-- texts                  its replies word for word, where it does not act in code
     <!-- not run: why -->       the block is an outline; it must still be Python
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 _PIECE = re.compile(
-    r"^<!-- replies\n(?P<replies>.*?)\n-->$"
+    r"^<!-- (?P<kind>replies|texts)\n(?P<replies>.*?)\n-->$"
     r"|^<!-- not run: (?P<why>.+?) -->$"
     r"|^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
     re.DOTALL | re.MULTILINE,
@@ -51,7 +52,8 @@ def blocks_of(page: Path) -> list[Block]:
         end = piece.end()
         line = source.count("\n", 0, piece.start()) + 1
         if piece["replies"] is not None:
-            replies = tuple(piece["replies"].split("\n----\n"))
+            said = piece["replies"].split("\n----\n")
+            replies = tuple(said if piece["kind"] == "texts" else (f"```python\n{code}\n```" for code in said))
         elif piece["why"] is not None:
             outline = True
         elif piece["language"] in ("python", "sh"):

@@ -49,6 +49,7 @@ Why: TypeAlias = Literal[
     "tool_call",  # a tool call in another form than code; `detail` is how it began
     "turn",  # another speaker's turn was made up before any code; `detail` is how it began
     "character",  # the code holds what no Python source may; `detail` says what and where
+    "malformed",  # an action in plain text that names no tool
 ]
 
 _TICKS = re.compile("`{3,}")
@@ -78,13 +79,14 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Tools to call, in the provider's own form; `said` is the text beside them."""
+    """Tools to call, in the provider's own form; `said` is the text beside them, `notes` tell what was left out."""
 
     calls: tuple[NativeCall, ...]
     said: str = ""
+    notes: tuple[str, ...] = ()
 
 
-Form: TypeAlias = Literal["code", "json"]  # how a model acts: it writes Python, or calls tools natively
+Form: TypeAlias = Literal["code", "json", "text"]  # a model writes Python, calls tools natively, or in plain text
 Action: TypeAlias = Code | Calls | Nothing
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from .actions import Form, Nothing
 from .errors import nearest
+from .events import CallAnswered
 from .execution import CellError, Gone, Limits, Outcome
 from .messages import Image
 from .quantities import seconds, size
@@ -192,6 +194,23 @@ def _odd_character(error: CellError, source: str) -> list[str]:
     return [f"The character {char!a} ({name}){where} is not Python's: type a plain one in its place."]
 
 
+def after_calls(answers: Sequence[CallAnswered]) -> str:
+    """What came of calls in plain text, for a model that has no other place to read it in."""
+    return "\n".join(_after_call(one) for one in answers)
+
+
+def _after_call(one: CallAnswered) -> str:
+    name = inline(one.call.name, 80)
+    if one.answer is not None:
+        return "Observation: the answer is given."
+    delimiter = f"{zlib.crc32(one.text.encode('utf-8', 'replace')):08x}"  # it may be known: the text cannot hold it
+    lines = [
+        f"Observation: {name} failed" if one.failed else f"Observation: {name} gave",
+        _data("error" if one.failed else "value", one.text, delimiter),
+    ]
+    return "\n".join([*lines, *(pictured(number, image) for number, image in enumerate(one.images, 1))])
+
+
 def _data(name: str, text: str, delimiter: str) -> str:
     """Data between two marks that it cannot hold itself."""
     mark = f"{name} {delimiter}".rstrip()
@@ -233,6 +252,8 @@ def after_nothing(nothing: Nothing, *, notes: Sequence[str] = (), form: Form = "
     """Why nothing of a reply was run."""
     if form == "json" and nothing.kind in _NO_CALL:
         return "\n".join([_NO_CALL[nothing.kind], *notes])
+    if form == "text" and nothing.kind in _NO_LINE:
+        return "\n".join([f"{_NO_LINE[nothing.kind]} {_LINE}", *notes])
     return "\n".join([_why_nothing(nothing), *notes])
 
 
@@ -240,6 +261,16 @@ _NO_CALL = {
     "empty": "Your reply held no tool call, so nothing happened. Call a tool, or give the answer by final_answer.",
     "prose": "Your reply held no tool call, so nothing happened. Call a tool, or give the answer by final_answer.",
     "incomplete": "Your reply was cut off before its end, so nothing was called. Be brief, and do less at once.",
+}
+
+
+_LINE = 'Write one line such as `Action: NAME, "text", 3`, or `Answer: ...`, and end your reply after it.'
+_NO_LINE = {
+    "empty": "Your reply held no action, so nothing happened.",
+    "prose": "Your reply held neither an action nor an answer, so nothing happened.",
+    "thinking": "Your reply was only thinking, so nothing happened.",
+    "malformed": "Your action names no tool, so nothing happened.",
+    "incomplete": "Your reply was cut off before its end, so nothing was called. Be brief, and do one thing at a time.",
 }
 
 
@@ -270,6 +301,8 @@ def _why_nothing(nothing: Nothing) -> str:
             why = f"Nothing ran: `{detail}` is a tool call in another form. Here tools are functions, called in Python."
         case "turn":
             why = f"Nothing ran: you wrote another's turn (`{detail}`) yourself, and all from there on was dropped."
+        case "malformed":
+            why = "Nothing ran: your action names no tool."
         case "character":
             return (
                 f"Nothing ran: your code holds {detail}, which no Python source may. Leave it out, or write an escape."

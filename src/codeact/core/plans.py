@@ -20,6 +20,13 @@ _LAST = """\
 No step is left. Give the best answer that you have from what you know by now, and say in it what is not certain:"""
 
 
+_HOW: dict[Form, str] = {
+    "code": "one block that calls final_answer(value).",
+    "json": "one call of final_answer.",
+    "text": "one line that begins with `Answer:`.",
+}
+
+
 def wanted(step: int, steps: int, plan: str = "", objections: Sequence[str] = ()) -> str:
     """The question for a plan, after `step` of `steps` replies; `objections` are those to the plans just made."""
     if objections:
@@ -41,5 +48,4 @@ def stands(plan: str, changed: bool) -> str:
 
 def last_answer_wanted(form: Form) -> str:
     """The question for an answer when the steps are used up."""
-    how = "one call of final_answer." if form == "json" else "one block that calls final_answer(value)."
-    return f"{_LAST} {how}"
+    return f"{_LAST} {_HOW[form]}"

@@ -6,6 +6,7 @@ from .actions import STOP
 from .messages import Prompt, say
 from .pointers import ASK_SUMMARY
 from .state import State
+from .written import STOP as STOP_TEXT
 
 
 def prompt(state: State) -> Prompt:
@@ -15,7 +16,7 @@ def prompt(state: State) -> Prompt:
     messages, gone = (say("system", state.system), *state.messages), state.window.gone
     if state.started.action == "json":
         return Prompt(messages, tools=state.started.declarations, gone=gone)
-    return Prompt(messages, STOP, gone=gone)
+    return Prompt(messages, STOP_TEXT if state.started.action == "text" else STOP, gone=gone)
 
 
 def summary_prompt(state: State, upto: int) -> Prompt:

@@ -13,6 +13,7 @@ from typing import TypeAlias, assert_never
 
 from . import actions, names, observations, plans, pointers, weight
 from . import window as windows
+from .acting import action_of
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -46,7 +47,7 @@ from .events import (
 )
 from .execution import Answer, Gone, Outcome
 from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
-from .system import calling_prompt, system_prompt
+from .system import calling_prompt, system_prompt, writing_prompt
 from .window import Mark, Window
 
 Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
@@ -204,6 +205,8 @@ def _marks(before: State, event: Event, then: State) -> list[Mark]:
             source = before.running.source if before.running is not None else ""
             complete = None if outcome.error is None else outcome.complete
             return [Mark(last, "result", said, cell, source, complete)]
+        case CallsAnswered() if then.started.action == "text":
+            return [Mark(last, "result", said)]
         case CallsAnswered():
             places = range(len(before.messages), len(then.messages))
             results = [Mark(place, "result") for place in places if then.messages[place].role == "tool"]
@@ -225,6 +228,8 @@ def _pointer(state: State) -> windows.Pointer:
 def _system(event: RunStarted) -> str:
     if event.action == "json":
         return calling_prompt(event.instructions)
+    if event.action == "text":
+        return writing_prompt(event.tools, event.instructions, event.answer)
     return system_prompt(
         event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
     )
@@ -275,7 +280,7 @@ def _drafted(state: State, event: ModelReplied) -> State:
 
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
-    action = actions.read_calls(reply) if state.started.action == "json" else actions.read(reply)
+    action = action_of(reply, state.started)
     state = replace(
         state,
         messages=(*state.messages, say("assistant", action.said or "(nothing)")),
@@ -286,9 +291,12 @@ def _replied(state: State, event: ModelReplied) -> State:
     match action:
         case actions.Code():
             return replace(state, code=action, idle=0)
-        case actions.Calls(calls, said):
+        case actions.Calls(calls, said, notes):
+            state = replace(state, calls=calls, notes=notes, idle=0)
+            if state.started.action == "text":
+                return state
             spoken = Message("assistant", (Text(said),) if said else (), tool_calls=calls)
-            return replace(state, messages=(*state.messages[:-1], spoken), calls=calls, idle=0)
+            return replace(state, messages=(*state.messages[:-1], spoken))
         case actions.Nothing(kind, said=said) if state.asked == "answer":
             spoken_answer = kind == "prose" and state.started.answer is None
             return replace(state, answer=Answer(said) if spoken_answer else None)
@@ -333,9 +341,12 @@ def _answered(state: State, event: CallsAnswered) -> State:
     recent = (*state.recent, (calls, "\0".join(one.text for one in event.answers)))[-RECENT:]
     answer = next((one.answer for one in event.answers if one.answer is not None), None)
     state = replace(state, calls=(), cell=event.cell, recent=recent, answer=state.answer or answer)
-    told = [observations.same_again(repeats(recent))] if repeats(recent) > 2 else []
-    *others, last = event.answers
+    told = [*state.notes, *([observations.same_again(repeats(recent))] if repeats(recent) > 2 else [])]
     note = "\n".join(["", *told, _budget(state).strip()]).rstrip()
+    if state.started.action == "text":
+        text = observations.after_calls(event.answers)
+        return _told(state, text + note, tuple(image for one in event.answers for image in one.images))
+    *others, last = event.answers
     answers = [answered(one.call, one.text, *one.images) for one in others]
     answers.append(answered(last.call, last.text + note, *last.images))
     state = replace(state, messages=(*state.messages, *answers))

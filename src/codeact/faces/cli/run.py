@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import anyio
 
 from codeact import approvals, assemble
 from codeact.agent import Agent
 from codeact.approvals import Needs
-from codeact.core.actions import Form
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
@@ -208,12 +207,6 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     return found
 
 
-def _form(text: str) -> str:
-    if text not in get_args(Form):
-        raise UsageError(f"no form of action {text!r}: code or json{nearest(text, get_args(Form))}")
-    return text
-
-
 def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
     """What is asked about: `all` tool calls, or these tools; `cell` is every cell, `plan` every plan."""
     if text is None or text == "all":
@@ -278,9 +271,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "--action",
         metavar="FORM",
-        type=reading(_form),
+        type=reading(assemble.form),
         default="code",
-        help="how the model acts: `code` (default), or `json`, which is tool calls in its provider's own form",
+        help="how the model acts: `code` (default); `json`, tool calls in its provider's own form; `text`, plain lines",
     )
     parser.add_argument(
         "--approve",

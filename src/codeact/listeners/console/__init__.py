@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, assert_never
 
-from codeact.core.actions import Form, Nothing, Piece, Reader, read, read_calls
+from codeact.core.acting import action_of
+from codeact.core.actions import Nothing, Piece, Reader
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.events import (
     ApprovalAsked,
@@ -106,7 +107,7 @@ class Console:
         self._open: dict[str, str] = {}
         self._failed: set[str] = set()
         self._asked: Purpose = "step"
-        self._form: Form = "code"
+        self._run = RunStarted("", "")
         self._begin()
 
     def _begin(self) -> None:
@@ -147,8 +148,8 @@ class Console:
                 self._canvas.end_thought()
                 self._canvas.note("what was said so far does not count")
                 self._listen()
-            case RunStarted(model=model, sandbox=sandbox, action=form):
-                self._form = form
+            case RunStarted(model=model, sandbox=sandbox):
+                self._run = news
                 self._recorded = model.startswith("replay:")
                 self._model = "the recorded model" if self._recorded else model
                 self._sandbox = sandbox
@@ -264,9 +265,9 @@ class Console:
             self._canvas.note(note)
         if self._asked != "step":
             return
-        action = read_calls(reply) if self._form == "json" else read(reply)
+        action = action_of(reply, self._run)
         if isinstance(action, Nothing) and reply.finish != "content_filter":
-            told, _, _ = after_nothing(action, form=self._form).partition("\n")
+            told, _, _ = after_nothing(action, form=self._run.action).partition("\n")
             self._canvas.note(f"the model is told: {told}")
 
     # -- the cell ------------------------------------------------------------------------------------------------------

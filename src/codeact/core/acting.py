@@ -1,0 +1,23 @@
+"""What a reply does, in the form in which its session acts."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from .actions import Action, read, read_calls
+from .events import RunStarted
+from .messages import Reply
+from .written import read_text
+
+
+def action_of(reply: Reply, started: RunStarted) -> Action:
+    """The code to run, the tools to call, or nothing, with the reason."""
+    match started.action:
+        case "code":
+            return read(reply)
+        case "json":
+            return read_calls(reply)
+        case "text":
+            return read_text(reply, started.tools, started.answer)
+        case _:
+            assert_never(started.action)
