@@ -15,6 +15,7 @@ import anyio
 from ..agent import Agent
 from ..core.errors import ModelError, ModelRejected, ModelUnavailable, SandboxUnavailable, UsageError
 from ..core.events import ToolCalled
+from ..core.messages import Usage
 from ..result import RunResult
 from ..session import Session
 from .measured import Measured
@@ -73,57 +74,61 @@ class Evaluation:
         model = Measured(one.agent.model)
         agent = replace(one.agent, model=model, tools=tuple(self._set.tools(one.task, one.agent.action)))
         began = time.monotonic()
-        error: Exception | None = None
-        async with Session(agent) as session:
-            with anyio.move_on_after(self._seconds) as bound:
-                try:
-                    await session.run(one.task.instruction)
-                except (SandboxUnavailable, UsageError):
-                    raise
-                except Exception as raised:
-                    error = raised
-            run = session.result
+        run, error, late = await self._run(agent, one.task.instruction)
         result = self._result(one, run, model, time.monotonic() - began)
-        if bound.cancelled_caught:
+        if late:
             result = replace(result, stop_reason="seconds", error=f"not done after {self._seconds:g} s")
-        down = isinstance(error, ModelError) and not self._answered(error, run)
-        self._keep(replace(result, answered=not down))
-        if down:
-            self._complain(error)
-
-    def _answered(self, error: ModelError, run: RunResult) -> bool:
-        """Whether what went wrong says something of the task, and not only of the line to the model."""
-        self._heard = self._heard or run.steps > 0
-        return self._heard and not isinstance(error, ModelUnavailable | ModelRejected)
-
-    def _keep(self, result: Result) -> None:
-        if result.answered:
-            self._heard, self._failed = self._heard or result.turns > 0, 0
-        self._results.add(result)
-        self._tell(result)
-
-    def _complain(self, error: Exception | None) -> None:
-        self._failed += 1
-        if not self._heard or self._failed >= _PATIENCE:
+            result = replace(result, input_tokens=None, output_tokens=None)  # a question may have been open
+        elif error is not None:
+            result = replace(result, error=_cut(f"{type(error).__name__}: {error}"))
+        self._heard = self._heard or result.turns > 0
+        down = isinstance(error, ModelError) and (
+            not self._heard or isinstance(error, ModelUnavailable | ModelRejected)
+        )  # the line to the model, and not the task, is what is wrong
+        self._results.add(replace(result, answered=not down))
+        self._tell(replace(result, answered=not down))
+        self._failed = self._failed + 1 if down else 0
+        if down and (not self._heard or self._failed >= _PATIENCE):
             raise ModelDown(str(error)) from error
 
-    def _result(self, one: Asked, run: RunResult, model: Measured, seconds: float) -> Result:
-        answered = run.stop_reason == "final_answer"
+    async def _run(self, agent: Agent, instruction: str) -> tuple[RunResult | None, Exception | None, bool]:
+        """What came of it, what was raised, and whether it took too long."""
+        run: RunResult | None = None
+        error: Exception | None = None
+        late = False
+        try:
+            async with Session(agent) as session:
+                with anyio.move_on_after(self._seconds) as bound:
+                    try:
+                        await session.run(instruction)
+                    finally:
+                        run = session.result
+                late = bound.cancelled_caught
+        except (SandboxUnavailable, UsageError):
+            raise
+        except Exception as raised:
+            error = raised
+        return run, error, late
+
+    def _result(self, one: Asked, run: RunResult | None, model: Measured, seconds: float) -> Result:
+        answered = run is not None and run.stop_reason == "final_answer"
+        answer = run.answer if run is not None else None
+        usage = run.usage if run is not None else Usage()
         return Result(
             task=one.task.name,
             domain=one.task.domain,
             action=one.agent.action,
-            solved=answered and self._set.check(run.answer, one.task.expected),
-            answer=_cut(run.answer if isinstance(run.answer, str) else repr(run.answer)) if answered else None,
-            stop_reason=run.stop_reason,
-            turns=run.steps,
-            calls=sum(isinstance(event, ToolCalled) for event in run.events),
-            input_tokens=run.usage.input_tokens,
-            output_tokens=run.usage.output_tokens,
+            solved=answered and self._set.check(answer, one.task.expected),
+            answer=_cut(answer if isinstance(answer, str) else repr(answer)) if answered else None,
+            stop_reason=run.stop_reason if run is not None else "error",
+            turns=run.steps if run is not None else 0,
+            calls=sum(isinstance(event, ToolCalled) for event in run.events) if run is not None else 0,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
             input_bytes=model.read,
             output_bytes=model.written,
             seconds=round(seconds, 3),
-            error=None if run.error is None else _cut(run.error),
+            error=_cut(run.error) if run is not None and run.error else None,
         )
 
 

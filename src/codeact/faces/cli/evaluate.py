@@ -94,7 +94,7 @@ def _status(error: BaseException | None, complete: bool) -> int:
             return exits.INTERRUPTED
         case ModelDown():
             print(f"codeact eval: the model cannot be asked: {error}", file=sys.stderr)
-            print("What is done stays; the same command goes on from here.", file=sys.stderr)
+            print("The same command goes on from here.", file=sys.stderr)
             return exits.NOT_DONE
         case _:
             raise error

@@ -95,7 +95,9 @@ class Report:
         for name, forms in self._rows().items():
             *_, last = forms
             for number, (form, one) in enumerate(forms.items()):
-                table.add_row(Text("" if number else name), form, *_cells(one), end_section=form == last)
+                table.add_row(
+                    Text("" if number else name), form, *_cells(one), end_section=form == last != next(iter(forms))
+                )
         console.print(table)
         for sentence in self._compared():
             console.print(sentence, soft_wrap=True)
