@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .answers import Answers
 from .approvals import Needs
 from .callbacks import Callback
 from .core.actions import Form
+from .core.catalogue import Catalogue
 from .core.errors import UsageError
 from .core.execution import Policy, ToolSpec
 from .ports import Gate, Listener, Model, Sandbox, Tool
@@ -44,8 +46,13 @@ class Agent:
         check_names(self.tools)
         check_interval(self.planning_interval)
 
-    @property
-    def specs(self) -> list[ToolSpec]:
+    @cached_property
+    def specs(self) -> tuple[ToolSpec, ...]:
         """What code may call, as the interpreter is told of it."""
         answer = [] if self.answers is None else [self.answers.spec]
-        return [*(tool.spec for tool in self.tools), *answer]
+        return (*(tool.spec for tool in self.tools), *answer)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The same, to be looked up and searched."""
+        return Catalogue(self.specs)

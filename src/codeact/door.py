@@ -49,7 +49,7 @@ class Door:
         answer: Callable[[Any], Awaitable[Failure | None]] | None = None,
         caller: Caller | None = None,
     ) -> None:
-        self._tools = {tool.spec.name: tool for tool in tools}
+        self._tools = {tool.spec.path: tool for tool in tools}
         self._limits = limits
         self._run = run
         self._record = record
@@ -124,7 +124,7 @@ class Door:
         return call
 
     async def _run_tool(self, tool: Tool, arguments: dict[str, Any], call: Call) -> values.Packed | Failure:
-        name = tool.spec.name
+        name = tool.spec.path
         seconds = tool.seconds or self._limits.tool_seconds
         turn = self._turns.get(name)
         try:

@@ -85,7 +85,7 @@ class Driver:
         return Interpreter(
             agent.sandbox,
             agent.policy,
-            agent.specs,
+            agent.catalogue,
             self._stands,
             self._parted,
             self._record,

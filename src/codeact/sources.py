@@ -49,14 +49,16 @@ def openapi_tools(
     headers: Mapping[str, str] | None = None,
     operations: Sequence[str] | None = None,
     seconds: float = 60.0,
+    group: str | None = None,
 ) -> list[Tool]:
     """One tool for each operation of an OpenAPI 3 document: a path, an address of this machine, or the document.
 
     `base_url` stands in place of the server that the document names; `headers` go with every request; `operations`
-    names those that are wanted; `seconds` is how long an answer may take.
+    names those that are wanted; `seconds` is how long an answer may take; `group` names the module that code finds them
+    in, which by default is named by the document's title.
     """
     return assemble.openapi_tools(
-        document, base_url=base_url, headers=headers or {}, operations=operations, seconds=seconds
+        document, base_url=base_url, headers=headers or {}, operations=operations, seconds=seconds, group=group
     )
 
 

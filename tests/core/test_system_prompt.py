@@ -7,9 +7,10 @@ import ast
 import pytest
 
 from codeact.core.actions import Code, parse
+from codeact.core.declared import declaration
 from codeact.core.execution import ALL, MIB, NONE, Imports, Limits, Outcome, ToolSpec, only
 from codeact.core.observations import after_cell
-from codeact.core.system import declaration, system_prompt
+from codeact.core.system import system_prompt
 
 WEATHER = ToolSpec(
     "weather",

@@ -78,7 +78,7 @@ def python(own: dict[str, Any]) -> Iterator[Any]:
         ("order", "(order: dict) -> str"),
         ("letter", "()"),
         ("open_file", "(pid: bool = False) -> str"),
-        ("own_filter", "(text: str) -> str"),
+        ("filter", "(text: str) -> str"),
     ],
 )
 def test_a_tool_of_a_server_has_its_true_signature(own: dict[str, Any], name: str, declared: str) -> None:
@@ -177,12 +177,14 @@ def test_nothing_is_left_when_the_servers_are_left() -> None:
     assert done.stdout.splitlines() == ["2 servers", "as before", closed], done.stderr
 
 
-def test_two_servers_with_a_tool_of_one_name_stand_before_it() -> None:
-    with mcp_tools(config(**{"a": STDIO, "b-side": STDIO})) as tools:
-        names = [tool.spec.name for tool in tools]
-        assert {"a_weather", "b_side_weather", "a_filter", "b_side_filter"} <= set(names)
-        assert len(names) == len(set(names))
+def test_two_servers_with_a_tool_of_one_name_stand_before_it_where_it_is_called_without_its_module() -> None:
+    with mcp_tools(config(**{"a": STDIO, "b-side": STDIO})) as tools, Interpreter(tools=tools) as python:
+        paths = [tool.spec.path for tool in tools]
+        assert {"a.weather", "b_side.weather", "a.filter", "b_side.filter"} <= set(paths)
+        assert len(paths) == len(set(paths))
         assert {tool.spec.group for tool in tools} == {"a", "b_side"}
+        assert python.run("b_side_filter('b'), tools.b_side.filter('c')").value == "('B', 'C')"
+        assert python.run("weather('Oslo')").error.type == "NameError"
 
 
 async def test_several_agents_share_a_server_in_loops_of_their_own() -> None:

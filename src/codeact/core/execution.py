@@ -36,6 +36,7 @@ class Limits:
     files: int = 100  # that are collected at once
     file_bytes: int = 64 * MIB  # of all of them
     context_tokens: int | None = None  # of a prompt; None: what the model tells, or what it refuses
+    listing: int = 4_000  # characters of a prompt that declare tools; what does not fit is found by search
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _BOUNDS.items():
@@ -71,6 +72,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "files": (0, 10_000, "files"),
     "file_bytes": (0, 1 << 34, "bytes"),
     "context_tokens": (256, 1 << 40, "tokens"),
+    "listing": (0, 100_000_000, "characters"),
 }
 
 
@@ -131,6 +133,11 @@ class ToolSpec:
     doc: str = ""
     parameters: tuple[Parameter, ...] = ()
     group: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its whole name, by which calls, approvals and events know it: `github.create_issue`, or `weather`."""
+        return f"{self.group}.{self.name}" if self.group else self.name
 
 
 @dataclass(frozen=True, slots=True)

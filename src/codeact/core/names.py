@@ -115,7 +115,10 @@ def _below(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _hides(tree: ast.Module) -> bool:
+    looked = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args}
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "dir" and id(node) in looked:
+            continue  # dir(thing) tells nothing of our names
         match node:
             case ast.ImportFrom(names=[ast.alias(name="*")]):
                 return True

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .catalogue import Catalogue
+from .declared import declaration, fenced, tools_text
 from .execution import Imports, Limits, Mount, ToolSpec
 from .quantities import seconds, size
 from .untrusted import inline
@@ -70,7 +72,7 @@ def system_prompt(
         f"{_may_import(imports)} {_may_reach(network)} {_bounds(limits)}{_may_open(mounts)}{_may_draw(imports)}",
     ]
     if tools:
-        parts.append(_tools(tools))
+        parts.append(tools_text(Catalogue(tools), limits.listing))
     if answer is not None:
         parts.append(_typed(answer))
     if instructions.strip():
@@ -128,7 +130,7 @@ def writing_prompt(tools: Sequence[ToolSpec], instructions: str = "", answer: To
     parts = [_WRITING]
     if tools:
         text = "\n\n".join(declaration(tool) for tool in tools)
-        parts.append(f"These tools are there, as Python would declare them:\n\n{_fenced(text)}")
+        parts.append(f"These tools are there, as Python would declare them:\n\n{fenced(text)}")
     if answer is not None:
         parts.append(_typed(answer))
     if instructions.strip():
@@ -137,7 +139,7 @@ def writing_prompt(tools: Sequence[ToolSpec], instructions: str = "", answer: To
 
 
 def _typed(answer: ToolSpec) -> str:
-    return f"The answer is of this type, and is checked when you give it:\n\n{_fenced(declaration(answer))}"
+    return f"The answer is of this type, and is checked when you give it:\n\n{fenced(declaration(answer))}"
 
 
 def _may_import(imports: Imports) -> str:
@@ -178,28 +180,3 @@ def _may_open(mounts: Sequence[Mount]) -> str:
         paths = [f"`{inline(mount.path, 300)}`" for mount in mounts if mount.writable is writable]
         told += f" You may {may} files under {', '.join(paths)}." if paths else ""
     return told
-
-
-def _tools(tools: Sequence[ToolSpec]) -> str:
-    text = "\n\n".join(declaration(tool) for tool in tools)
-    gather = f"`await asyncio.gather({tools[0].name}.aio(...), ...)`"
-    return (
-        "These functions are there already. Call them like any other, with plain data; they are answered outside of "
-        f"the interpreter, and return plain data. Several at once: {gather}.\n\n{_fenced(text)}"
-    )
-
-
-def _fenced(text: str) -> str:
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`{3,}", text)), default=0))
-    return f"{fence}python\n{text}\n{fence}"
-
-
-def declaration(tool: ToolSpec) -> str:
-    """A tool as Python would declare it: its true signature, and its documentation."""
-    head = f"def {tool.name}{tool.signature}:"
-    doc = tool.doc.strip()
-    if not doc:
-        return f"{head} ..."
-    text = '"""' + doc.replace("\\", "\\\\").replace('"""', "'''")
-    text += '\n"""' if "\n" in doc or doc.endswith('"') else '"""'
-    return "\n".join([head, *("    " + line if line.strip() else "" for line in text.split("\n"))])

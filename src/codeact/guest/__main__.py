@@ -34,6 +34,7 @@ if __package__:
     from .interrupts import Finished, Interrupted, Interrupts
     from .line import Line
     from .lookup import Names
+    from .modules import TOOLS, Modules
     from .network import Network
     from .output import Output
     from .recursion import Depth
@@ -148,6 +149,7 @@ class Session:
         self._folders = Folders()
         self._imports = Imports()
         self._tools = {"final_answer": stubs.final_answer(self._calls)}
+        self._modules = Modules(self._calls, [], {})
         self._cells = self._fresh()
         vars(builtins).update(display=self._drawings.display)
         vars(builtins).update(ToolError=ToolError, ImportPolicyError=ImportPolicyError)
@@ -184,10 +186,15 @@ class Session:
         self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
         self._copies.limit(opening.limits.get("scratch", 0), opening.limits.get("inodes", 0))
-        tools = {spec["name"]: stubs.make(spec, self._calls) for spec in opening.tools}
-        asks = "final_answer" in tools
-        self._tools = {**tools, "final_answer": stubs.final_answer(self._calls, asks=asks)}
+        specs = [spec for spec in opening.tools if spec["name"] != "final_answer"]
+        self._modules = Modules(self._calls, specs, opening.unlisted)
+        asks = len(specs) < len(opening.tools)
+        self._tools = {**self._modules.listed, "final_answer": stubs.final_answer(self._calls, asks=asks)}
         vars(builtins).update(self._tools)
+        if specs or opening.unlisted.get("groups"):
+            self._modules.install()
+            self._imports.own = frozenset({TOOLS})
+            self._cells.sought = self._modules.found if self._modules.flat else None
         self._cells.keep_builtins()
         self._set_up()
 
@@ -268,7 +275,9 @@ class Session:
         for name in self._tools:
             if name in namespace:
                 value = namespace.pop(name)
-                if value is not self._tools[name]:
+                if self._modules.is_stub(value) and value is not self._tools[name]:
+                    namespace[name] = value  # another tool, which the cell imported under this name
+                elif value is not self._tools[name]:
                     namespace[f"{name}_value"] = value
                     notes.append(f"{name} is a tool, and is one again: what this cell put there is now {name}_value")
         # CPython's words for what cannot be awaited or gathered all have "await" in them.

@@ -14,6 +14,7 @@ from .interrupts import Finished, Interrupted, Interrupts
 from .wire import Call, Done, TooLarge, Word, encode
 
 OVER = "its cell is over: call tools while the cell runs, and wait for your threads"
+LOOK = "tools"  # by this name the host is asked about the tools
 ANSWERED = "the final answer is given: nothing more can be called"
 
 
@@ -69,6 +70,10 @@ class Calls:
         self._interrupts.check()
         return self._result(tool, waiter)
 
+    def look(self, *question: Any) -> Any:
+        """What the host knows of the tools."""
+        return self.call(LOOK, question, {})
+
     async def call_async(self, tool: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The same without blocking the running loop."""
         waiter = _Awaited(asyncio.get_running_loop())
@@ -118,7 +123,8 @@ class Calls:
                 raise RuntimeError(f"{tool}(): {OVER}")
             return Call(nonce, number, tool, packed)
 
-        self.called.add(tool)
+        if tool != LOOK:
+            self.called.add(tool)
         try:
             self._channel.ask(waiter, question)
         except TooLarge as error:

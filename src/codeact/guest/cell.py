@@ -9,7 +9,7 @@ import builtins
 import contextvars
 import selectors
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
@@ -59,6 +59,7 @@ class Cells:
         self._complete = 0
         self._builtins = vars(builtins)
         self._kept: dict[str, Any] = {}
+        self.sought: Callable[[Iterable[CodeType]], dict[str, Any]] | None = None  # builtins that come when used
         self._stood: TracebackType | None = None  # where a cell that awaits was left
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -81,6 +82,7 @@ class Cells:
         self._complete = 0
         try:
             try:
+                self._seek(cell)
                 value = self._evaluate(cell)
             finally:
                 self._builtins.update(self._kept)  # from here on the runtime stands on them again
@@ -127,6 +129,12 @@ class Cells:
         self._complete = cell.before + 1
         self._interrupts.check()
         return value
+
+    def _seek(self, cell: _Compiled) -> None:
+        """Bring the builtins that this cell uses and no cell before it did."""
+        if self.sought is not None and (found := self.sought(filter(None, (cell.body, cell.last)))):
+            self._builtins.update(found)
+            self._kept.update(found)
 
     def keep_builtins(self) -> None:
         """Every cell begins with these."""

@@ -48,12 +48,13 @@ class Imports:
         self._outside = OUTSIDE - CONNECTING if network else OUTSIDE
         self.base = base
         self.everything = everything
+        self.own: frozenset[str] = frozenset()  # ours, which are always there
 
     def allows(self, module: str) -> bool:
         """Whether the policy names this module, or a package that it is in."""
-        if self.everything or module in ("__future__", "__main__"):
-            return True
         steps = _steps(module)
+        if self.everything or steps[0] in self.own or module in ("__future__", "__main__"):
+            return True
         if any(step in self.names for step in steps):
             return True
         return self.base and steps[0] in sys.stdlib_module_names and not any(step in self._outside for step in steps)

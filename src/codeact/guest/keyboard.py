@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TextIO
 
 
@@ -30,6 +31,12 @@ class Helper:
     def __call__(self, *things: Any, **named: Any) -> None:
         if not things and not named:
             print("help() talks with a person, who is not here. help(thing) prints the help of a thing.")
+            return
+        thing = things[0] if things else None
+        thing = sys.modules.get(thing, thing) if isinstance(thing, str) else thing
+        told = vars(thing).get("__help__") if isinstance(thing, ModuleType) else None
+        if told is not None:
+            print(told())
             return
         import pydoc  # slow to load, and rarely asked for
 

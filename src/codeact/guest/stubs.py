@@ -27,23 +27,24 @@ class Source:
         return self.text
 
 
-def make(spec: dict[str, Any], calls: Calls) -> Callable[..., Any]:
-    """The stub of a tool; `stub.aio(...)` is the same as a coroutine."""
+def make(spec: dict[str, Any], calls: Calls, path: str) -> Callable[..., Any]:
+    """The stub of a tool, whose whole name is `path`; `stub.aio(...)` is the same as a coroutine."""
     name, doc = spec["name"], spec["doc"]
+    home = f"tools.{spec['group']}" if spec.get("group") else "builtins"  # where it is found, also by pickle
     signature = _signature(spec)
     check = _checker(name, signature)
 
     def stub(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        return calls.call(name, args, kwargs)
+        return calls.call(path, args, kwargs)
 
     async def aio(*args: Any, **kwargs: Any) -> Any:
         check(*args, **kwargs)
-        return await calls.call_async(name, args, kwargs)
+        return await calls.call_async(path, args, kwargs)
 
     for function, called in ((stub, name), (aio, f"{name}.aio")):
         function.__name__ = function.__qualname__ = called
-        function.__module__ = "builtins"  # where it is found, also by pickle
+        function.__module__ = home
         function.__doc__ = doc or None
         function.__annotations__ = _annotations(signature)
         cast(Any, function).__signature__ = signature

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from .values import Packed
@@ -46,11 +46,13 @@ class TooLarge(ValueError):
 @dataclass(frozen=True)
 class Open:
     """What the session is made of: `imports` {names, base, everything}, `limits` {name: number}, `network` [host]
-    and `tools` [{name, signature, doc, parameters [[name, kind, default]]}], as in `core.execution`."""
+    and `tools` [{name, signature, doc, parameters [[name, kind, default]], group, flat}], as in `core.execution`; what
+    is in `unlisted` is known by name alone, see `modules`."""
     imports: dict[str, Any]
     tools: list[Any]
     limits: dict[str, Any]
     network: list[Any]
+    unlisted: dict[str, Any] = field(default_factory=dict)
 
 @dataclass(frozen=True)
 class Run:

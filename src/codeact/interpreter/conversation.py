@@ -21,12 +21,13 @@ from typing import Any, TypeAlias
 import anyio
 
 from ..core import hosts
+from ..core.catalogue import Catalogue
 from ..core.events import Connected, Disconnected, OutputDelta
-from ..core.execution import CellError, Failure, Imports, Limits, Outcome, ToolSpec
+from ..core.execution import CellError, Failure, Imports, Limits, Outcome
 from ..guest import values, wire
 from ..network import Proxy, Tell
 from ..ports import Emit, Pipe
-from . import verdict
+from . import lookups, verdict
 from .capture import Capture
 from .talk import Talk
 from .verdict import Lost, Reason
@@ -84,7 +85,7 @@ class Conversation(Talk):
         self._capture = capture
         self._job: _Job | None = None
         self._last_call = 0
-        self._tools: frozenset[str] = frozenset()
+        self._catalogue = Catalogue(())
         self._unsettled = False
         self.python = ""
         self.stack = AsyncExitStack()  # what has to be left at its end
@@ -97,11 +98,11 @@ class Conversation(Talk):
         with anyio.CancelScope(shield=True):
             await self.stack.aclose()
 
-    async def open(self, tools: Sequence[ToolSpec], imports: Imports, network: Sequence[str] = ()) -> None:
+    async def open(self, tools: Catalogue, imports: Imports, network: Sequence[str] = ()) -> None:
         """Tell the guest what the session is made of; raises Lost when it does not come up."""
-        self._tools = frozenset(spec.name for spec in tools)
-        specs = [_spec(spec) for spec in tools]
-        settings = _settings(imports), specs, _settings(self._limits), list(network)
+        self._catalogue = tools
+        listed, unlisted = lookups.opening(tools, self._limits.listing)
+        settings = _settings(imports), listed, _settings(self._limits), list(network), unlisted
         self._capture.begin()
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -121,7 +122,7 @@ class Conversation(Talk):
 
     def follow(self, other: Conversation) -> None:
         """This guest is a copy of that one."""
-        self._tools, self.python, self.reached = other._tools, other.python, other.reached
+        self._catalogue, self.python, self.reached = other._catalogue, other.python, other.reached
 
     async def connect(self, line: socket.socket, rules: Sequence[hosts.Rule], stack: AsyncExitStack) -> None:
         """Serve its line from here on, until the stack is left."""
@@ -270,11 +271,14 @@ class Conversation(Talk):
             return  # whoever listens has noticed too
 
     async def _ask(self, job: _Job, call: wire.Call, number: int) -> values.Packed | Failure:
-        if call.tool not in self._tools:
+        catalogue = self._catalogue
+        if call.tool not in catalogue.names:
             return Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
         if number > self._limits.calls:
             limit = f"{self._limits.calls:,} tool calls are the most that one cell may make"
             return Failure("RuntimeError", f"{limit}; do the rest in the next cell")
+        if call.tool == lookups.NAME:
+            return lookups.answer(catalogue, call.arguments)
         return await job.door(Asked(job.cell, call.tool, call.arguments))
 
     def _stop_calls(self, job: _Job) -> None:
@@ -337,11 +341,6 @@ class Conversation(Talk):
 
 def _settings(values: Imports | Limits) -> dict[str, Any]:
     return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
-
-
-def _spec(spec: ToolSpec) -> dict[str, Any]:
-    parameters = [[one.name, one.kind, one.default] for one in spec.parameters]
-    return {"name": spec.name, "signature": spec.signature, "doc": spec.doc, "parameters": parameters}
 
 
 def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:

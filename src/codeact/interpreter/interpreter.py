@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from ..core import hosts
+from ..core.catalogue import Catalogue
 from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, UsageError, ValueRefused
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..core.files import File, LeftOut
@@ -61,7 +62,7 @@ class Interpreter:
         self,
         sandbox: Sandbox,
         policy: Policy,
-        tools: Sequence[ToolSpec] = (),
+        tools: Sequence[ToolSpec] | Catalogue = (),
         started: Started = _nobody,
         parted: Parted = _nobody,
         reached: Tell = _nobody,
@@ -70,7 +71,7 @@ class Interpreter:
     ) -> None:
         self._sandbox = sandbox
         self._policy = policy
-        self._tools = tuple(tools)
+        self._tools = tools if isinstance(tools, Catalogue) else Catalogue(tools)
         self._started = started
         self._parted = parted
         self._reached = reached

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -15,7 +14,7 @@ from mcp_types import Tool as Offered
 
 from ... import ports
 from ...core.errors import ToolsUnavailable, UsageError
-from ..names import is_free, mended
+from ..names import group_name, mended
 from ..schemas import DescribedTool
 from . import config
 from .results import returned_schema, value_of, words_of
@@ -56,20 +55,21 @@ class Servers(AbstractAsyncContextManager[Sequence[ports.Tool]]):
 
 
 def _named(offered: Sequence[tuple[Connection, Offered]]) -> list[ports.Tool]:
-    """The tools, each by a name of its own: that of its server stands before one that two servers, or Python, have."""
-    words = [mended(tool.name, ()) for _, tool in offered]
-    servers_of = Counter(word for word, _ in {(word, one.name) for word, (one, _) in zip(words, offered, strict=True)})
-    taken: set[str] = set()
+    """The tools, each in the group of its server, by a name that is its own there."""
+    groups: dict[str, str] = {}
+    taken: dict[str, set[str]] = {}
     made: list[ports.Tool] = []
-    for word, (connection, tool) in zip(words, offered, strict=True):
-        wanted = word if servers_of[word] == 1 and is_free(word) else f"{connection.name}_{word}"
-        name = mended(wanted, taken)
-        taken.add(name)
-        made.append(_tool(name, connection, tool))
+    for connection, tool in offered:
+        if connection.name not in groups:
+            groups[connection.name] = group_name(connection.name, taken, "server")
+        group = groups[connection.name]
+        name = mended(tool.name, taken.setdefault(group, set()))
+        taken[group].add(name)
+        made.append(_tool(name, group, connection, tool))
     return made
 
 
-def _tool(name: str, connection: Connection, offered: Offered) -> DescribedTool:
+def _tool(name: str, group: str, connection: Connection, offered: Offered) -> DescribedTool:
     returns, wrapped = returned_schema(offered.output_schema)
 
     async def send(arguments: dict[str, Any]) -> Any:
@@ -80,6 +80,4 @@ def _tool(name: str, connection: Connection, offered: Offered) -> DescribedTool:
 
     doc = offered.description or offered.title or ""
     gives = "text" if returns is None else ""
-    return DescribedTool(
-        name, offered.input_schema, send, doc=doc, returns=returns, gives=gives, group=mended(connection.name, ())
-    )
+    return DescribedTool(name, offered.input_schema, send, doc=doc, returns=returns, gives=gives, group=group)

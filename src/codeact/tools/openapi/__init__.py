@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ... import ports
 from ...core.errors import UsageError, nearest
-from ..names import is_free, mended
+from ..names import group_name, mended
 from ..schemas import DescribedTool
 from .asking import Asker, StatusError
 from .document import base_of, read
@@ -28,6 +28,7 @@ def tools(
     headers: Mapping[str, str],
     operations: Sequence[str] | None,
     seconds: float,
+    group: str | None = None,
 ) -> list[ports.Tool]:
     """The tools of a document; what of it cannot be offered is left out, and said in the log."""
     document, came_from = read(source)
@@ -41,10 +42,9 @@ def tools(
         if isinstance(one, str):
             _log.warning("left out of the tools: %s", one)
             continue
-        name = mended(one.name, found, "call")
-        found[name if is_free(name) else mended(f"{title or 'api'}_{name}", found)] = one
+        found[mended(one.name, found, "call")] = one
     chosen = found if operations is None else _chosen(found, operations)
-    group = mended(title, (), "api")
+    group = group_name(title if group is None else group)
     return [
         DescribedTool(
             name, one.schema, functools.partial(asker.ask, one), doc=one.doc, returns=one.returns, group=group

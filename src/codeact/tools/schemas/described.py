@@ -37,7 +37,7 @@ class DescribedTool:
         group: str = "",
         seconds: float | None = None,
     ) -> None:
-        self._arguments = arguments_of(schema, check_name(name))
+        self._arguments = arguments_of(schema, check_name(name, group))
         self._send = send
         self._seconds = seconds
         hint = Any if returns is None else hint_of(returns, returns)
