@@ -10,8 +10,9 @@ import pytest
 
 from codeact import CodeAgent, tool
 from codeact.check import complaints
+from codeact.core.catalogue import Catalogue
 from codeact.core.events import CodeRan, CodeRefused, CodeStarted
-from codeact.core.execution import Imports
+from codeact.core.execution import Imports, Parameter, ToolSpec
 from codeact.core.names import names
 from codeact.testing import ScriptedModel
 from codeact.tools.function import FunctionTool
@@ -29,7 +30,7 @@ SPEC = FunctionTool(weather).spec
 
 
 def found(source: str, *known: str) -> list[str]:
-    return complaints(source, known, [SPEC], Imports())
+    return complaints(source, known, Catalogue([SPEC]), Imports())
 
 
 @pytest.mark.parametrize(
@@ -187,3 +188,69 @@ def test_it_can_be_left_out() -> None:
     model = ScriptedModel(code("nowhere"), code("final_answer(1)"))
     result = CodeAgent(model=model, static_check=False).run("Go.")
     assert not any(isinstance(event, CodeRefused) for event in result.events)
+
+
+ISSUES = [
+    ToolSpec(name, "(title: str)", "", (Parameter("title", "POSITIONAL_OR_KEYWORD"),), group)
+    for group in ("github", "gitlab")
+    for name in ("create_issue", "search")
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from tools.github import creat_issue", "tools.github has no 'creat_issue'; did you mean 'create_issue'?"),
+        ("from tools.githb import create_issue", "there is no module tools.githb; did you mean 'github'?"),
+        ("import tools.githb", "there is no module tools.githb; did you mean 'github'?"),
+        ("tools.gitlab.creat_issue('x')", "tools.gitlab has no 'creat_issue'; did you mean 'create_issue'?"),
+        ("tools.serch('x')", "tools has no 'serch'; did you mean 'search'?"),
+        ("tools.zzz", "tools has no 'zzz'; tools.search(...) finds what there is"),
+        (
+            "tools.github.create_issue()",
+            "create_issue(): missing a required argument: 'title'; it is create_issue(title: str)",
+        ),
+        ("import tools.github as g\ng.create_issue.aio('a', 'b')", "create_issue(): too many positional arguments; "),
+        (
+            "from tools.github import search as find\nfind(words='x')",
+            "search(): got an unexpected keyword argument 'words'",
+        ),
+        (
+            "from tools import github\nawait github.search('x')",
+            "github.search(...) gives its value at once: no await, or ",
+        ),
+        ("tools.weather()", "weather(): missing a required argument: 'city'"),
+        (
+            "create_issue('x')",
+            "there is no name 'create_issue'; it is in tools.github and tools.gitlab: from tools.github ",
+        ),
+    ],
+)
+def test_what_is_looked_for_in_a_module_of_tools_and_is_not_there_is_told_with_the_nearest(
+    source: str, expected: str
+) -> None:
+    (told,) = complaints(source, (), Catalogue([SPEC, *ISSUES]), Imports())
+    assert told.partition(": ")[2].startswith(expected), told
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "tools = [1, 2]\nprint(tools.nothing)",
+        "def f(tools):\n    return tools.nothing",
+        "def f(weather):\n    return weather()",
+        "import tools\ntools.github.search('x')\ntools.search('open an issue', 3)[0].name\ndir(tools.github)",
+        "from tools.github import *",
+        "from tools import search, github\nsearch('x', limit=2)\ngithub.create_issue(title='x')",
+        "try:\n    from tools.nowhere import x\nexcept ImportError:\n    x = None",
+        "hasattr(tools, 'nothing')\ntools.github.__name__",
+        "github_search('x')\ngitlab_create_issue(title='x')",
+    ],
+)
+def test_modules_of_tools_and_what_only_looks_like_them_are_left_alone(source: str) -> None:
+    assert complaints(source, (), Catalogue([SPEC, *ISSUES]), Imports()) == []
+
+
+def test_a_variable_of_an_earlier_cell_is_no_module_of_tools() -> None:
+    assert found("tools.nothing", "tools") == []
+    assert complaints("tools.nothing", (), Catalogue([]), Imports()) == ["line 1: there is no name 'tools'"]

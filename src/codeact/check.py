@@ -10,11 +10,13 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 
+from .core.catalogue import MODULE, Catalogue
 from .core.errors import nearest
 from .core.execution import Imports, ToolSpec
 from .core.names import BUILTINS, names, parsed
+from .core.reach import Reach, reach
 from .guest import advice, imports
 from .guest.guards import unguarded
 
@@ -23,7 +25,7 @@ _MOST = 10  # complaints that are told
 _WIDER = ("Exception", "BaseException")
 
 
-def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], allowed: Imports) -> list[str]:
+def complaints(source: str, known: Collection[str], tools: Catalogue, allowed: Imports) -> list[str]:
     """What is wrong with a cell for certain, in words for its author, by line; `known` are the names of before."""
     tree = parsed(source)
     if tree is None:
@@ -32,12 +34,14 @@ def complaints(source: str, known: Collection[str], tools: Sequence[ToolSpec], a
     found: list[tuple[int, str]] = []
     policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
     if mine.sure:
-        there = {*mine.bound, *known, *BUILTINS, *_OURS, *(tool.name for tool in tools)}
-        missing = frozenset(name for name in mine.needed - there if not _dunder(name))
-        near = [*mine.bound, *known, *(tool.name for tool in tools)]
-        found += _missing(tree, missing, lambda name: _hint(name, near, policy))
-    signatures = {tool.name: tool for tool in tools if tool.name not in mine.bound and tool.name not in known}
-    found += _calls(tree, signatures)
+        there = {*mine.bound, *known, *BUILTINS, *_OURS, *([MODULE] if tools.specs else [])}
+        missing = frozenset(name for name in mine.needed - there if not _dunder(name) and name not in tools.by_flat)
+        near = [*mine.bound, *known, *tools.by_flat]
+        found += _missing(tree, missing, lambda name: _in_modules(name, tools) or _hint(name, near, policy))
+    means = reach(tree, tools, known)
+    if tools.specs:
+        found += means.wrong(unguarded(tree, ("ImportError", "ModuleNotFoundError", "AttributeError", *_WIDER)))
+    found += _calls(tree, means)
     said = [f"line {line}: {words}" for line, words in sorted(dict.fromkeys(found))]
     if said:
         said += [words for words in policy.check(tree) if words.partition(" ")[0].partition(".")[0] in _TOLD_HERE]
@@ -62,26 +66,33 @@ def _hint(name: str, near: Collection[str], policy: imports.Imports) -> str:
     return nearest(name, sorted(near))
 
 
-def _calls(tree: ast.Module, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[int, str]]:
+def _in_modules(name: str, tools: Catalogue) -> str:
+    """Where a tool is that several groups have under this name."""
+    several = [f"{MODULE}.{spec.group}" for spec in tools.meant(name) if spec.name == name]
+    return f"; it is in {' and '.join(several)}: from {several[0]} import {name}" if several else ""
+
+
+def _calls(tree: ast.Module, means: Reach) -> Iterator[tuple[int, str]]:
     for node in unguarded(tree, ("TypeError", *_WIDER)):
         match node:
-            case ast.Call(func=ast.Name(id=name)) if name in tools:
-                yield from _unbound(node, tools[name])
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="aio")) if name in tools:
-                yield from _unbound(node, tools[name])
-            case ast.Await(value=ast.Call(func=ast.Name(id=name))) if name in tools:
+            case ast.Call(func=ast.Attribute(value=inner, attr="aio")) if tool := means.tool(inner):
+                yield from _unbound(node, tool)
+            case ast.Call(func=func) if tool := means.tool(func):
+                yield from _unbound(node, tool)
+            case ast.Await(value=ast.Call(func=func)) if means.tool(func):
+                name = ast.unparse(func)
                 yield node.lineno, f"{name}(...) gives its value at once: no await, or await {name}.aio(...)"
             case ast.Call(func=ast.Attribute(attr="gather" | "create_task" | "ensure_future"), args=args):
-                for name in sorted(filter(None, map(_plain, args)), key=str):
-                    if name in tools:
-                        yield node.lineno, f"{name}(...) cannot be awaited: to have many at a time, {name}.aio(...)"
+                called = {ast.unparse(one) for one in map(_plain, args) if one is not None and means.tool(one)}
+                for name in sorted(called):
+                    yield node.lineno, f"{name}(...) cannot be awaited: to have many at a time, {name}.aio(...)"
 
 
-def _plain(given: ast.expr) -> str | None:
-    """The name of what is called here, or for each item here."""
+def _plain(given: ast.expr) -> ast.expr | None:
+    """What is called here, or for each item here."""
     match given:
-        case ast.Call(func=ast.Name(id=name)):
-            return name
+        case ast.Call(func=func):
+            return func
         case ast.Starred(value=ast.ListComp(elt=one) | ast.GeneratorExp(elt=one)):
             return _plain(one)
         case _:

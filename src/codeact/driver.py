@@ -232,7 +232,7 @@ class Driver:
         if not agent.checks or not state.sure or source == state.refused:
             return []
         known = state.names.union(state.bound, self._bound)
-        return complaints(source, known, agent.specs, agent.policy.imports)
+        return complaints(source, known, agent.catalogue, agent.policy.imports)
 
     async def _collect(self) -> None:
         """What a cancelled task made is collected with the next one of the session."""
