@@ -206,7 +206,8 @@ async def test_what_needs_an_interpreter_is_refused_by_name() -> None:
         with pytest.raises(UsageError, match="no interpreter"):
             await session.bind(x=1)
         with pytest.raises(UsageError, match="no interpreter"):
-            await session.fork(2)
+            await session.fetch("x")
+        assert len(await session.fork(2)) == 2  # each has the conversation
         assert session.level == ""
 
 

@@ -37,6 +37,7 @@ FLOORS = {
     "result": 4,
     "agent": 4,
     "history": 3,
+    "kept": 5,
     "driver": 4,
     "session": 4,
     "testing": 4,

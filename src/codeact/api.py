@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from . import approvals, assemble, callbacks, portal
+from . import approvals, assemble, callbacks, kept, portal
 from .agent import Agent
 from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 # What users of other libraries write, and the line that does it here.
 _ELSEWHERE = {
-    "reset": "every run starts afresh; to go on, use `with agent.session() as session:` and session.run(...) in it",
+    "reset": "every run starts afresh; to go on, write agent.run(..., after=result), or use agent.session()",
     "share": "nothing is served to the network",
     "stream": "use `async for event in session.stream(task):`",
     "executor_type": "write sandbox='linux'",
@@ -195,8 +195,14 @@ class CodeAgent(Agent):
         max_steps: int | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
+        after: RunResult | None = None,
     ) -> RunResult:
-        """Work on a task to its end, in a session of its own. `show` draws it in the terminal."""
+        """Work on a task to its end, in a session of its own. `show` draws it in the terminal.
+
+        `after` goes on from a result of this agent, with its conversation and its variables.
+        """
+        if after is not None:
+            kept.check(self, after)
 
         async def run() -> RunResult:
             return await self.arun(
@@ -206,6 +212,7 @@ class CodeAgent(Agent):
                 max_steps=max_steps,
                 show=show,
                 listeners=listeners,
+                after=after,
             )
 
         return portal.call(run)
@@ -224,12 +231,16 @@ class CodeAgent(Agent):
         max_steps: int | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
+        after: RunResult | None = None,
     ) -> RunResult:
         """The same, async."""
         given = await anyio.to_thread.run_sync(read, files, self.policy.limits.scratch)  # before anything starts
         shown = (assemble.console(),) if show else ()
-        async with Session(self, (*listeners, *shown)) as session:
+
+        async def work(session: Session) -> RunResult:
             return await session.run(task, additional_args=additional_args, files=given, max_steps=max_steps)
+
+        return await kept.run(self, work, (*listeners, *shown), after)
 
     def session(self, *, listeners: Sequence[Listener] = ()) -> Opening:
         """One conversation whose variables live from task to task: `with` or `async with`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from .core.events import Delta, Event
+from .core.events import Delta, Event, RunStarted, SandboxReady
 from .core.state import State, after
 from .ports import Journal, Listener
 
@@ -50,12 +50,29 @@ class History:
             await self._journal.append(event)
         self._events, self._state = list(other._events), other._state
 
+    def join(self, listeners: Iterable[Listener]) -> None:
+        """Let these hear, too, from here on; what the session is made of they are told at once."""
+        made = [event for event in self._events[:3] if isinstance(event, RunStarted | SandboxReady)]
+        for listener in listeners:
+            self.listeners.append(listener)
+            for event in made:
+                self._tell(listener, event)
+
+    def leave(self, listeners: Iterable[Listener]) -> None:
+        """These hear no more."""
+        for listener in listeners:
+            if listener in self.listeners:
+                self.listeners.remove(listener)
+
     def tell(self, item: Event | Delta) -> None:
         """Tell the listeners what passes, or what was recorded."""
         for listener in tuple(self.listeners):
-            try:
-                listener(item)
-            except Exception as error:  # somebody's screen must not end somebody's run
-                if (id(listener), type(error)) not in self._broken:
-                    self._broken.add((id(listener), type(error)))
-                    _log.exception("a listener failed at %s; this is said once", type(item).__name__)
+            self._tell(listener, item)
+
+    def _tell(self, listener: Listener, item: Event | Delta) -> None:
+        try:
+            listener(item)
+        except Exception as error:  # somebody's screen must not end somebody's run
+            if (id(listener), type(error)) not in self._broken:
+                self._broken.add((id(listener), type(error)))
+                _log.exception("a listener failed at %s; this is said once", type(item).__name__)

@@ -32,6 +32,7 @@ class RunResult:
     answer: Any = None
     files: Files = field(default_factory=Files)
     answered: bool = False
+    kept: object = field(default=None, repr=False, compare=False)  # what `after=result` goes on from
 
     @property
     def output(self) -> Any:

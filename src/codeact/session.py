@@ -149,8 +149,16 @@ class Session:
         self._branches += branches
         return tuple(branches)
 
-    async def _branch(self, listeners: Sequence[Listener]) -> Session:
+    async def aside(self) -> Session:
+        """A fork that nobody hears of, until somebody joins it; it ends with the session that was first of all."""
+        self._check_open()
+        self._check_idle()
+        return await self._branch((), heard=False)
+
+    async def _branch(self, listeners: Sequence[Listener], heard: bool = True) -> Session:
         branch = Session(self._agent, listeners)
+        if not heard:
+            branch.leave(self._agent.listeners)
         await self._driver.branch(branch._driver)
         branch._stack.push_async_exit(branch._driver.interpreter)
         await branch._history.copy(self._history)
@@ -167,6 +175,19 @@ class Session:
     def decide(self, key: str, decision: Decision) -> None:
         """Answer the question of an `ApprovalAsked`. Raises UsageError when nothing waits for it."""
         self._driver.approvals.decide(key, decision)
+
+    def join(self, listeners: Iterable[Listener]) -> None:
+        """Let these hear, too, what happens from here on."""
+        self._history.join(listeners)
+
+    def leave(self, listeners: Iterable[Listener]) -> None:
+        """Let these hear no more."""
+        self._history.leave(listeners)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether tasks can be given to it."""
+        return self._open
 
     def _check_idle(self) -> None:
         if self._busy:

@@ -41,9 +41,9 @@ class Absent:
         """Variables need a place to be."""
         _refuse("fetch()")
 
-    async def fork(self, *_: Any) -> NoReturn:
-        """A fork is one of an interpreter."""
-        _refuse("fork()")
+    async def fork(self, *_: Any) -> Absent:
+        """There is nothing to copy: a fork has the conversation."""
+        return self
 
 
 def _refuse(what: str) -> NoReturn:
