@@ -328,7 +328,10 @@ def _tools(given: Iterable[Any]) -> Tools:
         raise TypeError("tools= takes a list: write tools=[...]")
     found: list[Tool] = []
     for one in given:
-        found += assemble.tools([one]) if isinstance(one, str) else [assemble.tool(one)]
+        if isinstance(one, list | tuple):  # of tools that come together
+            found += _tools(one)
+        else:
+            found += assemble.tools([one]) if isinstance(one, str) else [assemble.tool(one)]
     return Tools(found)
 
 

@@ -211,13 +211,16 @@ def _of_file(spec: str) -> list[Tool]:
     return found
 
 
-TOOLBOX = ("ask_user", "fetch", "read_file", "visit_webpage", "web_search", "wikipedia_search")
+TOOLBOX = ("ask_user", "fetch", "llm", "read_file", "visit_webpage", "web_search", "wikipedia_search")
 
 
 def _of_toolbox(spec: str) -> list[Tool]:
     name, colon, argument = spec.partition(":")
     if name not in TOOLBOX:
         return []
+    if name == "llm":
+        made: Sequence[Tool] = import_module("codeact.tools.submodels").llm(model(argument) if argument else None)
+        return [*made]
     if (name == "read_file") != bool(argument.strip()):
         more = (
             "it has to name its folder, read_file:FOLDER" if name == "read_file" else f"{name} takes nothing behind it"

@@ -64,6 +64,7 @@ class Door:
         self._answer = answer
         self._caller = caller
         self._made: list[ToolCall] = []  # of this cell
+        self._memo: dict[Any, Any] = {}
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
         """The packed value of a call, or why there is none."""
@@ -97,7 +98,9 @@ class Door:
         await self._record(ToolCalled(key, asked.cell, asked.tool, shown, edited))
         answer: values.Packed | Failure = _STOPPED
         try:
-            answer = await self._run_tool(tool, arguments, Call(key, self._run, asked.cell, asked.tool, self._caller))
+            answer = await self._run_tool(
+                tool, arguments, Call(key, self._run, asked.cell, asked.tool, self._caller, self._memo)
+            )
         finally:
             with anyio.CancelScope(shield=True):
                 answer, value = _read(answer, asked.tool)

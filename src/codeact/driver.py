@@ -21,6 +21,7 @@ from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
 from .core.errors import ContextOverflow, ModelError
 from .core.events import (
+    AskedBeside,
     CallsAnswered,
     CodeRan,
     CodeRefused,
@@ -65,6 +66,7 @@ class Driver:
         self._history = history
         self._record = history.record
         self._bound: frozenset[str] = frozenset()  # by `bind`
+        self._asides = anyio.Lock(fast_acquire=True)
         self.approvals = Approvals(agent.approve, agent.gate, history.record)
         self._door = Door(
             agent.tools,
@@ -74,7 +76,7 @@ class Driver:
             secrets=agent.secrets,
             gate=self.approvals.ask if agent.approve is not None else None,
             answer=self._refusal if agent.answers is not None else None,
-            caller=Caller(history.tell, agent.model),
+            caller=Caller(history.tell, agent.model, self._beside),
         )
         self._callbacks = StepCallbacks(agent.callbacks, agent)
         self._calling = Calling(self._door, agent.specs, agent.policy.limits, self._refusal)
@@ -196,6 +198,12 @@ class Driver:
             raise
         else:
             await self._record(Summarised(upto, reply.text, reply.usage))
+
+    async def _beside(self, key: str) -> int:
+        """How many questions the model was asked before the one that a tool puts to it now."""
+        async with self._asides:
+            await self._record(AskedBeside(key))
+            return prompt(self._history.state).answered - 1
 
     async def _review(self, step: int, plan: str) -> None:
         if plan:

@@ -255,6 +255,13 @@ class FilesCollected:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedBeside:
+    """A tool call put a question of its own to the agent's model."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Compacted:
     """Results of old cells gave way to pointers, so that the prompt has about `goal` tokens.
 
@@ -312,6 +319,7 @@ Event: TypeAlias = (
     | InterpreterRestored
     | Forked
     | FilesCollected
+    | AskedBeside
     | Compacted
     | SummaryAsked
     | Summarised

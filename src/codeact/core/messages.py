@@ -105,17 +105,18 @@ class Prompt:
     """All that the model sees: `messages` starts with the system message; generation ends before any of `stop`.
 
     With `tools` the model may reply with calls in the provider's own form; a model that cannot raises ModelRejected.
-    `gone` is how many replies of the conversation are no longer shown.
+    `gone` is how many questions were answered before that are not shown; `beside` says that a tool asks, not the agent.
     """
 
     messages: tuple[Message, ...]
     stop: tuple[str, ...] = ()
     tools: tuple[ToolDeclaration, ...] = ()
     gone: int = 0
+    beside: bool = False
 
     @property
     def answered(self) -> int:
-        """How many questions of this conversation were answered before this one."""
+        """How many questions of this run were put before this one."""
         return self.gone + sum(message.role == "assistant" for message in self.messages)
 
 

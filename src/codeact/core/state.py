@@ -17,6 +17,7 @@ from .acting import action_of
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
+    AskedBeside,
     CallsAnswered,
     CodeRan,
     CodeRefused,
@@ -158,6 +159,8 @@ def _after(state: State, event: Event) -> State:
         case ModelFailed(type):
             state = replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
             return replace(state, window=state.window.overflowed()) if type == "ContextOverflow" else state
+        case AskedBeside():
+            return replace(state, window=replace(state.window, gone=state.window.gone + 1))
         case Compacted(goal, cut):
             messages, window = (
                 windows.cut(state.messages, state.window, goal)

@@ -58,7 +58,7 @@ class Window:
     told: int | None = None  # tokens of prompt and reply that the model says it can see
     refused: int | None = None  # tokens that were found to be too many
     refusals: int = 0  # in a row
-    gone: int = 0  # replies that are no longer shown
+    gone: int = 0  # replies that are no longer shown, or never were
 
     @property
     def tokens(self) -> int:

@@ -21,15 +21,16 @@ class Recording:
     """`model`; what it says is written to `path`, the n-th line for the n-th question of a conversation.
 
     A file is for one conversation: a question that is asked again, after an error or on another branch, takes the place
-    of that line and of all behind it. Prompts are not written, and `secrets` are struck out wherever they stand. The
-    file is new and readable by its owner alone; one that is there already is not touched. Raises UsageError.
+    of that line and of all behind it. Those that tools put to the model stand between, in the order of their asking.
+    Prompts are not written, and `secrets` are struck out wherever they stand. The file is new and readable by its owner
+    alone; one that is there already is not touched. Raises UsageError.
     """
 
     def __init__(self, model: Model, path: str | Path, secrets: Sequence[str] = ()) -> None:
         self._model = model
         self._path = Path(path)
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
-        self._starts = [0]  # where each line begins, and where the next one will
+        self._lines: list[bytes] = []
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
@@ -61,21 +62,24 @@ class Recording:
             reply = await self._model.ask(prompt, watch)
         except ModelError as error:
             kind = next((kind for kind in _KINDS if kind == type(error).__name__), "ModelError")
-            self._write(place, {"text": "".join(heard), "error": {"type": kind, "message": str(error)}})
+            failure = {"text": "".join(heard), "error": {"type": kind, "message": str(error)}}
+            self._write(place, failure, alone=prompt.beside)
             raise
-        self._write(place, _line(reply))
+        self._write(place, _line(reply), alone=prompt.beside)
         return reply
 
-    def _write(self, place: int, line: dict[str, Any]) -> None:
-        del self._starts[place + 1 :]
-        missing = place - len(self._starts) + 1
-        lines = [_encoded(_struck(one, self._secrets)) for one in [*[_BEFORE] * missing, line]]
+    def _write(self, place: int, line: dict[str, Any], *, alone: bool) -> None:
+        """Put a line in its place; `alone` leaves those behind it, which were asked later and answered sooner."""
+        start = sum(map(len, self._lines[:place]))
+        behind = self._lines[place + 1 :] if alone else []
+        missing = place - len(self._lines)
+        del self._lines[place:]
+        written = [_encoded(_struck(one, self._secrets)) for one in [*[_BEFORE] * missing, line]]
+        self._lines += [*written, *behind]
         with open(self._path, "r+b") as file:
-            file.truncate(self._starts[-1])
+            file.truncate(start)
             file.seek(0, os.SEEK_END)
-            for one in lines:
-                file.write(one)
-                self._starts.append(file.tell())
+            file.write(b"".join([*written, *behind]))
 
 
 def _line(reply: Reply) -> dict[str, Any]:

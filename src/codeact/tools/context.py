@@ -5,9 +5,10 @@ It stands in a context variable, which goes with a task, and with the threads th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core.events import Delta, Event
 from ..ports import Model
@@ -19,6 +20,7 @@ class Caller:
 
     tell: Callable[[Event | Delta], None]
     model: Model | None = None  # None where an interpreter alone calls
+    beside: Callable[[str], Awaitable[int]] | None = None  # the place of a question to it, for the call of this key
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Call:
     cell: int
     tool: str
     caller: Caller | None = field(default=None, repr=False, compare=False)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what tools remember for the run
 
 
 ANSWERING: ContextVar[Call] = ContextVar("codeact_call")

@@ -17,6 +17,7 @@ from codeact.core.approvals import CELL, PLAN
 from codeact.core.events import (
     ApprovalAsked,
     ApprovalGiven,
+    AskedBeside,
     CallsAnswered,
     CodeRan,
     CodeRefused,
@@ -215,6 +216,8 @@ class Console:
                 self._canvas.note(f"goes on from run {run}")
             case FilesCollected(files, left_out):
                 self._made += self._album.files(files, left_out, keep=self._keeps_files)
+            case AskedBeside():
+                pass
             case Compacted():
                 self._canvas.note("older output is left out of the prompt, to make room")
             case SummaryAsked():

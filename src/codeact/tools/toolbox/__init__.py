@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..submodels import llm as llm
     from .asking import ask_user as ask_user
     from .fetching import fetch as fetch
     from .pages import visit_webpage as visit_webpage
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ROOMS = {
     "ask_user": "asking",
     "fetch": "fetching",
+    "llm": ".submodels",
     "read_file": "reading",
     "visit_webpage": "pages",
     "web_search": "searching",
