@@ -108,6 +108,14 @@ class Sandbox(Protocol):
         """
 
 
+@runtime_checkable
+class Expecting(Protocol):
+    """What a sandbox is, too, whose guests can have heard their first word before anybody asks for them."""
+
+    def launch_told(self, policy: Policy, sink: Sink, first: bytes) -> AbstractAsyncContextManager[Pipe]:
+        """The same as `launch`; when it is entered, `first` has been sent, perhaps long ago."""
+
+
 class Tool(Protocol):
     """A function of the host that code may call by name."""
 

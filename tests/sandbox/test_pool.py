@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from talk import GUEST, HERE, at, descendants, session, until
 
-from codeact.core.execution import Limits
+from codeact.assemble import tool
+from codeact.cells import Cells
+from codeact.core.execution import Imports, Limits, Policy
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.environment import find
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts, launcher
@@ -214,3 +216,69 @@ def _state(pid: str) -> str:
 def _stat(pid: int) -> list[str]:
     """From the third field on: the state, the parent."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def with_guest(level: str) -> LinuxSandbox:
+    """The same, with the guest that ships in place of one that says what it is told to."""
+    return LinuxSandbox(ready=READY, _parts=Parts(pooled(level)._parts.entry))
+
+
+async def stands(told: bool) -> None:
+    """Wait until the shelf is full of sessions that have heard their first word, or of such that have not."""
+
+    def full() -> bool:
+        (shelf,) = POOL._shelves.values()
+        return len(shelf.ready) == READY and all((ends.told is not None) == told for ends in shelf.ready)
+
+    assert await asyncio.to_thread(until, full)
+
+
+async def test_who_asks_for_the_same_again_finds_it_told_already_and_other_tools_are_not_mixed_up(level: str) -> None:
+    wall = with_guest(level)
+
+    async def ask(*tools: Any, imports: tuple[str, ...] = ()) -> str | None:
+        async with Cells(wall, Policy(imports=Imports(imports)), [tool(one) for one in tools]) as cells:
+            named = "sorted(name for name in ('first', 'second') if name in vars(__builtins__))"
+            outcome = await cells.run(f"{named}, {tools[0].__name__}()" if tools else named)
+            assert outcome.ok, outcome.error
+            return outcome.value
+
+    def first() -> int:
+        return 1
+
+    def second() -> int:
+        return 2
+
+    for _ in range(2 + READY):
+        assert await ask(first) == "(['first'], 1)"
+    await stands(told=True)
+    assert await ask(first) == "(['first'], 1)"
+    await stands(told=True)
+    assert await ask(second) == "(['second'], 2)"
+    assert await ask() == "[]"
+    assert await ask(first) == "(['first'], 1)"
+    for one, other in [(second, "(['second'], 2)"), (first, "(['first'], 1)")] * 3:
+        assert await ask(one) == other
+
+
+async def test_a_session_that_was_told_and_killed_on_the_shelf_is_not_given_away(level: str) -> None:
+    wall = with_guest(level)
+    for _ in range(2 + READY):
+        async with Cells(wall, Policy()) as cells:
+            assert (await cells.run("1")).value == "1"
+    await stands(told=True)
+    (shelf,) = POOL._shelves.values()
+    for ends in list(shelf.ready):
+        assert ends.process is not None
+        ends.process.signal(signal.SIGKILL)
+        assert await asyncio.to_thread(until, lambda ends=ends: ends.ended)
+    async with Cells(wall, Policy()) as cells:
+        assert (await cells.run("2")).value == "2"
+
+
+async def test_the_first_cell_of_a_session_that_stood_ready_may_print_more_than_a_pipe_holds(level: str) -> None:
+    wall = with_guest(level)
+    for _ in range(2 + READY):
+        async with Cells(wall, Policy()) as cells:
+            outcome = await cells.run("print('x' * 500_000)")
+            assert len(outcome.stdout) == 500_001

@@ -7,6 +7,7 @@ import threading
 
 from ..core.execution import Stream
 
+_Decoder = codecs.getincrementaldecoder("utf-8")
 _LIVE = 64 << 10  # bytes waiting to be shown; what passes faster than that is not shown live
 
 
@@ -19,7 +20,7 @@ class _Reel:
         self._tail = bytearray()
         self._total = 0
         self._live = bytearray()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _Decoder("replace")
 
     def write(self, data: bytes) -> None:
         self._total += len(data)

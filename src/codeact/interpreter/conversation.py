@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import secrets
 import socket
 import time
@@ -23,7 +24,7 @@ import anyio
 from ..core import hosts
 from ..core.catalogue import Catalogue
 from ..core.events import Connected, Disconnected, OutputDelta
-from ..core.execution import CellError, Failure, Imports, Limits, Outcome
+from ..core.execution import CellError, Failure, Imports, Limits, Outcome, Policy, ToolSpec
 from ..guest import values, wire
 from ..network import Proxy, Tell
 from ..ports import Emit, Pipe
@@ -98,15 +99,17 @@ class Conversation(Talk):
         with anyio.CancelScope(shield=True):
             await self.stack.aclose()
 
-    async def open(self, tools: Catalogue, imports: Imports, network: Sequence[str] = ()) -> None:
-        """Tell the guest what the session is made of; raises Lost when it does not come up."""
+    async def open(self, tools: Catalogue, first: bytes | None) -> None:
+        """Tell the guest what the session is made of, in its `first` frame, unless that has been sent.
+
+        Raises Lost when it does not come up.
+        """
         self._catalogue = tools
-        listed, unlisted = lookups.opening(tools, self._limits.listing)
-        settings = _settings(imports), listed, _settings(self._limits), list(network), unlisted
         self._capture.begin()
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await self._send(wire.Open(*settings))
+                if first is not None:
+                    await self._send_frame(first)
                 ready = await self._next()
                 if not isinstance(ready, wire.Ready):
                     raise wire.ProtocolError(f"{type(ready).__name__} in place of Ready")
@@ -160,17 +163,14 @@ class Conversation(Talk):
         if len(source) > _LONGEST:
             words = f"a cell of {len(source):,} characters; at most {_LONGEST:,} fit"
             return Outcome("done", error=CellError("ValueError", words, f"ValueError: {words}"))
-        usage = self.pipe.usage()
-        soft = self._limits.memory * _SOFT
         job = _Job(
             cell,
             secrets.token_hex(8),
             door,
             emit,
             asyncio.Semaphore(self._limits.open_calls),
-            soft=soft if usage is None or usage.memory < soft else float("inf"),  # it fires on the way up only
+            soft=self._limits.memory * _SOFT,
             looked=time.monotonic(),
-            cpu=usage.cpu if usage else 0.0,
         )
         started = job.looked
         if self._unsettled:  # an interrupt may still be on its way: it must not hit this cell
@@ -213,6 +213,7 @@ class Conversation(Talk):
         self._watch(job)
         try:
             await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source)))
+            self._weigh(job)  # while the guest wakes up
             done = await self._listen(job)
             job.over, job.stopping = True, time.monotonic()
             self._stop_calls(job)  # those of threads that outlive their cell
@@ -295,6 +296,14 @@ class Conversation(Talk):
             self._look(job, now)
             self._show(job)
 
+    def _weigh(self, job: _Job) -> None:
+        """See where the cell begins."""
+        usage = self.pipe.usage()
+        if usage is not None:
+            job.cpu = usage.cpu
+            if usage.memory >= job.soft:
+                job.soft = float("inf")  # it fires on the way up only
+
     def _look(self, job: _Job, now: float) -> None:
         if job.over:
             if now - job.stopping > self._limits.grace:
@@ -337,6 +346,21 @@ class Conversation(Talk):
     def _show(self, job: _Job) -> None:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
+
+
+def opening(tools: Catalogue, policy: Policy) -> bytes:
+    """The frame that says what a session is made of; of many that are alike it is made once."""
+    specs = tools.specs if tools.answer is None else (*tools.specs, tools.answer)
+    try:
+        return _opening(specs, policy.imports, policy.limits, policy.network)
+    except TypeError:  # the tool of somebody who wrote a list where a tuple is meant
+        return _opening.__wrapped__(specs, policy.imports, policy.limits, policy.network)
+
+
+@functools.lru_cache(maxsize=64)
+def _opening(specs: tuple[ToolSpec, ...], imports: Imports, limits: Limits, network: tuple[str, ...]) -> bytes:
+    listed, unlisted = lookups.opening(Catalogue(specs), limits.listing)
+    return wire.encode(wire.Open(_settings(imports), listed, _settings(limits), list(network), unlisted))
 
 
 def _settings(values: Imports | Limits) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, TypeAlias, cast
 
 import anyio
 
@@ -17,10 +18,10 @@ from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..core.files import File, LeftOut
 from ..guest import values
 from ..network import Tell
-from ..ports import Emit, Sandbox
+from ..ports import Emit, Expecting, Sandbox
 from . import transfers
 from .capture import Capture
-from .conversation import Conversation, Door
+from .conversation import Conversation, Door, opening
 from .copies import Copies, can_be_copied, connected
 from .verdict import Lost
 
@@ -310,15 +311,21 @@ class Interpreter:
         return self._guest
 
     async def _launch(self) -> Conversation:
-        capture = Capture(self._policy.limits.output)
+        policy, wall = self._policy, self._sandbox
+        capture = Capture(policy.limits.output)
         async with AsyncExitStack() as stack:
-            pipe = await stack.enter_async_context(self._sandbox.launch(self._policy, capture.write))
-            guest = Conversation(pipe, capture, self._policy.limits)
+            first = opening(self._tools, policy)
+            told = _expecting(wall)
+            if told is not None:
+                pipe = await stack.enter_async_context(told.launch_told(policy, capture.write, first))
+            else:
+                pipe = await stack.enter_async_context(wall.launch(policy, capture.write))
+            guest = Conversation(pipe, capture, policy.limits)
             if self._rules:
                 guest.reached = self._reached
                 await connected(guest, self._rules, stack, self._sandbox.name)
             try:
-                await guest.open(self._tools, self._policy.imports, self._policy.network)
+                await guest.open(self._tools, first if told is None else None)
                 await self._give(guest, self._bindings, self._files.values())
             except Lost as lost:
                 raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
@@ -332,3 +339,12 @@ class Interpreter:
             await guest.bind(bindings)
         for file in files:
             await transfers.put(guest, file, self._policy.limits)
+
+
+def _expecting(wall: Sandbox) -> Expecting | None:
+    return cast(Expecting, wall) if _is_expecting(type(wall)) else None
+
+
+@lru_cache(maxsize=16)
+def _is_expecting(kind: type) -> bool:
+    return issubclass(kind, Expecting)  # to look is slow: once for each kind of wall

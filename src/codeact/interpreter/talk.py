@@ -93,7 +93,9 @@ class Talk:
         return self.lost
 
     async def _send(self, word: wire.Word) -> None:
-        frame = wire.encode(word)
+        await self._send_frame(wire.encode(word))
+
+    async def _send_frame(self, frame: bytes) -> None:
         async with self._sending:
             try:
                 await self.pipe.send(frame)

@@ -94,6 +94,7 @@ class Ends(Ways):
     def __init__(self, *, network: bool = False) -> None:
         self.heard = False
         self.word: dict[str, Any] | None = None  # the first on the line; None too of a line that ended before
+        self.told: bytes | None = None  # what it was told first, if it was
         self.life, self._guest_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.life.setblocking(False)
         self._line_is_ours = True
@@ -124,6 +125,14 @@ class Ends(Ways):
         if self.word is not None and "ready" in self.word:
             self.process = Process(self.word["ready"]["pid"], self.word["ready"]["began"])
         return True
+
+    def tell(self, first: bytes) -> None:
+        """Have a session that is locked and ready hear this, before anybody takes it."""
+        if self.word is None or "ready" not in self.word:
+            return
+        with contextlib.suppress(OSError):  # it has ended, and whoever takes it hears how
+            if self.channel.send(first) == len(first):
+                self.told = first
 
     @property
     def ended(self) -> bool:

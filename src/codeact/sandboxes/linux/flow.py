@@ -17,6 +17,7 @@ from .ends import Ways
 
 _SMALL, _LARGE = 1 << 16, 1 << 18  # bytes of one receive: below malloc's threshold for a mapping, and of long frames
 _CHUNK = 1 << 16
+_LATER = 0.01  # seconds after the start from which on all is watched; until then nobody waits for more than a word
 _AHEAD = 4  # receives that nobody waited for
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 
@@ -34,6 +35,7 @@ class Flow:
         self._size = _SMALL
         self._arrived: deque[bytes] = deque()
         self._watched = self._over = False
+        self._attending: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._sending = asyncio.Lock()
 
@@ -83,11 +85,18 @@ class Flow:
         raise OSError("nobody stands behind what was said")
 
     def _begin(self) -> None:
+        self._attending = self._loop.call_later(_LATER, self._attend)
+        self._watch()
+        self._on_channel()  # the answer to a first word that was told ahead
+
+    def _attend(self) -> None:
+        """Watch the rest, too. Output that comes earlier waits for that, or for the word that follows it."""
         for reader in self._ways.outputs:
             self._loop.add_reader(reader, self._on_output, reader)
-        self._watch()
 
     def _rest_for_good(self) -> None:
+        if self._attending is not None:
+            self._attending.cancel()
         if not self._ways.closed and not self._loop.is_closed():
             for descriptor in (*self._ways.outputs, self._channel.fileno()):
                 self._loop.remove_reader(descriptor)

@@ -183,11 +183,8 @@ def launcher(
     environment: Environment, parts: Parts, preload: tuple[str, ...] = (), folders: tuple[Folder, ...] = ()
 ) -> Launcher:
     """The one for this Python, this preload and these folders; not started yet, perhaps."""
-    for each in list(_launchers.values()):
-        if each.process is not None:
-            each.process.poll()  # one that died is not left a zombie until somebody asks for its own Python
-    new = Launcher(environment, parts, preload, folders)
-    return _launchers.setdefault((environment, parts, preload, folders), new)
+    key = environment, parts, preload, folders
+    return _launchers.get(key) or _launchers.setdefault(key, Launcher(*key))
 
 
 def end_idle() -> None:

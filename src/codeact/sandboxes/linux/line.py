@@ -37,12 +37,18 @@ class Line:
         self._members: dict[Member, None] = {}
         self._forks: asyncio.Future[int] | None = None
         self.turn = asyncio.Lock()
-        self._loop.add_reader(life.fileno(), self._on_word)
+        self._watched = False
         _lines.add(self)
 
     def join(self, member: Member) -> None:
         """One more holds the line."""
         self._members[member] = None
+
+    def watch(self) -> None:
+        """Listen to it from here on."""
+        if not self._watched and self._life.fileno() >= 0:
+            self._watched = True
+            self._loop.add_reader(self._life.fileno(), self._on_word)
 
     def leave(self, member: Member) -> None:
         """One less; nothing lives on after the last."""
@@ -68,6 +74,7 @@ class Line:
 
     async def withdraw(self) -> int:
         """Let none pass any more; the answer is how many did."""
+        self.watch()
         self._forks = self._loop.create_future()
         return await self._forks if self._say(WITHDRAW) else 0
 

@@ -50,6 +50,8 @@ class _Guest(Flow):
 
     async def ended(self) -> Death:
         """See `Pipe`."""
+        if self._line is not None:
+            self._line.watch()
         return await asyncio.shield(self._death)
 
     @property
@@ -112,6 +114,11 @@ class _Guest(Flow):
             raise
         return copy
 
+    def _attend(self) -> None:
+        super()._attend()
+        if self._line is not None:
+            self._line.watch()
+
     def on_line(self, word: dict[str, Any] | None) -> None:
         """See `Member`."""
         if word is None:
@@ -154,6 +161,11 @@ class LinuxPipe(_Guest):
     def __init__(self, ends: Ends, sink: Sink) -> None:
         super().__init__(ends, sink)
         self._ends = ends
+
+    @property
+    def told(self) -> bool:
+        """Whether it has heard its first word already."""
+        return self._ends.told is not None
 
     async def settle(self) -> bool:
         """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""

@@ -21,7 +21,8 @@ from .launchers import Launcher
 _KINDS = 8  # that are remembered; the one that was not asked for the longest goes
 _IDLE = 300.0  # seconds without a request until a shelf is emptied
 _STANDS = 1.0  # seconds in which a session is locked and rehearsed; whoever takes it earlier, or later, waits himself
-_PAUSE = 0.005  # seconds after a request before its shelf is filled: who asked runs his first cell meanwhile
+_LONGEST = 1 << 15  # bytes of a first word that is told ahead: so many fit into a channel that nobody reads
+PAUSE = 0.005  # seconds after a request before its shelf is filled: who asked runs his first cell meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,24 @@ class Kind:
 class _Shelf:
     size: int = 0
     asked: float = 0.0
+    first: bytes | None = None  # what who asked last wants his session to be told first
+    usual: bytes | None = None  # the same, where the one before him wanted it too
     ready: deque[Ends] = field(default_factory=deque)
+
+    def wanted(self, first: bytes | None) -> None:
+        self.usual = first if first is not None and first == self.first and len(first) <= _LONGEST else None
+        self.first = first
+
+    def fitting(self, first: bytes | None) -> Ends | None:
+        """One that was told this, or else nothing. Where there are others only, one makes room for what would fit."""
+        for wanted in dict.fromkeys((first, None)):
+            for ends in self.ready:
+                if ends.told == wanted:
+                    self.ready.remove(ends)
+                    return ends
+        if self.ready:
+            self.ready.popleft().close()
+        return None
 
 
 class Pool:
@@ -66,23 +84,32 @@ class Pool:
         self._closed = False
         self._rests = False
 
-    def take(self, kind: Kind, size: int) -> Ends | None:
-        """One of the shelf, or None; in both cases the next ones are ready sooner. At most `size` are kept."""
+    def take(self, kind: Kind, size: int, first: bytes | None = None) -> Ends | None:
+        """One of the shelf, or None; in both cases the next ones are ready sooner. At most `size` are kept.
+
+        `first` is what it will be told first: when that was so the last time, too, it may have been told already.
+        """
         with self._change:
             known = self._shelves.pop(kind, None)
             shelf = self._shelves[kind] = known or _Shelf()
             shelf.asked = time.monotonic()
+            shelf.wanted(first)
             if known is not None:
                 shelf.size = size
-                self._wake()
+                if not shelf.ready:
+                    self._wake()
             while len(self._shelves) > _KINDS:
                 self._drop(next(iter(self._shelves)))
-            while shelf.ready:
-                ends = shelf.ready.popleft()
+            while (ends := shelf.fitting(first)) is not None:
                 if not ends.ended:
                     return ends
                 ends.close()
             return None
+
+    def refill(self) -> None:
+        """Have what was taken made again. Whoever took it calls this when he has no need of the processor."""
+        with self._change:
+            self._wake()
 
     def settled(self) -> bool:
         """Whether every shelf is filled, and nothing is being made."""
@@ -152,6 +179,8 @@ class Pool:
         with self._change:
             if ends in shelf.ready and not ends.closed:  # it may have been taken meanwhile, or dropped
                 ends.hear()
+                if shelf.usual is not None:
+                    ends.tell(shelf.usual)
 
     def _next(self) -> Kind | None:
         """Wait for a shelf that has room; None when there will be none."""
@@ -172,7 +201,7 @@ class Pool:
         return None
 
     def _due(self, shelf: _Shelf) -> float:
-        return shelf.asked + (_PAUSE if len(shelf.ready) < shelf.size else self._idle)
+        return shelf.asked + (PAUSE if len(shelf.ready) < shelf.size else self._idle)
 
 
 POOL = Pool()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,7 +23,7 @@ from .launchers import SHIPPED, Parts, end_idle, launcher, unavailable
 from .layers import Refused
 from .mounts import settled, warn_of
 from .pipe import LinuxPipe
-from .pool import POOL, Kind
+from .pool import PAUSE, POOL, Kind
 
 _BOUNDS = ("memory", "threads", "scratch", "inodes")
 
@@ -47,10 +49,14 @@ class LinuxSandbox:
 
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """See `Sandbox`."""
-        return self._launch(policy, sink)
+        return self._launch(policy, sink, None)
+
+    def launch_told(self, policy: Policy, sink: Sink, first: bytes) -> AbstractAsyncContextManager[Pipe]:
+        """See `Expecting`."""
+        return self._launch(policy, sink, first)
 
     @asynccontextmanager
-    async def _launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
+    async def _launch(self, policy: Policy, sink: Sink, first: bytes | None) -> AsyncIterator[Pipe]:
         if sys.platform != "linux":
             raise SandboxUnavailable("kernel", f"this is {sys.platform}, not Linux", "Use another sandbox.")
         environment = found(policy.python)
@@ -64,8 +70,11 @@ class LinuxSandbox:
         from_ = launcher(environment, self._parts, preload.profile(policy.imports.names), shared)
         from_.users.add(session := object())
         try:
-            pipe = await self._start(Kind(from_, self._require, bounds, bool(policy.network)), sink)
+            pipe = await self._start(Kind(from_, self._require, bounds, bool(policy.network)), sink, first)
             try:
+                if first is not None and not pipe.told:
+                    with contextlib.suppress(OSError):  # it has ended: who listens to it hears that
+                        await pipe.send(first)
                 yield pipe
             finally:
                 with anyio.CancelScope(shield=True):
@@ -77,14 +86,15 @@ class LinuxSandbox:
                     await anyio.to_thread.run_sync(end_idle)
                     await anyio.to_thread.run_sync(warn_of, shared)
 
-    async def _start(self, kind: Kind, sink: Sink) -> LinuxPipe:
+    async def _start(self, kind: Kind, sink: Sink, first: bytes | None) -> LinuxPipe:
         ahead = self._ready if not kind.launcher.folders else 0  # of these few are asked for a second time
-        while ahead and (ends := POOL.take(kind, ahead)) is not None:
+        while ahead and (ends := POOL.take(kind, ahead, first)) is not None:
             try:
                 pipe = await _settled(ends, sink)
             except Refused:
                 continue  # what the machine refuses now is told of the one that is made now
             if pipe is not None:
+                asyncio.get_running_loop().call_later(PAUSE, POOL.refill)
                 return pipe
         for _ in range(2):  # a launcher may have died since its last session; a second time is no chance
             try:
