@@ -38,6 +38,7 @@ FLOORS = {
     "agent": 4,
     "history": 3,
     "kept": 5,
+    "saved": 6,
     "driver": 4,
     "session": 4,
     "testing": 4,
@@ -71,6 +72,7 @@ WITHIN = {  # on one floor, who may know whom: the rest may not
     ("blocking", "session"),
     ("blocking", "cells"),
     ("testing", "cells"),
+    ("api", "saved"),
 }
 
 

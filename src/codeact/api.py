@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from . import approvals, assemble, callbacks, kept, portal
+from . import approvals, assemble, callbacks, kept, portal, saved
 from .agent import Agent
 from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
@@ -138,6 +139,7 @@ class CodeAgent(Agent):
         secrets: Sequence[str] = (),
         action: Form | None = None,
     ) -> None:
+        tools = tools if isinstance(tools, str) or callable(tools) else list(tools)  # also what gives them only once
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         allowed = imports if additional_authorized_imports is None else additional_authorized_imports
         if model is None:
@@ -184,6 +186,24 @@ class CodeAgent(Agent):
         """Another agent, with these arguments in place of those it was made with."""
         given: dict[str, Any] = self._given  # type: ignore[attr-defined]
         return type(self)(**{**given, **changes})
+
+    def save(self, folder: str | os.PathLike[str], *, leave_out: Sequence[str] = ()) -> Path:
+        """Write what this agent is made of into a folder, as `agent.json`, and say where; secrets are never written.
+
+        Raises UsageError for what cannot be saved, unless it is an argument that is left out, to be given at `load`.
+        """
+        return saved.save(folder, self, leave_out)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], **given: Any) -> CodeAgent:
+        """The agent that was saved in a folder; what is given stands in place of what was saved. Raises UsageError.
+
+        The modules that the file names are imported: load only what you trust.
+        """
+        made: CodeAgent = saved.load(folder, {one.__name__: one for one in (CodeAgent, ToolCallingAgent)}, given)
+        if not isinstance(made, cls):
+            raise UsageError(f"{folder}: this is a {type(made).__name__}: write {type(made).__name__}.load(...)")
+        return made
 
     @_refusing_unknown
     def run(

@@ -133,10 +133,15 @@ def model(text: str) -> Model:
     return made
 
 
+def keys() -> tuple[str, ...]:
+    """The keys that are set here: what may stand in no file of ours."""
+    found: tuple[str, ...] = import_module("codeact.models.specs").keys(os.environ)
+    return found
+
+
 def recording(model: Model, path: str, secrets: Sequence[str] = ()) -> Model:
     """The model, whose replies are kept in a new file that `replay:` reads; no key that is set here stands in it."""
-    keys: tuple[str, ...] = import_module("codeact.models.specs").keys(os.environ)
-    made: Model = import_module("codeact.models.recording").Recording(model, path, (*keys, *secrets))
+    made: Model = import_module("codeact.models.recording").Recording(model, path, (*keys(), *secrets))
     return made
 
 
