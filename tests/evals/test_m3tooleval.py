@@ -194,7 +194,9 @@ def test_a_perfect_policy_solves_all_82_in_two_turns_by_code_and_takes_several_t
         assert (one["tasks"], one["solved"], one["success"]) == (82, 82, 1.0)
         assert one["input_tokens"] is None and one["output_tokens"] is None, "unknown is not 0"
         assert sum(part["solved"] for part in one["domains"].values()) == 82
+    assert list(line["results"]) == ["code", "json", "text"]
     assert code["turns"] == 2
+    assert line["results"]["text"]["turns"] == calls["turns"]
     assert calls["turns"] == calls["calls"] + 1 == pytest.approx(6.8, abs=0.05)
     assert calls["input_bytes"] > 3 * code["input_bytes"]
     assert "Beside code, json took 3.4 times the turns" in done.err
@@ -202,7 +204,13 @@ def test_a_perfect_policy_solves_all_82_in_two_turns_by_code_and_takes_several_t
 
 def test_the_docs_say_what_the_command_prints(oracle: tuple[Done, Path]) -> None:
     (line,) = oracle[0].lines
+    said = re.search(r"Beside code, json took (.+) times the turns, (.+) times the bytes read", oracle[0].err)
+    assert said
     page = (ROOT / "docs" / "evaluations.md").read_text(encoding="utf-8")
+    for text in (page, (ROOT / "README.md").read_text(encoding="utf-8")):
+        claim = re.search(r"(\S+) times the turns and (\S+) times the bytes read", " ".join(text.split()))
+        assert claim and claim[1] == said[1]
+        assert float(claim[2]) == pytest.approx(float(said[2]), abs=0.11), "words of the prompt may change a little"
     table = page.partition("### The oracle")[2].partition("\n\nWhat code saves")[0]
     header, _, *rows = [
         [cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if row.startswith("|")
@@ -212,7 +220,7 @@ def test_the_docs_say_what_the_command_prints(oracle: tuple[Done, Path]) -> None
         assert told["solved"][form] == f"{one['solved']} of {one['tasks']}"
         assert told["turns"][form] == f"{one['turns']:.1f}"
         for row, key in (("bytes read in a task", "input_bytes"), ("bytes written in a task", "output_bytes")):
-            assert float(told[row][form].replace(",", "")) == pytest.approx(one[key], rel=0.01), (row, form)
+            assert float(told[row][form].replace(",", "")) == pytest.approx(one[key], rel=0.05), (row, form)
 
 
 def test_the_picture_shows_every_form_and_domain(oracle: tuple[Done, Path]) -> None:
@@ -226,12 +234,12 @@ def test_the_picture_shows_every_form_and_domain(oracle: tuple[Done, Path]) -> N
 
 
 def test_in_ten_replies_not_all_can_be_done_by_one_call_each(tmp_path: Path) -> None:
-    words = ("--model", "oracle", "--variant", "verbatim", "--action", "json", "--json")
+    words = ("--model", "oracle", "--variant", "verbatim", "--action", "json,text", "--json")
     done = codeact("eval", "m3tooleval", *words, home=tmp_path)
     assert done.code == 0, done.err
     (line,) = done.lines
-    one = line["results"]["json"]
-    assert (one["tasks"], one["solved"]) == (82, 72)
+    for one in line["results"].values():
+        assert (one["tasks"], one["solved"]) == (82, 72)
     results = [json.loads(text) for text in Path(line["file"]).read_text().splitlines()[1:]]
     assert {result["stop_reason"] for result in results if not result["solved"]} == {"max_steps"}
 

@@ -7,7 +7,7 @@ from html import escape
 
 from .figures import Figures
 
-_WIDTH, _ROW, _LABEL, _VALUE, _GAP = 380, 20, 230, 60, 40
+_WIDTH, _ROW, _LABEL, _VALUE, _GAP = 380, 16, 245, 80, 40
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #57606a }
 .title { font-weight: 600; fill: #24292f }
@@ -45,14 +45,14 @@ def _panel(title: str, rows: Mapping[str, Mapping[str, float | None]], left: int
     lines = [f'<text class="title" x="{left}" y="{top + 14}">{escape(title)}</text>\n']
     y = top + 22
     for row, forms in rows.items():
-        lines.append(f'<text x="{left}" y="{y + 14}">{escape(row)}</text>')
+        lines.append(f'<text x="{left}" y="{y + 12}">{escape(row)}</text>')
         for form, value in forms.items():
             length = (_WIDTH - _VALUE) * (value or 0.0) / most
             figure = "–" if value is None else f"{value:.3g}"
             lines.append(
-                f'<rect class="{escape(form)}" x="{left + _LABEL}" y="{y + 4}" '
-                f'width="{length:.1f}" height="{_ROW - 7}" rx="2"/>'
-                f'<text x="{left + _LABEL + length + 6:.1f}" y="{y + 14}">{figure} {escape(form)}</text>\n'
+                f'<rect class="{escape(form)}" x="{left + _LABEL}" y="{y + 2}" '
+                f'width="{length:.1f}" height="{_ROW - 4}" rx="2"/>'
+                f'<text x="{left + _LABEL + length + 6:.1f}" y="{y + 12}">{figure} {escape(form)}</text>\n'
             )
             y += _ROW
         y += 6

@@ -24,6 +24,7 @@ from .policies import plans
 from .written import source_of
 
 NAME = "oracle"
+_VALUE = re.compile(r"^<value (\w+)>\n(.*)\n</value \1>", re.DOTALL | re.MULTILINE)  # in plain text
 _NOTE = re.compile(r"\n(?:One reply is left:.*|\d+ replies are left\.)\s*\Z")
 
 
@@ -52,22 +53,31 @@ class Oracle:
             code = source_of(plan.code) if first else "final_answer(answer)"
             reply = Reply(f"```python\n{code}\n```")
         else:
-            reply = _calling(next_of(plan.calls.policy, plan.calls.arguments, _answers(prompt)), prompt)
+            step = next_of(plan.calls.policy, plan.calls.arguments, _answers(prompt))
+            reply = _calling(step, prompt) if self._action == "json" else Reply(_line(step))
         emit(TextDelta(reply.text))
         return reply
 
 
 def _answers(prompt: Prompt) -> list[str]:
-    """What the tools gave, in order, without what is said beside it of the replies that are left."""
-    return [_NOTE.sub("", message.text) for message in prompt.messages if message.role == "tool"]
+    """What the tools gave, in order, without what is said beside it."""
+    told = [_NOTE.sub("", one.text) for one in prompt.messages if one.role == "tool"]
+    return told or [found[2] for one in prompt.messages if one.role == "user" and (found := _VALUE.search(one.text))]
 
 
-def _calling(next_one: Wanted | tuple[Any], prompt: Prompt) -> Reply:
+def _line(step: Wanted | tuple[Any]) -> str:
+    """The next call in plain text, or the answer."""
+    if isinstance(step, Wanted):
+        return "Action: " + ", ".join([step.tool, *map(json.dumps, step.args)])
+    return f"Answer: {json.dumps(repr(step[0])) if isinstance(step[0], tuple) else step[0]}"
+
+
+def _calling(step: Wanted | tuple[Any], prompt: Prompt) -> Reply:
     """The next call in the provider's own form, or the answer, which a tuple is told in as text: JSON has none."""
-    if isinstance(next_one, Wanted):
-        name, arguments = next_one.tool, _named(next_one, prompt.tools)
+    if isinstance(step, Wanted):
+        name, arguments = step.tool, _named(step, prompt.tools)
     else:
-        (answer,) = next_one
+        (answer,) = step
         name, arguments = "final_answer", {"value": repr(answer) if isinstance(answer, tuple) else answer}
     return Reply(
         "", tool_calls=(NativeCall(f"call_{len(prompt.messages)}", name, json.dumps(arguments)),), finish="tool_calls"
