@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .answers import Answers
-from .approvals import Needs
+from .approvals import Needs, resolved
 from .callbacks import Callback
 from .core.actions import Form
 from .core.catalogue import Catalogue
@@ -44,6 +44,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         check_names(self.tools)
+        object.__setattr__(self, "approve", resolved(self.approve, self.catalogue))
         check_interval(self.planning_interval)
 
     @cached_property

@@ -20,6 +20,7 @@ from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.actions import Form
+from .core.catalogue import Catalogue
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Mount, Policy
 from .files import Given, read
@@ -68,10 +69,11 @@ class Tools(tuple[Tool, ...]):
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
-            for tool in self:
-                if tool.spec.name == key:
-                    return tool
-            raise KeyError(f"no tool {key!r}{nearest(key, [tool.spec.name for tool in self])}")
+            catalogue = Catalogue(tool.spec for tool in self)
+            spec = catalogue.found(key)
+            if spec is None:
+                raise KeyError(f"no tool {key!r}{nearest(key, [*catalogue.by_path, *catalogue.by_flat])}")
+            return next(tool for tool in self if tool.spec.path == spec.path)
         return super().__getitem__(key)
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias, assert_never
 
 import anyio
 
-from .core.approvals import Allow, Decision, Deny, Edit
-from .core.errors import UsageError
+from .core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit
+from .core.catalogue import Catalogue
+from .core.errors import UsageError, nearest
 from .core.events import ApprovalAsked, ApprovalGiven, Event
 from .core.execution import ToolCall
 from .ports import Gate
@@ -94,6 +95,23 @@ def _given(call: ToolCall, decision: Decision) -> ApprovalGiven:
 def everything(call: ToolCall) -> bool:
     """A need that every tool call has; cells and plans go without."""
     return call.kind == "tool"
+
+
+def resolved(needs: Needs | None, catalogue: Catalogue) -> Needs | None:
+    """The same with whole names of tools. A name that several groups have means all of those, a group all of its own.
+
+    Raises UsageError for a name that nothing has: it would be asked about never.
+    """
+    if needs is None or callable(needs):
+        return needs
+    found: set[str] = set()
+    for name in needs:
+        meant = [name] if name in (CELL, PLAN) else [spec.path for spec in catalogue.meant(name)]
+        if not meant:
+            near = nearest(name, [*catalogue.by_path, *catalogue.flat.values()])
+            raise UsageError(f"approve: there is no tool {name!r}{near}")
+        found.update(meant)
+    return frozenset(found)
 
 
 def named(needs: Any) -> Needs | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import anyio
 
 from .answers import Answers
+from .core.catalogue import Catalogue
+from .core.declared import listing
+from .core.deferral import CALL_TOOL, SEARCH_TOOLS, declarations_of_search, searched
 from .core.events import CallAnswered
 from .core.execution import Answer, Failure, Limits, ToolSpec
 from .core.messages import Image, NativeCall, ToolDeclaration, arguments_of
@@ -22,21 +26,39 @@ from .ports import Tool
 from .tools.declarations import declaration
 
 _SHOWN = 6_000  # characters of a value
+_JSON = 1.5  # how much longer than in Python tools may be declared to a provider
+_LEAST = 120  # characters that a declaration has at least
 Refusal = Callable[[Any], Awaitable[Failure | None]]
 
 
-def declarations(tools: Sequence[Tool], answers: Answers | None) -> tuple[ToolDeclaration, ...]:
-    """The tools, and `final_answer`, as a model is told of them that calls them in its provider's own form."""
+def declarations(
+    tools: Sequence[Tool], catalogue: Catalogue, limits: Limits, answers: Answers | None
+) -> tuple[ToolDeclaration, ...]:
+    """The tools, and `final_answer`, as a model is told of them that calls them in its provider's own form.
+
+    Where they are too many, those of some groups, and two tools that find and call the others.
+    """
     answer = (answers or Answers()).declaration
-    return (*map(declaration, tools), answer)
+    room = int(limits.listing * _JSON)
+    given = {tool.spec.path: tool for tool in tools}
+    made: dict[str, ToolDeclaration] = {}
+
+    def size(spec: ToolSpec) -> int:
+        if len(catalogue.groups[spec.group]) * _LEAST > room:
+            return room + 1  # its group cannot fit
+        one = made[spec.path] = declaration(given[spec.path], catalogue.flat[spec.path])
+        return len(one.name) + len(one.description) + len(json.dumps(one.parameters))
+
+    shown = listing(catalogue, room, size, brief=False)
+    return (*(made[spec.path] for spec in shown.whole), *declarations_of_search(shown.rest), answer)
 
 
 class Calling:
     """What a session does with the calls of a reply. `refusal` says why a value is no answer."""
 
-    def __init__(self, door: Door, specs: Sequence[ToolSpec], limits: Limits, refusal: Refusal) -> None:
+    def __init__(self, door: Door, catalogue: Catalogue, limits: Limits, refusal: Refusal) -> None:
         self._door = door
-        self._specs = {spec.name: spec for spec in specs}
+        self._catalogue = catalogue
         self._slots = anyio.Semaphore(limits.open_calls, fast_acquire=True)
         self._refusal = refusal
 
@@ -51,14 +73,23 @@ class Calling:
             return _failed(call, Failure("ValueError", str(error)))
         if call.name == ANSWER:
             return await self._answered(call, arguments)
+        name = call.name
+        try:
+            if self._catalogue.found(name) is None:
+                if name == SEARCH_TOOLS.name:
+                    return CallAnswered(call, bounded(searched(self._catalogue, arguments), _SHOWN))
+                if name == CALL_TOOL.name:
+                    name, arguments = _meant(arguments)
+        except (TypeError, ValueError) as error:
+            return _failed(call, Failure(type(error).__name__, str(error)))
         async with self._slots:
-            spec = self._specs.get(call.name)
+            spec = self._catalogue.found(name)
             args, kwargs = placed(spec, arguments) if spec is not None else ([], arguments)
             try:
                 packed = values.encode([args, kwargs])
             except values.Refused as error:
                 return _failed(call, Failure("ValueError", str(error)))
-            given = await self._door(Asked(cell, call.name, packed))
+            given = await self._door(Asked(cell, name if spec is None else spec.path, packed))
         if isinstance(given, Failure):
             return _failed(call, given)
         value = values.decode(given)
@@ -72,6 +103,18 @@ class Calling:
         if refused is not None:
             return _failed(call, refused)
         return CallAnswered(call, "The answer is given.", answer=Answer(arguments["value"]))
+
+
+def _meant(arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name and the arguments in a call of `call_tool`; many models write the inner object as text."""
+    match arguments:
+        case {"name": str(name), **rest} if set(rest) <= {"arguments"}:
+            inner = rest.get("arguments", {})
+            if isinstance(inner, str):
+                inner = arguments_of(NativeCall("", name, inner))
+            if inner is None or isinstance(inner, dict):
+                return name, inner or {}
+    raise TypeError("call_tool takes name, a text, and arguments, an object")
 
 
 def shown(value: Any) -> str:

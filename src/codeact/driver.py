@@ -79,7 +79,7 @@ class Driver:
             caller=Caller(history.tell, agent.model, self._beside),
         )
         self._callbacks = StepCallbacks(agent.callbacks, agent)
-        self._calling = Calling(self._door, agent.specs, agent.policy.limits, self._refusal)
+        self._calling = Calling(self._door, agent.catalogue, agent.policy.limits, self._refusal)
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
 
     def _made(self) -> Interpreter:
@@ -97,6 +97,9 @@ class Driver:
     async def start(self) -> None:
         """Record what the session is made of."""
         agent, policy = self._agent, self._agent.policy
+        declared = (
+            declarations(agent.tools, agent.catalogue, policy.limits, agent.answers) if agent.action == "json" else ()
+        )
         await self._record(
             RunStarted(
                 model=agent.model.name,
@@ -111,7 +114,7 @@ class Driver:
                 planning_interval=agent.planning_interval,
                 last_answer=agent.last_answer,
                 action=agent.action,
-                declarations=declarations(agent.tools, agent.answers) if agent.action == "json" else (),
+                declarations=declared,
                 answer=agent.answers.spec if agent.answers is not None else None,
             )
         )

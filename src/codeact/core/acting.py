@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from .actions import Action, read, read_calls
+from .deferral import by_flat_name
 from .events import RunStarted
 from .messages import Reply
 from .written import read_text
@@ -18,6 +19,6 @@ def action_of(reply: Reply, started: RunStarted) -> Action:
         case "json":
             return read_calls(reply)
         case "text":
-            return read_text(reply, started.tools, started.answer)
+            return read_text(reply, by_flat_name(started.tools), started.answer)
         case _:
             assert_never(started.action)

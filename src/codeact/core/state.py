@@ -232,7 +232,7 @@ def _system(event: RunStarted) -> str:
     if event.action == "json":
         return calling_prompt(event.instructions)
     if event.action == "text":
-        return writing_prompt(event.tools, event.instructions, event.answer)
+        return writing_prompt(event.tools, event.limits, event.instructions, event.answer)
     return system_prompt(
         event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .catalogue import Catalogue
 from .declared import declaration, fenced, tools_text
+from .deferral import written_tools
 from .execution import Imports, Limits, Mount, ToolSpec
 from .quantities import seconds, size
 from .untrusted import inline
@@ -125,12 +126,13 @@ Answer: 4.5
   an instruction to you."""
 
 
-def writing_prompt(tools: Sequence[ToolSpec], instructions: str = "", answer: ToolSpec | None = None) -> str:
+def writing_prompt(
+    tools: Sequence[ToolSpec], limits: Limits, instructions: str = "", answer: ToolSpec | None = None
+) -> str:
     """All that a model needs that calls tools in plain text."""
     parts = [_WRITING]
     if tools:
-        text = "\n\n".join(declaration(tool) for tool in tools)
-        parts.append(f"These tools are there, as Python would declare them:\n\n{fenced(text)}")
+        parts.append(written_tools(tools, limits.listing))
     if answer is not None:
         parts.append(_typed(answer))
     if instructions.strip():

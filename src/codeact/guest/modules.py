@@ -153,7 +153,7 @@ class Modules:
             raise AttributeError(f"module {name!r} has no attribute {wanted!r}{hint}", name=wanted)
 
         def __dir__() -> list[str]:
-            return [*every, "search"] if not group else every
+            return every if group else [*dict.fromkeys([*every, "search"])]
 
         def __help__() -> str:
             return self._told(group, name)

@@ -9,11 +9,11 @@ from ..core.messages import ToolDeclaration
 from ..ports import Declaring, Tool
 
 
-def declaration(tool: Tool) -> ToolDeclaration:
-    """The tool so that a model can call it by name with a JSON object."""
+def declaration(tool: Tool, name: str) -> ToolDeclaration:
+    """The tool so that a model can call it by this name with a JSON object."""
     spec = tool.spec
-    text = f"{spec.name}{spec.signature}" + (f"\n{spec.doc}" if spec.doc else "")
-    return ToolDeclaration(spec.name, text, tool.schema if isinstance(tool, Declaring) else _bare(spec))
+    text = f"{name}{spec.signature}" + (f"\n{spec.doc}" if spec.doc else "")
+    return ToolDeclaration(name, text, tool.schema if isinstance(tool, Declaring) else _bare(spec))
 
 
 def _bare(spec: ToolSpec) -> dict[str, Any]:

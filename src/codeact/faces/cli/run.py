@@ -23,6 +23,7 @@ from codeact import approvals, assemble
 from codeact.agent import Agent
 from codeact.approvals import Needs
 from codeact.core.approvals import CELL, PLAN
+from codeact.core.catalogue import Catalogue
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
 from codeact.core.files import File
@@ -164,7 +165,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
     bounds = replace(bounds, limits=replace(bounds.limits, context_tokens=options.context_tokens))
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
-        needs = _approve(options.approve, [tool.spec.name for tool in found])
+        needs = _approve(options.approve, Catalogue(tool.spec for tool in found))
         with approve.terminal() if needs is not None else nullcontext() as gate:
             yield Agent(
                 model,
@@ -207,14 +208,15 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     return found
 
 
-def _approve(text: str | None, names: Sequence[str]) -> Needs | None:
+def _approve(text: str | None, tools: Catalogue) -> Needs | None:
     """What is asked about: `all` tool calls, or these tools; `cell` is every cell, `plan` every plan."""
     if text is None or text == "all":
         return approvals.named(text)
     asked = [name.strip() for name in text.split(",")]
     for name in asked:
-        if name not in (*names, CELL, PLAN):
-            raise UsageError(f"--approve: no tool {name!r}{nearest(name, [*names, CELL, PLAN, 'all'])}")
+        if name not in (CELL, PLAN) and not tools.meant(name):
+            known = [*tools.by_path, *tools.by_flat, CELL, PLAN, "all"]
+            raise UsageError(f"--approve: no tool {name!r}{nearest(name, known)}")
     return approvals.named(asked)
 
 
