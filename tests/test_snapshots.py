@@ -29,6 +29,8 @@ class Stage:
     memories: list[list[str]] = field(default_factory=list)  # of those that are copied now
     still: str | None = None
     deaf: type | None = None
+    slowly: asyncio.Event | None = None  # what they wait for before they are copied
+    fragile: bool = False  # to be copied ends them
     alive: int = 0
     asked: list[wire.Copy] = field(default_factory=list)
 
@@ -66,6 +68,10 @@ class Stage:
                         guest.say(wire.Fetched(word.id, values.encode(memory), None))
                     case wire.Copy():
                         self.asked.append(word)
+                        if self.slowly is not None:
+                            await self.slowly.wait()
+                        if self.fragile:
+                            return
                         guest.say(wire.Poised(word.id, self.still))
                         if self.still is None:
                             self.memories.append(memory)
@@ -83,14 +89,16 @@ async def run(python: Interpreter, cell: int, source: str = "") -> Outcome:
 
 
 @asynccontextmanager
-async def staged(stage: Stage, *, keep: bool = False, copies: bool = True) -> AsyncIterator[Interpreter]:
+async def staged(
+    stage: Stage, *, keep: bool = False, copies: bool = True, policy: Policy = POLICY
+) -> AsyncIterator[Interpreter]:
     told: list[Gone] = []
 
     async def parted(gone: Gone) -> None:
         told.append(gone)
 
     wall = FakeSandbox(stage.play, stage.copy if copies else None)
-    async with asyncio.timeout(10), Interpreter(wall, POLICY, parted=parted, keep=keep) as python:
+    async with asyncio.timeout(10), Interpreter(wall, policy, parted=parted, keep=keep) as python:
         vars(python)["told"] = told
         yield python
     await asyncio.sleep(0)
@@ -194,12 +202,14 @@ async def test_what_was_kept_goes_on_after_a_death() -> None:
         assert python.kept_at is None
         for cell in (1, 2, 3):
             assert (await run(python, cell)).kept
+            await python.settled()
             assert (python.kept_at, python.unkept) == (cell, "")
         outcome = await run(python, 4, "die")
         assert outcome.gone is not None and (outcome.gone.restored, outcome.gone.unkept) == (3, "")
         assert outcome.kept and not outcome.ok
         assert await python.fetch("all") == ["cell 1", "cell 2", "cell 3"]
         await run(python, 5)
+        await python.settled()
         assert python.kept_at == 5
         await asyncio.sleep(0)
         assert stage.alive == 2  # itself, and the one copy
@@ -211,6 +221,7 @@ async def test_nothing_was_kept_of_a_first_cell_that_died() -> None:
         assert outcome.gone == Gone("the interpreter left by itself (exit status 0)")
         assert not outcome.kept
         await run(python, 2)
+        await python.settled()
         assert python.kept_at == 2
 
 
@@ -218,10 +229,13 @@ async def test_what_was_bound_is_kept_too_and_bound_again_where_it_could_not_be(
     stage = Stage()
     async with staged(stage, keep=True) as python:
         await python.bind({"a": 1})
+        await python.settled()
         assert python.kept_at == 0
         await run(python, 1)
+        await python.settled()
         stage.still = "a thread lives"
         await python.bind({"b": 1})
+        await python.settled()
         assert (python.kept_at, python.unkept) == (1, "a thread lives")
         stage.still = None
         outcome = await run(python, 2, "die")
@@ -268,6 +282,47 @@ async def test_a_cell_that_was_cut_off_is_not_in_what_was_kept() -> None:
         task.cancel()
         await asyncio.wait([task])
         assert "cell 2 was cut off" in python.unkept
+
+
+async def test_nobody_waits_for_what_is_kept_of_a_cell_but_the_next_to_ask() -> None:
+    stage = Stage()
+    async with staged(stage, keep=True) as python:
+        stage.slowly = asyncio.Event()
+        assert (await run(python, 1)).ok
+        second = asyncio.ensure_future(run(python, 2))
+        forked = asyncio.ensure_future(python.fork())
+        while not stage.asked:
+            await asyncio.sleep(0)
+        assert python.kept_at is None and not second.done() and not forked.done()
+        stage.slowly.set()
+        assert (await second).ok
+        async with await forked as other:
+            assert await other.fetch("all") == ["cell 1", "cell 2"]
+        assert python.kept_at == 2
+
+
+async def test_an_interpreter_that_is_closed_does_not_wait_for_a_copy_that_nobody_needs() -> None:
+    stage = Stage()
+    async with staged(stage, keep=True, policy=Policy(Limits(seconds=60), snapshots=True)) as python:
+        stage.slowly = asyncio.Event()  # which is never set
+        assert (await run(python, 1)).ok
+        while not stage.asked:
+            await asyncio.sleep(0)
+
+
+async def test_a_guest_that_dies_of_being_copied_is_told_to_whoever_is_next() -> None:
+    stage = Stage()
+    async with staged(stage, keep=True) as python:
+        assert (await run(python, 1)).kept
+        await python.settled()
+        stage.fragile = True
+        assert (await run(python, 2)).kept
+        await python.settled()
+        assert vars(python)["told"] == []
+        stage.fragile = False
+        assert await python.fetch("all") == ["cell 1"]
+        (gone,) = vars(python)["told"]
+        assert gone.restored == 1 and gone.unkept
 
 
 # -- guests that lie ---------------------------------------------------------------------------------------------------

@@ -397,9 +397,11 @@ async def test_ten_that_replace_each_other_leave_nothing() -> None:
                 return await kept.run(number, code, bytes(16), None, lambda delta: None)  # type: ignore[arg-type]
 
             await cell(1, "x = 0")
+            await kept.settled()
             processes, files = len(descendants()), len(os.listdir("/proc/self/fd"))
             for number in range(2, 12):
                 assert (await cell(number, f"x += 1; open('f', 'w').write('{number}')")).ok
+                await kept.settled()
                 assert (kept.kept_at, kept.unkept) == (number, "")
             assert len(descendants()) <= processes + 1  # the last one to end is taken away at the next copy
             assert len(os.listdir("/proc/self/fd")) == files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -23,6 +22,7 @@ from . import transfers
 from .capture import Capture
 from .conversation import Conversation, Door, opening
 from .copies import Copies, can_be_copied, connected
+from .turns import Turns
 from .verdict import Lost
 
 Started: TypeAlias = Callable[[str, str], Awaitable[None]]
@@ -56,7 +56,8 @@ class Interpreter:
     and `reached` with each connection to a host of the policy, before a byte of it passes, and again at its end.
 
     With `keep`, a snapshot is taken after every cell and every bind, in place of the one before; a guest that is lost
-    is set back to it. `kept_at` is the cell after which it was taken; `unkept` says why none could be since.
+    is set back to it. Nobody waits for that but who is next to ask something of the guest. `kept_at` is the cell after
+    which it was taken; `unkept` says why none could be since.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Interpreter:
         self._reached = reached
         self._keep = keep
         self._rules = hosts.rules(policy.network)
-        self._turn = asyncio.Lock()
+        self._turn = Turns()
         self._guest: Conversation | None = None
         self._bindings: dict[str, Any] = {}
         self._copies = Copies(policy.limits)
@@ -103,6 +104,9 @@ class Interpreter:
         with anyio.CancelScope(shield=True):
             for fork in [] if self._number else list(self._forks):
                 await fork.__aexit__()
+            if self._turn.goes_on and self._guest is not None:
+                self._guest.end("signal", "the interpreter was closed")  # nobody waits for a copy of it any more
+            await self._turn.over()
             await self._end()
             for point in list(self._points):
                 await point.drop()
@@ -127,8 +131,8 @@ class Interpreter:
                 raise
             if outcome.gone is not None:
                 return replace(outcome, gone=await self._recovered(outcome.gone))
-            lost = await self._keep_this()
-            return outcome if lost is None else replace(outcome, gone=await self._recovered(Gone(lost.why)))
+            self._keep_behind()
+            return outcome
 
     async def bind(self, bindings: dict[str, Any]) -> None:
         """Bind names, now and again in every guest that replaces this one; raises ValueRefused."""
@@ -142,7 +146,7 @@ class Interpreter:
             except values.Refused as refused:
                 raise ValueRefused(str(refused)) from None
             self._bindings.update(bindings)
-            await self._keep_or_tell()
+            self._keep_behind()
 
     async def fetch(self, name: str) -> Any:
         """The value of a name; raises NameError, ValueRefused, or InterpreterDied."""
@@ -157,18 +161,24 @@ class Interpreter:
     async def put(self, files: Iterable[File]) -> None:
         """Put files into `inputs`, now and again in every guest that replaces this one; raises UsageError."""
         async with self._turn:
-            for file in files:
-                try:
-                    await transfers.put(await self._alive(), file, self._policy.limits)
-                except Lost as lost:
-                    await self._parted(await self._recovered(Gone(lost.why)))
-                    await transfers.put(await self._alive(), file, self._policy.limits)
-                self._files[file.name] = file
-                await self._keep_or_tell()
+            placed = 0
+            try:
+                for file in files:
+                    try:
+                        await transfers.put(await self._alive(), file, self._policy.limits)
+                    except Lost as lost:
+                        await self._parted(await self._recovered(Gone(lost.why)))
+                        await transfers.put(await self._alive(), file, self._policy.limits)
+                    self._files[file.name] = file
+                    placed += 1
+            finally:
+                if placed:
+                    self._keep_behind()
 
     async def collect(self, everything: bool = False) -> tuple[tuple[File, ...], tuple[LeftOut, ...]]:
         """The files that code saved under `outputs/` since the last time, or all of them, and what was left out."""
         async with self._turn:
+            await self._notice()
             if self._guest is None or self._guest.lost is not None:
                 return (), ()  # they went with it, and that was told
             try:
@@ -176,6 +186,11 @@ class Interpreter:
             except Lost as lost:
                 await self._parted(await self._recovered(Gone(lost.why)))
                 return (), (LeftOut("outputs", f"the interpreter was lost: {lost.why}"),)
+
+    async def settled(self) -> None:
+        """Wait until nothing is being done with the guest, not even a copy of it made."""
+        async with self._turn:
+            return
 
     def interrupt(self) -> None:
         """Stop the cell that runs now."""
@@ -250,6 +265,10 @@ class Interpreter:
                 await kept.drop()
         return None
 
+    def _keep_behind(self) -> None:
+        if self._keep and self._guest is not None and can_be_copied(self._guest.pipe):
+            self._turn.behind(self._keep_this)
+
     async def _keep_or_tell(self) -> None:
         lost = await self._keep_this()
         if lost is not None:
@@ -304,11 +323,15 @@ class Interpreter:
     async def _alive(self) -> Conversation:
         if self._closed:
             raise RuntimeError("this interpreter was closed")
-        if self._guest is not None and self._guest.lost is not None:  # since it was asked last: nobody knows of it yet
-            await self._parted(await self._recovered(Gone(self._guest.lost.why)))
+        await self._notice()
         if self._guest is None:
             self._guest = await self._launch()
         return self._guest
+
+    async def _notice(self) -> None:
+        """Tell of a guest that was lost since it was asked last, or while a copy of it was made: nobody knows yet."""
+        if self._guest is not None and self._guest.lost is not None:
+            await self._parted(await self._recovered(Gone(self._guest.lost.why)))
 
     async def _launch(self) -> Conversation:
         policy, wall = self._policy, self._sandbox
