@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from . import names
 from .messages import Message
 from .untrusted import bounded, inline
 
@@ -20,25 +19,25 @@ hold what; what was tried and failed; what is still to be done. What the user sa
 
 
 class Ran(Protocol):
-    """A cell as a pointer needs to know it; `complete` statements of it ran to their end, None: all of them."""
+    """A cell as a pointer needs to know it: what it left by its source, and all that it bound."""
 
     @property
     def cell(self) -> int: ...
     @property
-    def source(self) -> str: ...
+    def made(self) -> tuple[str, ...] | None: ...
     @property
-    def complete(self) -> int | None: ...
+    def bound(self) -> frozenset[str]: ...
 
 
 def holders(cells: Sequence[Ran], alive: Collection[int], known: Collection[str]) -> dict[int, tuple[str, ...]]:
     """Which variables hold what each cell made, as far as its source shows and no later one bound them again."""
     held: dict[int, tuple[str, ...]] = {}
     again: set[str] = set()
+    standing = set(alive)
     for ran in sorted(cells, key=lambda ran: -ran.cell):
-        made = names.made(ran.source, ran.complete)
-        if ran.cell in alive:
-            held[ran.cell] = tuple(name for name in made if name in known and name not in again)
-        again |= names.names(ran.source).bound
+        if ran.cell in standing:
+            held[ran.cell] = tuple(name for name in ran.made or () if name in known and name not in again)
+        again |= ran.bound
     return held
 
 

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
-from . import actions, names, observations, plans, pointers, weight
+from . import actions, names, observations, plans, weight
 from . import window as windows
 from .acting import action_of
 from .events import (
@@ -165,7 +165,7 @@ def _after(state: State, event: Event) -> State:
             messages, window = (
                 windows.cut(state.messages, state.window, goal)
                 if cut
-                else windows.pointed(state.messages, state.window, goal, _pointer(state))
+                else windows.pointed(state.messages, state.window, goal, state.alive, state.names)
             )
             return replace(state, messages=messages, window=window)
         case Summarised(upto, text, usage):
@@ -204,10 +204,8 @@ def _marks(before: State, event: Event, then: State) -> list[Mark]:
     match event:
         case TaskGiven():
             return [Mark(last, "words")]
-        case CodeRan(cell, outcome):
-            source = before.running.source if before.running is not None else ""
-            complete = None if outcome.error is None else outcome.complete
-            return [Mark(last, "result", said, cell, source, complete)]
+        case CodeRan():
+            return []  # it is marked where its names are known
         case CallsAnswered() if then.started.action == "text":
             return [Mark(last, "result", said)]
         case CallsAnswered():
@@ -216,16 +214,6 @@ def _marks(before: State, event: Event, then: State) -> list[Mark]:
             return [*results, Mark(last, "words", said)] if said else results
         case _:
             return [Mark(last, "words", said)] if said else []
-
-
-def _pointer(state: State) -> windows.Pointer:
-    cells = [mark for mark in state.window.marks if mark.cell]
-    held = pointers.holders(cells, state.alive, state.names)
-
-    def pointer(mark: Mark, message: Message) -> str:
-        return pointers.of_cell(message, held.get(mark.cell, ())) if mark.cell else pointers.of_call(message)
-
-    return pointer
 
 
 def _system(event: RunStarted) -> str:
@@ -314,6 +302,9 @@ def _ran(state: State, event: CodeRan) -> State:
     outcome, running = event.outcome, state.running
     fresh = outcome.gone is not None and outcome.gone.restored is None
     bound = names.names(running.source) if running else names.Names()
+    complete = None if outcome.error is None else outcome.complete
+    source = running.source if running else ""
+    mark = Mark(len(state.messages), "result", state.said, event.cell, source, complete, bound.bound)
     recent = (*state.recent, (running.source if running else "", _essence(outcome)))[-RECENT:]
     state = replace(
         state,
@@ -325,6 +316,7 @@ def _ran(state: State, event: CodeRan) -> State:
         alive=state.alive if outcome.gone else (*state.alive, event.cell),
         recent=recent,
         outcome_lost=outcome.gone is not None,
+        window=replace(state.window, marks=(*state.window.marks, mark)),
     )
     text = observations.after_cell(
         event.cell,

@@ -9,18 +9,17 @@ in its cache, changes rarely.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from . import weight
+from . import names, weight
 from .messages import Image, Message, Text, say
 from .observations import SHOWN, user_said
 from .pointers import cut as cut_short
-from .pointers import seen_once, summary
+from .pointers import holders, of_call, of_cell, seen_once, summary
 
 Kind: TypeAlias = Literal["words", "result", "summary"]
-Pointer: TypeAlias = Callable[["Mark", Message], str]
 
 _LEAST = 40  # tokens of a result that a pointer would not make shorter
 _PLAUSIBLE = (0.3, 3.5)  # what a server's count may be of ours; anything else is no count of tokens
@@ -32,8 +31,9 @@ _TURNS = 4  # the newest turns, that a summary leaves as they are where there is
 class Mark:
     """What stands at a place of the conversation: `words` of the user's, the `result` of a cell, or a `summary`.
 
-    `said` are the user's words in it, beside other text; `complete` is how many statements of the `source` ran to their
-    end, None: all of them; `short` is what gave way already.
+    `said` are the user's words in it, beside other text. Of a cell `bound` are all names that it binds, `made` those that
+    it leaves (None: not read off its source yet), and `complete` is how many statements ran to their end (None: all of
+    them). `short` is what gave way already.
     """
 
     place: int
@@ -42,6 +42,8 @@ class Mark:
     cell: int = 0
     source: str = ""
     complete: int | None = None
+    bound: frozenset[str] = frozenset()
+    made: tuple[str, ...] | None = None
     short: bool = False
 
 
@@ -140,17 +142,22 @@ def gives_way(messages: Sequence[Message], window: Window) -> bool:
 
 
 def pointed(
-    messages: tuple[Message, ...], window: Window, goal: int, pointer: Pointer
+    messages: tuple[Message, ...], window: Window, goal: int, alive: Collection[int], known: Collection[str]
 ) -> tuple[tuple[Message, ...], Window]:
-    """With pointers in place of old results, the oldest first, until the prompt has `goal` tokens."""
+    """With pointers in place of old results, the oldest first, until the prompt has `goal` tokens.
+
+    `alive` are the cells whose effects are in the namespace, `known` the names that are there.
+    """
     newest = _newest(messages)
     kept = list(messages)
     marks = []
     tokens = window.fixed + window.weight
-    for mark in window.marks:
+    read = list(map(_read, window.marks))
+    held = holders(read, alive, known)
+    for mark in read:
         if mark.kind == "result" and not mark.short and mark.place < newest and tokens * window.scale > goal:
             old = kept[mark.place]
-            new = replace(old, parts=(Text(with_words(pointer(mark, old), mark)),))
+            new = replace(old, parts=(Text(with_words(_pointer(mark, old, held), mark)),))
             lighter = weight.of_message(old) - weight.of_message(new)
             if lighter > 0 and weight.of_message(old) > _LEAST:
                 kept[mark.place] = new
@@ -159,6 +166,17 @@ def pointed(
         else:
             marks.append(mark)
     return tuple(kept), _weighed_again(window, kept, marks)
+
+
+def _read(mark: Mark) -> Mark:
+    """With what its cell made, which is read off its source once, and not before somebody wants to know."""
+    if not mark.cell or mark.made is not None:
+        return mark
+    return replace(mark, made=names.made(mark.source, mark.complete), source="")
+
+
+def _pointer(mark: Mark, message: Message, held: Mapping[int, tuple[str, ...]]) -> str:
+    return of_cell(message, held.get(mark.cell, ())) if mark.cell else of_call(message)
 
 
 def with_words(text: str, mark: Mark) -> str:
