@@ -31,9 +31,9 @@ _TURNS = 4  # the newest turns, that a summary leaves as they are where there is
 class Mark:
     """What stands at a place of the conversation: `words` of the user's, the `result` of a cell, or a `summary`.
 
-    `said` are the user's words in it, beside other text. Of a cell `bound` are all names that it binds, `made` those that
-    it leaves (None: not read off its source yet), and `complete` is how many statements ran to their end (None: all of
-    them). `short` is what gave way already.
+    `said` are the user's words in it, beside other text. Of a cell `bound` are all names that it binds, `made` those
+    that it leaves (None: not read off its source yet), and `complete` is how many of its statements ran to their end
+    (None: all of them). `short` is what gave way already.
     """
 
     place: int
