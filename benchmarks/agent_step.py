@@ -46,7 +46,7 @@ async def play(guest: FakeGuest) -> None:
         run = await guest.hear()
         guest.print(OUTPUT)
         value = values.encode("42")
-        guest.say(wire.Done(run.nonce, "done", 12, value, value, None, None, []))
+        guest.say(wire.Done(run.nonce, "done", 12, value, value, None, None, [], None))
 
 
 def run(steps: int) -> list[float]:

@@ -96,6 +96,7 @@ class Seat:
     guest: FakeGuest
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     runs: asyncio.Queue[wire.Run] = field(default_factory=asyncio.Queue)
+    more: asyncio.Queue[wire.More] = field(default_factory=asyncio.Queue)
     returned: asyncio.Queue[wire.Returned] = field(default_factory=asyncio.Queue)
 
 
@@ -119,7 +120,7 @@ class Conversation(RuleBasedStateMachine):
         self.cell = 0
         self.run: wire.Run | None = None
         self.task: asyncio.Task[Outcome] | None = None
-        self.asked = self.calls = 0
+        self.asked = self.calls = self.parts = 0
         self.alive = True  # whether the guest of the last cell is the one of the next
         self.printed = ""
         self.wait(self.python.__aenter__())
@@ -148,7 +149,8 @@ class Conversation(RuleBasedStateMachine):
     async def _hear(self, seat: Seat) -> None:
         while True:
             word = await seat.guest.hear()
-            (seat.runs if isinstance(word, wire.Run) else seat.returned).put_nowait(word)
+            heard = {wire.Run: seat.runs, wire.More: seat.more}.get(type(word), seat.returned)
+            heard.put_nowait(word)
 
     @property
     def seat(self) -> Seat:
@@ -169,11 +171,17 @@ class Conversation(RuleBasedStateMachine):
         return outcome
 
     @precondition(lambda self: self.task is None)
-    @rule()
-    def begin(self) -> None:
+    @rule(parts=st.integers(0, 3))
+    def begin(self, parts: int = 0) -> None:
+        async def following() -> tuple[str, bool]:
+            self.parts -= 1
+            return "more", self.parts > 0
+
         async def start() -> None:
             self.cell += 1
-            run = self.python.run(self.cell, "x", bytes(16), _door, lambda delta: None)
+            self.parts = parts
+            more = following if parts else None
+            run = self.python.run(self.cell, "x", bytes(16), _door, lambda delta: None, more)
             self.task = asyncio.ensure_future(run)
             guests = len(self.seats)
             while (self.seat.runs.empty() or len(self.seats) < guests) and not self.task.done():
@@ -206,6 +214,21 @@ class Conversation(RuleBasedStateMachine):
         assert (answer.failure is None) == (tool == "look" and self.calls <= LIMITS.calls)
 
     @precondition(lambda self: self.run is not None)
+    @rule()
+    def asks_for_more(self) -> None:
+        """Where there is no more it is out of its place."""
+
+        async def ask() -> wire.More:
+            return await self.seat.more.get()
+
+        self.seat.guest.say(wire.Next(self.run.nonce))
+        if self.parts == 0:
+            self._over(kept=False)
+            return
+        more = self.wait(ask())
+        assert (more.nonce, values.decode(more.source), more.more) == (self.run.nonce, "more", self.parts > 0)
+
+    @precondition(lambda self: self.run is not None)
     @rule(how=st.sampled_from(["value", "error", "answer", "answer and error"]))
     def ends(self, how: str) -> None:
         changes: dict[str, Any] = {"value": {"value": values.encode("1")}, "error": {"error": ["E", "m", "t"]}}.get(
@@ -219,7 +242,7 @@ class Conversation(RuleBasedStateMachine):
         assert (outcome.answer is not None) == (how == "answer") and (outcome.error is not None) == ("error" in how)
 
     @precondition(lambda self: self.run is not None)
-    @rule(what=st.integers(0, 12))
+    @rule(what=st.integers(0, 13))
     def says_what_is_not_its_turn(self, what: int) -> None:
         run = self.run
         assert run is not None
@@ -236,6 +259,7 @@ class Conversation(RuleBasedStateMachine):
                 wire.encode(wire.Call(run.nonce, self.asked, "look", packed)),
                 wire.encode(wire.Call("0" * 16, self.asked + 1, "look", packed)),
                 wire.encode(_done(run, nonce="0" * 16)),
+                wire.encode(wire.Next("0" * 16)),
                 wire.encode(_done(run, ended="paused")),
                 wire.encode(_done(run, value=packed)),
                 wire.encode(_done(run, error=["E"])),

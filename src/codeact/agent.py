@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .answers import Answers
-from .approvals import Needs, resolved
+from .approvals import Needs, of_cells, resolved
 from .callbacks import Callback
 from .core.actions import Form
 from .core.catalogue import Catalogue
@@ -40,12 +40,20 @@ class Agent:
     checks: bool = True  # whether a cell is looked at before it runs
     planning_interval: int | None = None  # steps from one plan to the next; None makes none
     callbacks: tuple[Callback, ...] = ()  # called after each step
+    eager: bool = False  # whether code runs while the model is still writing; not where somebody looks at cells
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
 
     def __post_init__(self) -> None:
         check_names(self.tools)
         object.__setattr__(self, "approve", resolved(self.approve, self.catalogue))
         check_interval(self.planning_interval)
+        if self.eager and self.action != "code":
+            raise UsageError("eager=True is for agents that act in code: this one has nothing to run in advance")
+
+    @property
+    def hurries(self) -> bool:
+        """Whether code does run while the model is still writing."""
+        return self.eager and not of_cells(self.approve)
 
     @cached_property
     def specs(self) -> tuple[ToolSpec, ...]:

@@ -102,6 +102,8 @@ class CodeAgent(Agent):
     planning_interval: steps from one plan of the model's to the next; the first is made before step one.
     last_answer: whether the model is asked once more, for the best answer it has, when its steps are used up.
     snapshots: whether a copy is kept after every cell, where the sandbox can, for when the interpreter is lost.
+    eager: whether code runs while the model is still writing it, statement by statement; not where somebody looks at
+        cells first.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
     action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
@@ -137,6 +139,7 @@ class CodeAgent(Agent):
         planning_interval: int | None = None,
         last_answer: bool = False,
         snapshots: bool = True,
+        eager: bool = False,
         static_check: bool = True,
         secrets: Sequence[str] = (),
         action: Form | None = None,
@@ -176,6 +179,7 @@ class CodeAgent(Agent):
             else None,
             checks=static_check,
             callbacks=callbacks.step_callbacks(step_callbacks),
+            eager=eager,
             planning_interval=planning_interval,
             last_answer=last_answer,
         )

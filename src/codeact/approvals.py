@@ -97,6 +97,13 @@ def everything(call: ToolCall) -> bool:
     return call.kind == "tool"
 
 
+def of_cells(needs: Needs | None) -> bool:
+    """Whether a cell may have to be looked at by somebody before it runs."""
+    if needs is None or needs is everything:
+        return False
+    return callable(needs) or CELL in needs
+
+
 def resolved(needs: Needs | None, catalogue: Catalogue) -> Needs | None:
     """The same with whole names of tools. A name that several groups have means all of those, a group all of its own.
 

@@ -25,15 +25,20 @@ _MOST = 10  # complaints that are told
 _WIDER = ("Exception", "BaseException")
 
 
-def complaints(source: str, known: Collection[str], tools: Catalogue, allowed: Imports) -> list[str]:
-    """What is wrong with a cell for certain, in words for its author, by line; `known` are the names of before."""
+def complaints(
+    source: str, known: Collection[str], tools: Catalogue, allowed: Imports, *, more: bool = False
+) -> list[str]:
+    """What is wrong with a cell for certain, in words for its author, by line; `known` are the names of before.
+
+    Where `more` of it may follow, that may bind any name: what is missing is left to run time.
+    """
     tree = parsed(source)
     if tree is None:
         return []
     mine = names(source, tree)
     found: list[tuple[int, str]] = []
     policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
-    if mine.sure:
+    if mine.sure and not more:
         there = {*mine.bound, *known, *BUILTINS, *_OURS, *([MODULE] if tools.specs else [])}
         missing = frozenset(name for name in mine.needed - there if not _dunder(name) and name not in tools.by_flat)
         near = [*mine.bound, *known, *tools.by_flat]

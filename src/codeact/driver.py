@@ -34,6 +34,7 @@ from .core.events import (
     ModelAsked,
     ModelFailed,
     ModelReplied,
+    Noted,
     PlanMade,
     Purpose,
     RunStarted,
@@ -44,16 +45,18 @@ from .core.events import (
     TaskGiven,
     TextDelta,
 )
-from .core.execution import Failure, Gone, Limits, ToolCall
+from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
 from .core.files import File, described
 from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
 from .core.messages import Usage
+from .core.names import Names
 from .core.prompt import prompt, summary_prompt
 from .core.untrusted import inline
 from .door import Door
+from .eager import Eager
 from .guest import display
 from .history import History
-from .interpreter import Absent, Interpreter
+from .interpreter import Absent, Following, Interpreter
 from .tools.context import Caller
 
 
@@ -79,6 +82,7 @@ class Driver:
             caller=Caller(history.tell, agent.model, self._beside),
         )
         self._callbacks = StepCallbacks(agent.callbacks, agent)
+        self._eager = Eager(agent.model, history, self._complaints_of, self._begun) if agent.hurries else None
         self._calling = Calling(self._door, agent.catalogue, agent.policy.limits, self._refusal)
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
 
@@ -113,11 +117,14 @@ class Driver:
                 mounts=policy.mounts,
                 planning_interval=agent.planning_interval,
                 last_answer=agent.last_answer,
+                eager=agent.hurries,
                 action=agent.action,
                 declarations=declared,
                 answer=agent.answers.spec if agent.answers is not None else None,
             )
         )
+        if agent.eager and not agent.hurries:
+            await self._record(Noted("code runs when the model has written all of it: somebody looks at cells first"))
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
         """Bind variables in the interpreter, beside a task."""
@@ -128,6 +135,8 @@ class Driver:
         """Make the interpreter of another driver a copy of this one's. Raises SnapshotRefused where there is none."""
         other.interpreter = await self.interpreter.fork(other._stands, other._parted, other._record)
         other._bound = self._bound
+        if other._eager is not None and self._eager is not None:
+            other._eager.follow(self._eager)
 
     async def work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
         """Work on a task to its end, which is recorded whatever comes."""
@@ -173,6 +182,17 @@ class Driver:
             raise
 
     async def _ask(self, step: int, purpose: Purpose, limits: Limits) -> None:
+        await self._record(ModelAsked(step, purpose))
+        try:
+            if self._eager is not None and purpose == "step":
+                await self._ask_and_run(self._eager)
+            else:
+                await self._ask_alone()
+        except ContextOverflow:
+            if not goes_on(self._history.state, limits):
+                raise
+
+    async def _ask_alone(self) -> None:
         heard: list[str] = []
 
         def emit(delta: Delta) -> None:
@@ -180,15 +200,18 @@ class Driver:
                 heard.append(delta.text)
             self._history.tell(delta)
 
-        await self._record(ModelAsked(step, purpose))
         try:
             reply = await self._agent.model.ask(prompt(self._history.state), emit)
         except ModelError as error:
             await self._record(ModelFailed(type(error).__name__, str(error), "".join(heard)))
-            if isinstance(error, ContextOverflow) and goes_on(self._history.state, limits):
-                return
             raise
         await self._record(ModelReplied(reply))
+
+    async def _ask_and_run(self, eager: Eager) -> None:
+        cell = self._history.state.cell + 1
+        outcome = await eager.ask(prompt(self._history.state), cell)
+        if outcome is not None:
+            await self._ran(cell, outcome)
 
     async def _summarise(self, upto: int) -> None:
         await self._record(SummaryAsked(upto))
@@ -206,7 +229,8 @@ class Driver:
         """How many questions the model was asked before the one that a tool puts to it now."""
         async with self._asides:
             await self._record(AskedBeside(key))
-            return prompt(self._history.state).answered - 1
+            asking = self._eager is not None and self._eager.writing
+            return prompt(self._history.state).answered - 1 + asking
 
     async def _review(self, step: int, plan: str) -> None:
         if plan:
@@ -227,9 +251,16 @@ class Driver:
                 return  # the state knows, and tells the model
             case Edit(arguments):
                 source = str(arguments.get("source", ""))
+        if self._eager is not None:
+            self._eager.saw(source)
+        await self._ran(cell, await self._begun(cell, source))
+
+    async def _begun(self, cell: int, source: str, following: Following | None = None) -> Outcome:
         seed = secrets.token_bytes(16)
         await self._record(CodeStarted(cell, source, seed))
-        outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell)
+        return await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell, following)
+
+    async def _ran(self, cell: int, outcome: Outcome) -> None:
         await self._record(CodeRan(cell, outcome))
         if outcome.gone is not None:
             await self._parted(outcome.gone)
@@ -244,6 +275,14 @@ class Driver:
             return []
         known = state.names.union(state.bound, self._bound)
         return complaints(source, known, agent.catalogue, agent.policy.imports)
+
+    def _complaints_of(self, source: str, above: str, there: Names, more: bool) -> list[str]:
+        """The same of a part of a cell, below lines that bind what is there."""
+        state, agent = self._history.state, self._agent
+        if not (agent.checks and state.sure and there.sure) or source == state.refused:
+            return []
+        known = state.names.union(state.bound, self._bound, there.bound)
+        return complaints("\n" * above.count("\n") + source, known, agent.catalogue, agent.policy.imports, more=more)
 
     async def _collect(self) -> None:
         """What a cancelled task made is collected with the next one of the session."""

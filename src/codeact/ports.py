@@ -27,7 +27,11 @@ class Model(Protocol):
         """The specification that names it, such as `openai:gpt-5`; never holds a key."""
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
-        """The whole reply; what streams meanwhile goes to `emit`."""
+        """The whole reply; what streams meanwhile goes to `emit`.
+
+        What streamed and does not count is told by `Discarded` before anything is asked again. That may raise
+        ReplyActedOn, which is let pass: what streamed does count then.
+        """
 
 
 @dataclass(frozen=True, slots=True)

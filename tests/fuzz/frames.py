@@ -19,6 +19,7 @@ _PACKED = [values.encode(value) for value in _VALUES]
 GOOD: list[bytes] = [
     wire.encode(wire.Ready("3.11.7")),
     wire.encode(wire.Bound(1, None)),
+    wire.encode(wire.Next("0" * 16)),
     wire.encode(wire.Poised(4, None)),
     wire.encode(wire.Copied(4, "a thread lives")),
     wire.encode(wire.Fetched(2, None, ["NameError", "no"])),

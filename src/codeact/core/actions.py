@@ -31,6 +31,7 @@ __all__ = [
     "parse",
     "read",
     "read_calls",
+    "until",
 ]
 
 # Where generation ends. Each begins with the closing fence, which legal code holds only in a string, and goes on with
@@ -116,6 +117,23 @@ def parse(text: str, *, finish: Finish = "stop") -> Code | Nothing:
     reader.close()
     action = _decide(reader.found, finish)
     return replace(action, said=_said(reader.found, whole=isinstance(action, Code)))
+
+
+def until(text: str, length: int) -> str:
+    """What is kept of a reply of whose code only so many characters ran: it ends with them."""
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    kept: list[str | Block] = []
+    for part in reader.found.said:
+        if isinstance(part, str):
+            kept.append(part)
+            continue
+        kept.append(Block(PYTHON, [part.source[:length]], closed=True))
+        length -= len(part.source)
+        if length <= 0:
+            break
+    return _said(Found(said=kept), whole=True)
 
 
 def _decide(found: Found, finish: Finish) -> Code | Nothing:

@@ -16,7 +16,8 @@ CodeactError
     ├── ModelUnavailable        unreachable, overloaded, cut off or silent, also after the retries
     ├── ModelRejected           the server will not serve this request: key, model name, parameter
     ├── ContextOverflow         the prompt is longer than the model's context
-    └── ModelProtocolError      an answer that is not of the protocol
+    ├── ModelProtocolError      an answer that is not of the protocol
+    └── ReplyActedOn            a reply that broke off cannot be asked for again: code of it has run
 """
 
 from __future__ import annotations
@@ -119,6 +120,13 @@ class ContextOverflow(ModelError):
 
 class ModelProtocolError(ModelError):
     """The server's answer is not of the protocol."""
+
+
+class ReplyActedOn(ModelError):
+    """A reply broke off, and code of it has run already: it is not asked for again.
+
+    Raised by `emit` when a model tells it `Discarded`. A wrapper that asks again lets it pass.
+    """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -37,6 +37,7 @@ class RunStarted:
     answer: ToolSpec | None = None  # `final_answer`, where its value is of a type
     network: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    eager: bool = False  # whether code runs while the model is still writing
     planning_interval: int | None = None  # steps from one plan to the next
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
 
@@ -93,9 +94,10 @@ class ModelAsked:
 
 @dataclass(frozen=True, slots=True)
 class ModelReplied:
-    """The model answered."""
+    """The model answered. `broken` says why its reply ended before it was whole, where code of it ran meanwhile."""
 
     reply: Reply
+    broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class PlanMade:
 
 @dataclass(frozen=True, slots=True)
 class CodeRefused:
-    """A cell was looked at and not run: what is wrong with it for certain, in words for the model."""
+    """A cell was looked at and not run, or more of one: what is wrong with it for certain, in words for the model."""
 
     source: str
     complaints: tuple[str, ...]
@@ -125,11 +127,22 @@ class CodeRefused:
 
 @dataclass(frozen=True, slots=True)
 class CodeStarted:
-    """A cell is about to run; `seed` is what its random numbers grow from. Cells count from 1 in a session."""
+    """A cell is about to run, or what there is of it while the model is still writing.
+
+    `seed` is what its random numbers grow from. Cells count from 1 in a session.
+    """
 
     cell: int
     source: str
     seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CodeContinued:
+    """More of a cell that runs while the model is writing it: these lines, right behind those before, are next."""
+
+    cell: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +320,7 @@ Event: TypeAlias = (
     | PlanMade
     | CodeRefused
     | CodeStarted
+    | CodeContinued
     | CodeRan
     | ApprovalAsked
     | ApprovalGiven

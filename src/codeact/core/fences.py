@@ -79,6 +79,11 @@ class Reader:
         self._coded = False  # a block of Python was read
         self._item = 0  # the column where a list item's text begins
 
+    @property
+    def blocks(self) -> list[Block]:
+        """Those that were read so far, and the one that is being read."""
+        return self.found.blocks if self._open is None else [*self.found.blocks, self._open.block]
+
     def feed(self, text: str) -> list[Piece]:
         """More of the reply."""
         if self._first and text:

@@ -28,6 +28,9 @@ class Names:
     needed: frozenset[str] = frozenset()
     sure: bool = True
 
+    def __or__(self, later: Names) -> Names:
+        return Names(self.bound | later.bound, self.needed | later.needed, self.sure and later.sure)
+
 
 _SCOPES = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),

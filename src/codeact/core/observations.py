@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from .actions import Form, Nothing
+from .actions import Code, Form, Nothing
 from .errors import nearest
 from .events import CallAnswered
 from .execution import CellError, Gone, Limits, Outcome
@@ -235,6 +235,30 @@ def not_run(complaints: Sequence[str]) -> str:
     lines = [f"{count} found in your code before it ran, so nothing of it ran. All variables are as before."]
     lines += [f"- {inline(words, 400)}" for words in complaints]
     return "\n".join([*lines, "Mend that and write the whole block again. If you are sure, write it as it was."])
+
+
+def rest_not_run(complaints: Sequence[str]) -> str:
+    """Why a cell that was being written did not go on."""
+    lines = ["Mistakes were found in what follows it before that ran, so it did not run:"]
+    lines += [f"- {inline(words, 400)}" for words in complaints]
+    return "\n".join([*lines, "Mend that and go on from there. If you are sure, write it as it was."])
+
+
+def cut_short(broken: str | None, action: Code | Nothing) -> tuple[str, ...]:
+    """What became of a reply whose code ran while it was written, where that is not all of it."""
+    if broken is not None:
+        return (f"Your reply {inline(broken, 300)}. Nothing of it after this code ran.",)
+    match action:
+        case Nothing("incomplete"):
+            return ("Your reply was cut off before its end. This code of it had come whole and ran; be brief.",)
+        case Nothing("refused"):
+            return ("The rest of your reply was withheld by the provider's filter. Only this code of it ran.",)
+        case Nothing("character", detail):
+            return (f"The rest of your code did not run: it holds {detail}, which no Python source may.",)
+        case Nothing("unclosed"):
+            return ("The end of your last block is not whole and did not run.",)
+        case _:
+            return ("The rest of your reply did not run.",)
 
 
 def not_allowed(reason: str) -> str:

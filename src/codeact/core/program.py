@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .events import CodeRan, CodeStarted, Event, InterpreterLost, InterpreterRestored
+from .events import CodeContinued, CodeRan, CodeStarted, Event, InterpreterLost, InterpreterRestored
 from .execution import Gone, Outcome
 from .source import LOOK
 from .untrusted import inline
@@ -32,6 +32,8 @@ def program(events: Iterable[Event]) -> str:
         match event:
             case CodeStarted(cell, source):
                 parts.append(_Cell(cell, source))
+            case CodeContinued(_, source) if parts and isinstance(last := parts[-1], _Cell):
+                last.source += source
             case CodeRan(_, outcome) if parts and isinstance(last := parts[-1], _Cell):
                 last.outcome = outcome
                 if outcome.gone is not None:

@@ -19,6 +19,7 @@ from .events import (
     ApprovalGiven,
     AskedBeside,
     CallsAnswered,
+    CodeContinued,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -120,6 +121,8 @@ def _after(state: State, event: Event) -> State:
             return _asked(state, event)
         case ModelReplied() if state.asked == "plan":
             return _drafted(state, event)
+        case ModelReplied() if state.running is not None:
+            return _written(state, event, state.running.source)
         case ModelReplied():
             return _replied(state, event)
         case ApprovalGiven(tool="plan", decision="deny") if state.draft is not None:
@@ -134,12 +137,19 @@ def _after(state: State, event: Event) -> State:
             source = str((event.arguments or {}).get("source", ""))
             note = observations.edited(source)
             return replace(state, code=replace(state.code, source=source, notes=(*state.code.notes, note)))
+        case CodeRefused() if state.running is not None:
+            notes = (*state.notes, observations.rest_not_run(event.complaints))
+            return replace(state, refused=event.source, notes=notes)
         case CodeRefused():
             text = observations.not_run(event.complaints)
             return _told(replace(state, code=None, refused=event.source, idle=0), text + _budget(state))
         case CodeStarted():
             notes = state.code.notes if state.code is not None else ()
-            return replace(state, code=None, notes=notes, cell=event.cell, running=event, outcome_lost=False)
+            return replace(
+                state, code=None, notes=notes, cell=event.cell, running=event, outcome_lost=False, refused=None
+            )
+        case CodeContinued() if state.running is not None:
+            return replace(state, running=replace(state.running, source=state.running.source + event.source))
         case CodeRan():
             return _ran(state, event)
         case CallsAnswered():
@@ -152,8 +162,6 @@ def _after(state: State, event: Event) -> State:
             return _parted(state, event.gone, tuple(cell for cell in state.alive if cell <= place))
         case UserSaid(text):
             return replace(state, said=(*state.said, text))
-        case Noted():
-            return replace(state, news=event.text)
         case TaskEnded():
             return replace(state, ended=event, running=None)
         case ModelFailed(type):
@@ -172,7 +180,7 @@ def _after(state: State, event: Event) -> State:
             known = state.names if state.alive else ()
             messages, window = windows.summed_up(state.messages, state.window, upto, text, known, state.plan)
             return replace(state, messages=messages, window=window, usage=state.usage + usage)
-        case ApprovalAsked() | ApprovalGiven():
+        case ApprovalAsked() | ApprovalGiven() | CodeContinued() | Noted():
             return state
         case (
             SandboxReady()
@@ -269,6 +277,21 @@ def _drafted(state: State, event: ModelReplied) -> State:
     return replace(state, draft=text)
 
 
+def _written(state: State, event: ModelReplied, ran: str) -> State:
+    """A reply whose code ran while it was written: what of it did not run is left out, and the model is told why."""
+    reply, action = event.reply, actions.read(event.reply)
+    whole = event.broken is None and isinstance(action, actions.Code) and action.source == ran
+    said = action.said if whole else actions.until(reply.text, len(ran))
+    notes = action.notes if whole and isinstance(action, actions.Code) else observations.cut_short(event.broken, action)
+    return replace(
+        state,
+        messages=(*state.messages, say("assistant", said)),
+        usage=state.usage + reply.usage,
+        notes=(*state.notes, *notes),
+        idle=0,
+    )
+
+
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
     action = action_of(reply, state.started)
@@ -309,7 +332,6 @@ def _ran(state: State, event: CodeRan) -> State:
     state = replace(
         state,
         running=None,
-        refused=None,
         names=state.names | bound.bound,
         sure=state.sure and bound.sure,
         answer=outcome.answer or state.answer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from .events import (
     ApprovalGiven,
     CallAnswered,
     CallsAnswered,
+    CodeContinued,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -47,21 +49,26 @@ def steps_of(events: Iterable[Event]) -> tuple[Step, ...]:
     """The steps that these events are of, in order; one whose reply never came is none."""
     steps: list[Step] = []
     called: list[ToolCalled] = []
+    early: list[Event] = []  # what ran before the reply was whole
     asked: ModelAsked | None = None
+    replied = False
     plan: str | None = None
     for event in events:
         match event:
             case ModelAsked():
                 _close(steps, called)
-                asked = event
+                asked, replied = event, False
+                early.clear()
             case ModelReplied(reply) if asked is not None and asked.purpose == "step":
-                steps.append(Step(asked.step, reply, plan=plan))
-                plan = None
+                steps.append(functools.reduce(_grown, early, Step(asked.step, reply, plan=plan)))
+                plan, replied = None, True
             case PlanMade(_, made):
                 plan = made
             case ToolCalled():
                 called.append(event)
-            case _ if steps and asked is not None and asked.purpose == "step":
+            case _ if not replied:
+                early.append(event)
+            case _ if asked is not None and asked.purpose == "step":
                 steps[-1] = _grown(steps[-1], event)
             case _:
                 pass
@@ -79,8 +86,12 @@ def _grown(step: Step, event: Event) -> Step:
     match event:
         case CodeStarted(cell, source):
             return replace(step, cell=cell, source=source)
+        case CodeContinued(_, source):
+            return replace(step, source=(step.source or "") + source)
         case CodeRan(_, outcome):
             return replace(step, outcome=outcome)
+        case CodeRefused(_, complaints) if step.cell is not None:  # only the rest of it
+            return replace(step, complaints=complaints)
         case CodeRefused(source, complaints):
             return replace(step, source=source, complaints=complaints)
         case ApprovalGiven(tool="cell", decision="deny", reason=reason) if step.cell is None:

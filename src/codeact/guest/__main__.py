@@ -37,6 +37,7 @@ if __package__:
     from .modules import TOOLS, Modules
     from .network import Network
     from .output import Output
+    from .parts import Following
     from .recursion import Depth
     from .seeds import Seeds
     from .wire import (
@@ -49,6 +50,8 @@ if __package__:
         Done,
         Fetch,
         Fetched,
+        More,
+        Next,
         Open,
         Placed,
         Put,
@@ -209,6 +212,8 @@ class Session:
                 self._channel.send(replace(done, images=None, notes=notes))
             return
         self._interrupts.forget()
+        if type(word) is More:
+            return  # it met the end of its cell
         if type(word) is Copy:
             if self._copies.answer(word, self._cells):
                 self._pid = os.getpid()
@@ -233,7 +238,8 @@ class Session:
         self._cells.within(self._output.begin)
         self._drawings.begin()
         try:
-            ran = self._cells.run(word.cell, values.decode(word.source))
+            following = self._following(word.nonce) if word.more else None
+            ran = self._cells.run(word.cell, values.decode(word.source), following)
         finally:
             self._set_up()
             self._output.flush()
@@ -245,6 +251,21 @@ class Session:
         done = self._done(word.nonce, ran)
         self._interrupts.end()
         return done
+
+    def _following(self, nonce: str) -> Following:
+        """How the cell waits for the rest of itself. It is still running: calls of its threads are answered."""
+
+        def following() -> tuple[str, bool]:
+            self._output.flush()
+            if os.getpid() != self._pid:  # the child of a fork: what follows is its parent's
+                os._exit(0)
+            self._channel.send(Next(nonce))
+            word = self._channel.next()
+            if type(word) is not More:
+                raise Ended
+            return values.decode(word.source), word.more
+
+        return following
 
     def _draw(self) -> None:
         """Take up the figures that the cell left open. Stopped by a limit it has no time for that."""

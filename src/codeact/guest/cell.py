@@ -1,9 +1,7 @@
-"""Compile and run one cell in the one namespace: the namespace of a real `__main__` module."""
+"""Run one cell, part by part, in the one namespace: the namespace of a real `__main__` module."""
 
 from __future__ import annotations
-import __future__
 
-import ast
 import asyncio
 import builtins
 import contextvars
@@ -17,12 +15,12 @@ from itertools import islice
 from types import CodeType, CoroutineType, ModuleType, TracebackType
 from typing import Any
 
-from .imports import ImportPolicyError, Imports
+from .imports import Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
-from .tracebacks import Sources, describe, describe_uncompiled
+from .parts import Compiled, Following, Parts, Uncompiled
+from .tracebacks import Sources, describe
 
 _eval: Any = eval
-_FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,6 @@ class Ran:
     complete: int
     error: list[str] | None = None
     value: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    body: CodeType
-    last: CodeType | None  # the last expression, whose value is shown
-    before: int  # top-level statements in the body
-    awaits: bool
-    ends: tuple[tuple[int, int], ...]  # line and column after each top-level statement
 
 
 class Cells:
@@ -57,6 +46,8 @@ class Cells:
         self._context = contextvars.copy_context()
         self._run = self._context.run
         self._complete = 0
+        self._parts: Parts
+        self._part: Compiled | None = None  # that runs, or has run last
         self._builtins = vars(builtins)
         self._kept: dict[str, Any] = {}
         self.sought: Callable[[Iterable[CodeType]], dict[str, Any]] | None = None  # builtins that come when used
@@ -67,70 +58,106 @@ class Cells:
         """Do this in the context that all cells run in."""
         self._run(act)
 
-    def run(self, number: int, source: str) -> Ran:
-        """Run a cell to its end, whatever that is."""
+    def run(self, number: int, source: str, following: Following | None = None) -> Ran:
+        """Run a cell to its end, whatever that is; with `following` the source is the first part of it."""
         name = f"{CELL}{number}>"
-        self.sources.add(name, source)
         self.namespace["__file__"] = name
         self.namespace.pop("__warningregistry__", None)  # it knows the line numbers of another cell
-        try:
-            cell = _compile(source, name, self._imports)
-        except BaseException as error:
-            self.sources.put_back()
-            return Ran(0, describe_uncompiled(error))
         value = self._stood = None
         self._complete = 0
+        self._parts = Parts(name, self.sources, self._imports, following)
+        self._part = None
         try:
+            if following is not None and self._has_tasks():
+                source = self._parts.up_to_an_await(source)
+            self._part = part = self._parts.first(source)
             try:
-                self._seek(cell)
-                value = self._evaluate(cell)
+                self._seek(part)
+                value = self._evaluate(part)
             finally:
                 self._builtins.update(self._kept)  # from here on the runtime stands on them again
             return Ran(self._complete, None, self._run(_show, value, self._show))
+        except Uncompiled as error:
+            return Ran(self._complete, error.described)
         except Finished as error:
-            return Ran(max(self._complete, _reached(error, cell, self._stood)))
+            return Ran(max(self._complete, _reached(error, self._part, self._stood)))
         except BaseException as error:
             self._builtins.update(self._kept)
             self.sources.put_back()
-            complete = max(self._complete, _reached(error, cell, self._stood))
+            complete = max(self._complete, _reached(error, self._part, self._stood))
             return Ran(complete, _describe(error, self._stood))
         finally:
             self._stood = None
 
-    def _evaluate(self, cell: _Compiled) -> Any:
+    def _evaluate(self, part: Compiled) -> Any:
         """The value of the last expression. The cell may have taken any builtin away: nothing here uses one."""
         self._interrupts.check()
-        if cell.awaits:
-            return self._drive(self._evaluate_in_loop(cell))
-        body: Any = (_eval, cell.body, self.namespace)
-        self._run(*body)  # with a star: such a call is as deep the first time as the hundredth, also in 3.11
-        self._complete = cell.before
-        self._interrupts.check()
-        if cell.last is None:
-            return None
-        last: Any = (_eval, cell.last, self.namespace)
-        value = self._run(*last)
-        self._complete = cell.before + 1
-        self._interrupts.check()
-        return value
+        while True:
+            if part.awaits:
+                return self._drive(self._evaluate_in_loop(part))
+            body: Any = (_eval, part.body, self.namespace)
+            self._run(*body)  # with a star: such a call is as deep the first time as the hundredth, also in 3.11
+            self._complete = part.before
+            self._interrupts.check()
+            value = None
+            if part.last is not None:
+                last: Any = (_eval, part.last, self.namespace)
+                value = self._run(*last)
+                self._complete = part.before + 1
+                self._interrupts.check()
+            following = self._goes_on()
+            if following is None:
+                return value
+            part, value = following, None  # a value that was not the last is let go before anything else runs
 
     @shut_to_interrupts
-    async def _evaluate_in_loop(self, cell: _Compiled) -> Any:
-        value = _eval(cell.body, self.namespace)
-        if cell.body.co_flags & CO_COROUTINE:
-            await value
-        self._complete = cell.before
-        self._interrupts.check()
-        if cell.last is None:
-            return None
-        value = _eval(cell.last, self.namespace)
-        if cell.last.co_flags & CO_COROUTINE:
-            value = await value
-        self._complete = cell.before + 1
-        self._interrupts.check()
-        return value
+    async def _evaluate_in_loop(self, part: Compiled) -> Any:
+        """The same, from the first part that awaits: all that follows runs in the same task."""
+        while True:
+            value = _eval(part.body, self.namespace)
+            if part.body.co_flags & CO_COROUTINE:
+                await value
+            self._complete = part.before
+            self._interrupts.check()
+            value = None
+            if part.last is not None:
+                value = _eval(part.last, self.namespace)
+                if part.last.co_flags & CO_COROUTINE:
+                    value = await value
+                self._complete = part.before + 1
+                self._interrupts.check()
+            following = self._goes_on()
+            if following is None:
+                return value
+            part, value = following, None
 
-    def _seek(self, cell: _Compiled) -> None:
+    def _goes_on(self) -> Compiled | None:
+        """The next part, if there is one; to wait for it the runtime stands on its own builtins."""
+        if self._parts.whole:
+            return None
+        taken = {**self._builtins}
+        self._builtins.update(self._kept)
+        known = [*self._kept]
+        part = self._parts.next()
+        if part is not None:
+            self._seek(part)
+        for name in known:
+            if name in taken:
+                self._builtins[name] = taken[name]
+            else:
+                del self._builtins[name]
+        self._part = part or self._part
+        return part
+
+    def _has_tasks(self) -> bool:
+        """Whether anything waits in the event loop, which would run before a cell that awaits."""
+        loop: Any = self._loop
+        if loop is None or loop.is_closed():
+            return False
+        waiting: tuple[Any, ...] = asyncio.all_tasks(loop), loop._ready, loop._scheduled
+        return any(waiting)
+
+    def _seek(self, cell: Compiled) -> None:
         """Bring the builtins that this cell uses and no cell before it did."""
         if self.sought is not None and (found := self.sought(filter(None, (cell.body, cell.last)))):
             self._builtins.update(found)
@@ -194,36 +221,19 @@ class Cells:
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
-def _compile(source: str, name: str, imports: Imports) -> _Compiled:
-    tree = ast.parse(source, name, type_comments=False)
-    if "import" in source:
-        refusals = imports.check(tree)
-        if refusals:
-            raise ImportPolicyError("\n".join(refusals))
-    ends = tuple((node.end_lineno or 0, node.end_col_offset or 0) for node in tree.body)
-    last: ast.Expression | None = None
-    if tree.body and isinstance(end := tree.body[-1], ast.Expr):
-        last = ast.Expression(end.value)
-        del tree.body[-1]
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    body = compile(tree, name, "exec", flags, dont_inherit=True)
-    if last is None:
-        return _Compiled(body, None, len(ends), bool(body.co_flags & CO_COROUTINE), ends)
-    shown = compile(last, name, "eval", flags | body.co_flags & _FUTURE, dont_inherit=True)
-    return _Compiled(body, shown, len(ends) - 1, bool((body.co_flags | shown.co_flags) & CO_COROUTINE), ends)
-
-
-def _reached(error: BaseException, cell: _Compiled, stood: TracebackType | None) -> int:
+def _reached(error: BaseException, cell: Compiled | None, stood: TracebackType | None) -> int:
     """How many top-level statements had ended where the exception left the cell's own frame."""
+    if cell is None:
+        return 0
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code is not cell.body:
         step = step.tb_next
     step = step or stood
     if step is None or step.tb_frame.f_code is not cell.body:
-        return 0
+        return cell.start
     line, _, column, _ = next(islice(cell.body.co_positions(), step.tb_lasti // 2, None), (None,) * 4)
     at = (line or step.tb_lineno, column or 0)
-    return sum(end <= at for end in cell.ends)
+    return cell.start + sum(end <= at for end in cell.ends)
 
 
 @open_to_interrupts

@@ -8,6 +8,7 @@ and nothing more. Lengths are checked before anything is kept.
     host                                     guest
     Open      what the session is made of    Ready    it stands
     Run       a cell                         Done     the cell is over
+    More      more of the cell               Next     it has run so far: more of it, please
     Returned  the answer to a call           Call     a tool, please
     Bind, Fetch                              Bound, Fetched
     Copy      be copied as you stand         Poised, Copied
@@ -56,11 +57,20 @@ class Open:
 
 @dataclass(frozen=True)
 class Run:
-    """A cell: `nonce` stands in every word about it, `seed` is hex, `source` is the packed str."""
+    """A cell: `nonce` stands in every word about it, `seed` is hex, `source` is the packed str; with `more` it is the
+    first part of the cell, whose end the guest awaits by Next."""
     cell: int
     nonce: str
     seed: str
     source: Packed
+    more: bool = False
+
+@dataclass(frozen=True)
+class More:
+    """The answer to Next: the next part of the cell, empty or not, and whether more may follow."""
+    nonce: str
+    source: Packed
+    more: bool
 
 @dataclass(frozen=True)
 class Returned:
@@ -123,6 +133,11 @@ class Call:
     id: int
     tool: str
     arguments: Packed
+
+@dataclass(frozen=True)
+class Next:
+    """What there is of the cell has run: is there more?"""
+    nonce: str
 
 @dataclass(frozen=True)
 class Done:
@@ -192,9 +207,11 @@ class Collected:
 
 
 Word: TypeAlias = Any
-HOST_WORDS: dict[str, type] = {word.__name__: word for word in (Open, Run, Returned, Bind, Fetch, Copy, Put, Collect)}
+HOST_WORDS: dict[str, type] = {
+    word.__name__: word for word in (Open, Run, More, Returned, Bind, Fetch, Copy, Put, Collect)
+}
 GUEST_WORDS: dict[str, type] = {
-    word.__name__: word for word in (Ready, Call, Done, Bound, Fetched, Poised, Copied, Placed, Part, Collected)
+    word.__name__: word for word in (Ready, Call, Next, Done, Bound, Fetched, Poised, Copied, Placed, Part, Collected)
 }
 
 _TYPES: dict[str, tuple[type, ...]] = {

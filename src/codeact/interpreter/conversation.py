@@ -14,10 +14,9 @@ import functools
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
 
@@ -30,6 +29,7 @@ from ..network import Proxy, Tell
 from ..ports import Emit, Pipe
 from . import lookups, verdict
 from .capture import Capture
+from .job import Asked, Door, Following, Job
 from .talk import Talk
 from .verdict import Lost, Reason
 
@@ -41,50 +41,13 @@ _INTERRUPTS = 3  # within the grace: code that waits for its own threads on the 
 _INTERRUPTED = Failure("Interrupted", "the cell was stopped while it waited for this call")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call as it came from a cell; `arguments` is the packed list [positional list, keyword dict]."""
-
-    cell: int
-    tool: str
-    arguments: values.Packed
-
-
-Door: TypeAlias = Callable[[Asked], Awaitable[values.Packed | Failure]]
-
-
-@dataclass
-class _Job:
-    """The cell that runs now."""
-
-    cell: int
-    nonce: str
-    door: Door
-    emit: Emit
-    slots: asyncio.Semaphore
-    soft: float
-    asked: set[asyncio.Task[Any]] = field(default_factory=set)  # calls whose answer is not known yet
-    answers: set[asyncio.Task[None]] = field(default_factory=set)  # calls that are not answered yet
-    spent: float = 0.0  # seconds of the cell's own clock
-    looked: float = 0.0
-    cpu: float = 0.0
-    calls: int = 0
-    reason: Reason | None = None  # why it was interrupted, at `stopping`
-    stopping: float = 0.0
-    interrupts: int = 0
-    killed: bool = False
-    over: bool = False
-    broken: Exception | None = None
-    ticks: asyncio.TimerHandle = field(init=False)
-
-
 class Conversation(Talk):
     """One guest, from its first word to its end."""
 
     def __init__(self, pipe: Pipe, capture: Capture, limits: Limits) -> None:
         super().__init__(pipe, limits)
         self._capture = capture
-        self._job: _Job | None = None
+        self._job: Job | None = None
         self._last_call = 0
         self._catalogue = Catalogue(())
         self._unsettled = False
@@ -158,12 +121,17 @@ class Conversation(Talk):
         kind, message = (*map(str, answer.failure or ()), "", "")[:2]
         raise (NameError if kind == "NameError" else values.Refused)(message)
 
-    async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
-        """Run one cell. Cancelling it interrupts the cell; a guest that does not come out within the grace is ended."""
+    async def run(
+        self, cell: int, source: str, seed: bytes, door: Door, emit: Emit, following: Following | None = None
+    ) -> Outcome:
+        """Run one cell; with `following`, which is asked for the rest of it, the source is its first part.
+
+        Cancelling it interrupts the cell; a guest that does not come out within the grace is ended.
+        """
         if len(source) > _LONGEST:
             words = f"a cell of {len(source):,} characters; at most {_LONGEST:,} fit"
             return Outcome("done", error=CellError("ValueError", words, f"ValueError: {words}"))
-        job = _Job(
+        job = Job(
             cell,
             secrets.token_hex(8),
             door,
@@ -171,6 +139,7 @@ class Conversation(Talk):
             asyncio.Semaphore(self._limits.open_calls),
             soft=self._limits.memory * _SOFT,
             looked=time.monotonic(),
+            following=following,
         )
         started = job.looked
         if self._unsettled:  # an interrupt may still be on its way: it must not hit this cell
@@ -199,7 +168,7 @@ class Conversation(Talk):
             outcome = verdict.lost(heard, job.reason if job.killed else None, self._limits)
         else:
             outcome = verdict.heard(heard, job.reason, self._limits)
-        spent = time.monotonic() - started
+        spent = time.monotonic() - started - job.waited
         return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent)
 
     def interrupt(self) -> None:
@@ -209,10 +178,11 @@ class Conversation(Talk):
 
     # -- a cell ------------------------------------------------------------------------------------------------------
 
-    async def _converse(self, job: _Job, source: str, seed: bytes) -> wire.Done | Lost:
+    async def _converse(self, job: Job, source: str, seed: bytes) -> wire.Done | Lost:
         self._watch(job)
         try:
-            await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source)))
+            more = job.following is not None
+            await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source), more))
             self._weigh(job)  # while the guest wakes up
             done = await self._listen(job)
             job.over, job.stopping = True, time.monotonic()
@@ -228,12 +198,15 @@ class Conversation(Talk):
         finally:
             job.ticks.cancel()
 
-    async def _listen(self, job: _Job) -> wire.Done:
+    async def _listen(self, job: Job) -> wire.Done:
         try:
             while True:
                 word = await self._next()
-                if not isinstance(word, wire.Call | wire.Done) or word.nonce != job.nonce:
+                if not isinstance(word, wire.Call | wire.Next | wire.Done) or word.nonce != job.nonce:
                     raise wire.ProtocolError(f"{type(word).__name__} out of its place")
+                if isinstance(word, wire.Next):
+                    self._go_on(job)
+                    continue
                 if isinstance(word, wire.Done):
                     verdict.check(word)
                     return word
@@ -248,7 +221,37 @@ class Conversation(Talk):
         except wire.ProtocolError as error:
             raise self.end("signal", f"it broke the protocol: {error}") from None
 
-    async def _answer(self, job: _Job, call: wire.Call, number: int) -> None:
+    def _go_on(self, job: Job) -> None:
+        following, job.following = job.following, None
+        if following is None:
+            raise wire.ProtocolError("Next out of its place")
+        more = asyncio.create_task(self._give_more(job, following))
+        job.answers.add(more)
+        more.add_done_callback(job.answers.discard)
+
+    async def _give_more(self, job: Job, following: Following) -> None:
+        """Waiting for the rest of a cell is to its clock, and to what stops it, as waiting for a call."""
+        started = time.monotonic()
+        try:
+            if job.reason is not None or job.over:
+                return  # the interrupt finds it waiting
+            job.asked.add(this := _current_task())
+            try:
+                source, more = await following()
+            finally:
+                job.asked.discard(this)
+                job.waited += time.monotonic() - started
+        except asyncio.CancelledError:
+            return
+        except Exception as error:  # ours, such as a journal that cannot write
+            job.broken = error
+            self._interrupt(job, "interrupt")
+            return
+        job.following = following if more else None
+        with contextlib.suppress(Lost):  # whoever listens has noticed too
+            await self._send(wire.More(job.nonce, values.encode(source), more))
+
+    async def _answer(self, job: Job, call: wire.Call, number: int) -> None:
         answer: values.Packed | Failure = _INTERRUPTED
         try:
             if job.reason is None and not job.over:
@@ -271,7 +274,7 @@ class Conversation(Talk):
         except Lost:
             return  # whoever listens has noticed too
 
-    async def _ask(self, job: _Job, call: wire.Call, number: int) -> values.Packed | Failure:
+    async def _ask(self, job: Job, call: wire.Call, number: int) -> values.Packed | Failure:
         catalogue = self._catalogue
         if call.tool not in catalogue.names:
             return Failure("NameError", f"there is no tool named {call.tool[:80]!r}")
@@ -282,13 +285,13 @@ class Conversation(Talk):
             return lookups.answer(catalogue, call.arguments)
         return await job.door(Asked(job.cell, call.tool, call.arguments))
 
-    def _stop_calls(self, job: _Job) -> None:
+    def _stop_calls(self, job: Job) -> None:
         for task in job.asked:
             task.cancel()
 
     # -- its limits --------------------------------------------------------------------------------------------------
 
-    def _watch(self, job: _Job) -> None:
+    def _watch(self, job: Job) -> None:
         """Look at the cell now and then, as long as it runs."""
         job.ticks = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._watch, job)
         now = time.monotonic()
@@ -296,7 +299,7 @@ class Conversation(Talk):
             self._look(job, now)
             self._show(job)
 
-    def _weigh(self, job: _Job) -> None:
+    def _weigh(self, job: Job) -> None:
         """See where the cell begins."""
         usage = self.pipe.usage()
         if usage is not None:
@@ -304,7 +307,7 @@ class Conversation(Talk):
             if usage.memory >= job.soft:
                 job.soft = float("inf")  # it fires on the way up only
 
-    def _look(self, job: _Job, now: float) -> None:
+    def _look(self, job: Job, now: float) -> None:
         if job.over:
             if now - job.stopping > self._limits.grace:
                 self.end("signal", "it did not take the answers to its calls")
@@ -330,7 +333,7 @@ class Conversation(Talk):
                 job.interrupts += 1
                 self.pipe.interrupt()
 
-    def _interrupt(self, job: _Job, reason: Reason) -> None:
+    def _interrupt(self, job: Job, reason: Reason) -> None:
         if job.reason is None:
             job.reason = reason
             job.stopping = time.monotonic()
@@ -338,12 +341,12 @@ class Conversation(Talk):
             self.pipe.interrupt()
             self._stop_calls(job)
 
-    def _kill(self, job: _Job, reason: Reason) -> None:
+    def _kill(self, job: Job, reason: Reason) -> None:
         if not job.killed:
             job.reason, job.killed = reason, True
             self.pipe.kill()
 
-    def _show(self, job: _Job) -> None:
+    def _show(self, job: Job) -> None:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
 

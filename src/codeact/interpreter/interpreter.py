@@ -20,8 +20,9 @@ from ..network import Tell
 from ..ports import Emit, Expecting, Sandbox
 from . import transfers
 from .capture import Capture
-from .conversation import Conversation, Door, opening
+from .conversation import Conversation, opening
 from .copies import Copies, can_be_copied, connected
+from .job import Door, Following
 from .turns import Turns
 from .verdict import Lost
 
@@ -114,10 +115,12 @@ class Interpreter:
             self._forks.remove(self)
             self._copies.forget(self._number)
 
-    async def run(self, cell: int, source: str, seed: bytes, door: Door, emit: Emit) -> Outcome:
-        """Run a cell; `gone` in its outcome says that the guest died, and what stands in its place.
+    async def run(
+        self, cell: int, source: str, seed: bytes, door: Door, emit: Emit, following: Following | None = None
+    ) -> Outcome:
+        """Run a cell, of which `source` is the first part where more is `following`.
 
-        Cancelling interrupts the cell.
+        `gone` in the outcome says that the guest died, and what stands in its place. Cancelling interrupts the cell.
         """
         async with self._turn:
             guest = await self._alive()
@@ -125,7 +128,7 @@ class Interpreter:
                 guest.proxy.begin()
             self._cell = cell
             try:
-                outcome = await guest.run(cell, source, seed, door, emit)
+                outcome = await guest.run(cell, source, seed, door, emit, following)
             except BaseException:
                 self.unkept = f"cell {cell} was cut off"
                 raise

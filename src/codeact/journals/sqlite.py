@@ -21,6 +21,7 @@ import anyio.to_thread
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from ..core.events import (
     ApprovalGiven,
+    CodeContinued,
     CodeRan,
     CodeStarted,
     Entry,
@@ -46,6 +47,7 @@ _DURABLE = (
     TaskGiven,
     ModelReplied,
     CodeStarted,
+    CodeContinued,
     CodeRan,
     ToolCalled,
     ToolReturned,

@@ -49,6 +49,7 @@ class Recording:
         heard: list[str] = []
 
         def watch(delta: Delta) -> None:
+            emit(delta)
             match delta:
                 case TextDelta(text):
                     heard.append(text)
@@ -56,7 +57,6 @@ class Recording:
                     heard.clear()
                 case _:
                     pass
-            emit(delta)
 
         try:
             reply = await self._model.ask(prompt, watch)

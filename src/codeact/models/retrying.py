@@ -59,7 +59,7 @@ class Retrying:
             except (ModelUnavailable, ModelProtocolError) as error:
                 if failed == self._retries:
                     raise
-                if streamed:
+                if streamed:  # where somebody has acted on it already, this raises: nothing is asked again
                     emit(Discarded(f"{error}; asking again from the start"))
                 wait = self._wait(failed, error.retry_after if isinstance(error, ModelUnavailable) else None)
                 emit(Waiting(f"{error}; trying again in {wait:.0f} s ({failed + 1} of {self._retries})"))

@@ -176,6 +176,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
                 gate=gate,
                 action=options.action,
                 planning_interval=options.planning_interval,
+                eager=options.eager,
             )
 
 
@@ -196,6 +197,7 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
         "approve",
         "planning_interval",
         "context_tokens",
+        "eager",
     )
     for flag in behind:
         if getattr(options, flag):
@@ -290,6 +292,9 @@ def _parser() -> Parser:
         metavar="N",
         type=positive,
         help="have the model make a plan first, and look at it again after every N steps (default: no plans)",
+    )
+    parser.add_argument(
+        "--eager", action="store_true", help="run code while the model is still writing it, statement by statement"
     )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
     parser.add_argument(

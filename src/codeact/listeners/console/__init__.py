@@ -19,6 +19,7 @@ from codeact.core.events import (
     ApprovalGiven,
     AskedBeside,
     CallsAnswered,
+    CodeContinued,
     CodeRan,
     CodeRefused,
     CodeStarted,
@@ -184,6 +185,8 @@ class Console:
                 self._shown = {"stdout": 0, "stderr": 0}
                 self._canvas.code(cell, _cut(source))
                 self._canvas.wait(f"cell {cell} is running")
+            case CodeContinued():
+                pass
             case CodeRan(_, outcome):
                 self._ran(outcome)
             case Connected():
