@@ -28,6 +28,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("sandbox", ["--scale", "0.05"], "from the pool"),
         ("tool_call", ["--scale", "0.01"], "blocking tool"),
         ("cell", [], "an empty cell"),
+        ("prompt", [], "a session with 5,000 tools"),
         ("agent_step", ["--scale", "0.02"], "step 16"),
     ],
 )

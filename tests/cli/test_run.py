@@ -45,7 +45,7 @@ def test_a_run_is_one_line_however_it_ended(
     assert done.out.isascii()
     assert list(line)[: len(KEYS)] == KEYS
     assert {key: line[key] for key in expected} == expected
-    assert list(line["usage"]) == ["input_tokens", "output_tokens", "cached_tokens", "requests"]
+    assert list(line["usage"]) == ["input_tokens", "output_tokens", "cached_tokens", "requests", "cache_write_tokens"]
     assert (line["error"] is None) == (code == 0)
     if code:
         assert list(line["error"]) == ["type", "message"] and line["error"]["message"]
@@ -64,7 +64,13 @@ def test_usage_is_summed_and_null_where_it_is_not_known(tmp_path: Path) -> None:
         spoken("final_answer(1)", input_tokens=20, output_tokens=3),
     )
     (line,) = codeact("run", "x", "--json", "--model", model, home=tmp_path).lines
-    assert line["usage"] == {"input_tokens": 30, "output_tokens": 5, "cached_tokens": None, "requests": 2}
+    assert line["usage"] == {
+        "input_tokens": 30,
+        "output_tokens": 5,
+        "cached_tokens": None,
+        "requests": 2,
+        "cache_write_tokens": None,
+    }
 
 
 def test_people_see_thought_code_output_and_answer(tmp_path: Path) -> None:

@@ -25,15 +25,14 @@ def listing(
     """
     named = catalogue.flat
     whole = size or (lambda spec: _size(spec, named[spec.path], spec.doc))
-    if sum(map(whole, catalogue.specs)) <= room:
+    if _fits(catalogue.specs, whole, room):
         return Listing(whole=catalogue.specs)
     short = (lambda spec: _size(spec, named[spec.path], first_line(spec))) if brief else whole
-    left = room - _AN_OUTLINE if sum(map(short, catalogue.specs)) > room else room
+    left = room if _fits(catalogue.specs, short, room) else room - _AN_OUTLINE
     fits = []
     for group, members in catalogue.groups.items():
-        need = sum(map(short, members))
-        if need <= left:
-            left -= need
+        if _fits(members, short, left):
+            left -= sum(map(short, members))
             fits.append(group)
     full = set()
     for group in fits if brief else ():
@@ -47,6 +46,15 @@ def listing(
         tuple(spec for spec in shown if spec.group not in full and brief),
         tuple(spec for spec in catalogue.specs if spec.group not in fits),
     )
+
+
+def _fits(specs: Iterable[ToolSpec], size: Callable[[ToolSpec], int], room: int) -> bool:
+    """Whether there is room for all; of thousands few are looked at."""
+    for spec in specs:
+        room -= size(spec)
+        if room < 0:
+            return False
+    return room >= 0
 
 
 def _size(spec: ToolSpec, name: str, doc: str) -> int:

@@ -66,6 +66,8 @@ class Index:
         """The places of what the words are about, the best first; what is as good stays in its order."""
         asked = list(dict.fromkeys(stems(query[:400])))
         words = [word for word in asked if word not in _IDLE_STEMS][:_WORDS] or asked[:_WORDS]
+        few = [word for word in words if len(self._where.get(word, ())) <= self._count / 2]
+        words = few or words  # what half of them have tells little, and takes long
         scores: dict[int, float] = {}
         heard: Counter[int] = Counter()
         named: dict[int, set[str]] = {}

@@ -91,6 +91,7 @@ class Done:
                 "output_tokens": usage.output_tokens,
                 "cached_tokens": usage.cached_tokens,
                 "requests": usage.requests,
+                "cache_write_tokens": usage.cache_write_tokens,
             },
             "run_id": result.run_id,
             "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},

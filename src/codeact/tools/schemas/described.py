@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from .reading import hint_of, line, shape_of
 
 Send = Callable[[dict[str, Any]], Awaitable[Any]]
 
+_MAY_LIST = re.compile(
+    r"[:@](?:param|arg|key|attr)|^[ ]*[a-z ]*(?:arg|param|attribut|keyword)[a-z ]*:?[ ]*$", re.I | re.M
+)
 _LONGEST = 4000  # characters of documentation; what comes from elsewhere is read at every step
 
 
@@ -79,7 +83,9 @@ class DescribedTool:
 
 
 def _documentation(doc: str, described: dict[str, str], gives: str) -> str:
-    text = "".join(c if c.isprintable() or c == "\n" else " " for c in doc.expandtabs(4))
+    text = doc.expandtabs(4)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
     if _lists_parameters(text):
         text = compact(text, described, described)
     else:
@@ -92,6 +98,8 @@ def _documentation(doc: str, described: dict[str, str], gives: str) -> str:
 
 def _lists_parameters(text: str) -> bool:
     """Whether it is a docstring as functions have them, which many servers send as it is."""
+    if not _MAY_LIST.search(text):  # four parsers take a millisecond, and servers have thousands of tools
+        return False
     try:
         return bool(docstring_parser.parse(text).params)
     except docstring_parser.ParseError:

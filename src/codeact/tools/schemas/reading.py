@@ -29,6 +29,7 @@ _DEEPEST = 4  # of a type that is written out; each level may have many members,
 _MEMBERS = 40  # of an enumeration; more are not written out
 _SHAPE_DEPTH, _SHAPE_PARTS = 4, 120
 _SHAPE, _DESCRIPTION = 1500, 500  # characters
+_SHAPED = {"properties", "items", "anyOf", "oneOf"}  # what may have fields, or hold what has
 
 
 def resolved(schema: Any, root: Any) -> Mapping[str, Any]:
@@ -111,6 +112,8 @@ def description_of(schema: Any, root: Any) -> str:
     """What a schema says of its values in words, on one line, with the shape of what has fields."""
     schema = resolved(schema, root)
     words = line(schema.get("description"), _DESCRIPTION)
+    if not _SHAPED.intersection(schema):
+        return words
     shape = shape_of(schema, root)
     if "{" not in shape:
         return words
@@ -121,7 +124,7 @@ def line(text: Any, longest: int) -> str:
     """Text from elsewhere on one bounded line, without what a terminal or a reader would stumble over."""
     if not isinstance(text, str):
         return ""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
     return words if len(words) <= longest else words[:longest].rstrip() + " ..."
 
 
