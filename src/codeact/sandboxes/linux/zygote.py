@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ class Zygote:
         """Take orders until there is nobody to give them, or no init to be had, then end everything."""
         gc.collect()
         gc.freeze()
+        sys._clear_type_cache()  # each lookup of a session would take the place of another one, whose name it writes to
         self._poll.register(self._control.fileno(), select.POLLIN)
         if self._maker is not None:
             self._poll.register(self._maker.fileno(), select.POLLIN)  # it says nothing unasked: this is its end
