@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -53,6 +55,37 @@ def test_an_interrupt_cancels_what_is_waited_for_and_waits_until_it_is_out() -> 
     with pytest.raises(KeyboardInterrupt):
         portal.call(endless)
     assert seen == ["out"]
+
+
+def test_what_would_end_the_loop_ends_its_own_call_alone() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        portal.call(leave)
+    assert portal.call(double, 5) == 10
+
+
+def test_a_context_is_entered_and_left_in_one_task_with_what_was_raised_in_it() -> None:
+    seen: list[object] = []
+
+    @asynccontextmanager
+    async def context(fails: bool) -> AsyncIterator[int]:
+        if fails:
+            raise ValueError("on the way in")
+        seen.append(task := asyncio.current_task())
+        try:
+            yield 7
+        except KeyError as error:
+            seen.append(error.args[0])
+        seen.append(asyncio.current_task() is task)
+
+    with portal.entered(context(False)) as value:
+        seen.append(value)
+        raise KeyError("inside")
+    assert seen[1:] == [7, "inside", True]
+    with pytest.raises(ValueError, match="way in"), portal.entered(context(True)):
+        raise AssertionError("it was entered")
 
 
 def test_a_forked_copy_of_the_process_gets_a_loop_of_its_own() -> None:
