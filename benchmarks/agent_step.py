@@ -25,6 +25,7 @@ CODE = "\n".join(f"total_{i} = sum(range({i})) + len('a line of code as a model 
 REPLY = f"I will go on with part {{step}} of the work.\n```python\nstep = {{step}}\n{CODE}\n```"
 OUTPUT = b"a line of output, as code prints it\n" * 12
 GOAL = 50_000  # bytes a step
+ROOM = 20_000  # tokens of a prompt, where it is bounded
 
 
 class Instant:
@@ -34,8 +35,7 @@ class Instant:
 
     async def ask(self, prompt: Prompt, emit: Any) -> Reply:
         await asyncio.sleep(0)
-        step = len(prompt.messages)
-        return Reply(REPLY.format(step=step))
+        return Reply(REPLY.format(step=prompt.answered))
 
 
 async def play(guest: FakeGuest) -> None:
@@ -49,7 +49,7 @@ async def play(guest: FakeGuest) -> None:
         guest.say(wire.Done(run.nonce, "done", 12, value, value, None, None, [], None))
 
 
-def run(steps: int) -> list[float]:
+def run(steps: int, **arguments: Any) -> list[float]:
     """The seconds of each step, from one question to the model to the next."""
     asked: list[float] = []
 
@@ -57,7 +57,7 @@ def run(steps: int) -> list[float]:
         if isinstance(event, ModelAsked):
             asked.append(time.perf_counter())
 
-    agent = CodeAgent(model=Instant(), sandbox=FakeSandbox(play), max_steps=steps + 1, listeners=[note])
+    agent = CodeAgent(model=Instant(), sandbox=FakeSandbox(play), max_steps=steps + 1, listeners=[note], **arguments)
     result = agent.run("Do the work.")
     assert result.stop_reason == "max_steps", result.error
     return [after - before for before, after in itertools.pairwise(asked)]
@@ -76,22 +76,30 @@ def kept(steps: int) -> int:
         tracemalloc.stop()
 
 
+def rows(at: list[int], runs: list[list[float]], plain: float) -> None:
+    """What the steps took at these places: the tenth of them before each."""
+    first = 0.0
+    for steps in at:
+        window = slice(max(0, steps - max(2, steps // 10)), steps)
+        step = statistics.mean(statistics.mean(one[window]) for one in runs)
+        first = first or step
+        shown = f"{pairs.duration(step):>12}{pairs.duration(plain):>24}{step / plain:>10.3g}{step / first:>14.3g}"
+        print(f"{f'step {steps}':32}{shown}")
+
+
 def main() -> None:
     options = pairs.arguments(__doc__, rounds=5, scale="how many steps there are")
     at = [max(2, round(steps * options.scale)) for steps in (10, 100, 800)]
     run(at[0])
     runs = [run(at[-1]) for _ in range(options.rounds)]
+    short = [run(at[-1], context_tokens=ROOM) for _ in range(options.rounds)]
     plain = statistics.median(pairs.timed(lambda: exec(compile(CODE, "cell", "exec"), {}))() for _ in range(200))
     print(
         f"\nA step of the agent\n{'':32}{'codeact':>12}{'plain exec of its code':>24}{'ratio':>10}{'to the first':>14}"
     )
-    first = 0.0
-    for steps in at:
-        window = slice(max(0, steps - max(2, steps // 10)), steps)
-        step = statistics.median(taken for one in runs for taken in one[window])
-        first = first or step
-        shown = f"{pairs.duration(step):>12}{pairs.duration(plain):>24}{step / plain:>10.3g}{step / first:>14.3g}"
-        print(f"{f'step {steps}':32}{shown}")
+    rows(at, runs, plain)
+    print(f"with a prompt of at most {ROOM:,} tokens:")
+    rows(at, short, plain)
     kept(2)
     print(f"\nMemory\n{'':32}{'kept':>12}{'a step':>12}   (goal: at most {GOAL / 1000:.0f} KB a step)")
     for steps in at:

@@ -14,8 +14,8 @@ _SUMMARY = 6_000  # characters
 
 ASK_SUMMARY = """\
 Before you go on, the conversation so far is put away to save room. Write down for yourself what must not be forgotten,
-as plain text, without any code, in at most 300 words: what was found out, with exact names and numbers; which variables
-hold what; what was tried and failed; what is still to be done. What the user said is kept: do not repeat it."""
+as plain text, without code or calls, in at most 300 words: what was found out, with exact names and numbers; which
+variables hold what; what was tried and failed; what is still to be done. The user's words are kept anyway."""
 
 
 class Ran(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,14 @@ class TransformersModel:
         asked, answered, whole = await work
         if has_pictures(prompt):
             draft.note(f"{self._name} takes no pictures: asked without them")
-        return draft.reply("stop" if whole else "length", _FINISH, Usage(asked, answered))
+        reply = draft.reply("stop" if whole else "length", _FINISH, Usage(asked, answered))
+        return replace(reply, context=self._sees())
+
+    def _sees(self) -> int | None:
+        """Tokens of prompt and reply, where the weights tell."""
+        config = self._loaded[0].config if self._loaded is not None else None
+        room = getattr(config, "max_position_embeddings", None)
+        return room if isinstance(room, int) else None
 
     def _generate(self, prompt: Prompt, ended: _Ended, give: Any) -> tuple[int, int, bool]:
         """Tokens of the prompt, of the reply, and whether it ended by itself. In a thread."""
