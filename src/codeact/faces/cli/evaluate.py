@@ -146,7 +146,7 @@ def _agents(options: argparse.Namespace, tasks: TaskSet) -> list[Agent]:
     spec = assemble.choose_model(options.model)
     if spec is None:
         raise UsageError(no_model(f"eval {tasks.name}"))
-    scripted = spec == oracle.NAME
+    scripted = spec in (oracle.NAME, oracle.MANY)
     if scripted and tasks.name != m3tooleval.NAME:
         raise UsageError(f"the model {oracle.NAME} knows {m3tooleval.NAME} alone")
     limits = Limits()
@@ -154,9 +154,17 @@ def _agents(options: argparse.Namespace, tasks: TaskSet) -> list[Agent]:
     policy = Policy(replace(limits, steps=steps))
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     model = None if scripted else assemble.model(spec)
+    forms = options.action or (_FORMS if scripted else ("code",))
     return [
-        Agent(model or oracle.Oracle(tasks.tasks, form), (), wall, policy, tasks.instructions, action=form)
-        for form in options.action or (_FORMS if scripted else ("code",))
+        Agent(
+            model or oracle.Oracle(tasks.tasks, form, many=spec == oracle.MANY),
+            (),
+            wall,
+            policy,
+            tasks.instructions,
+            action=form,
+        )
+        for form in forms
     ]
 
 
@@ -167,6 +175,7 @@ def _results(options: argparse.Namespace, tasks: TaskSet, agent: Agent) -> Resul
         "model": agent.model.name,
         "max_steps": agent.policy.limits.steps,
         "seconds": options.seconds,
+        "sandbox": agent.sandbox.name,
     }
     results = Results(options.out or _place(settings), settings)
     if options.fresh:

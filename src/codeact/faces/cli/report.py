@@ -88,7 +88,7 @@ class Report:
         table = Table(
             title=self._title(), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
         )
-        table.add_column("", no_wrap=True)
+        table.add_column("", no_wrap=True, max_width=max(12, console.width - _OTHERS))
         table.add_column("action", no_wrap=True, min_width=6)
         for heading, width in _COLUMNS:
             table.add_column(heading, justify="right", no_wrap=True, min_width=width)
@@ -130,16 +130,17 @@ class Report:
         return said
 
 
-_WIDTH = 110
+_WIDTH = 110  # where it is not a terminal that says its own
+_OTHERS = 71  # what all columns but the first take
 _COLUMNS = (
     ("solved", 6),
     ("%", 5),
     ("turns", 5),
-    ("tokens in", 9),
-    ("out", 5),
-    ("bytes in", 8),
-    ("out", 5),
-    ("seconds", 7),
+    ("tokens\nin", 6),
+    ("tokens\nout", 6),
+    ("bytes\nin", 6),
+    ("bytes\nout", 5),
+    ("sec.", 5),
 )
 
 

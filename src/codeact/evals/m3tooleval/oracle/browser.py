@@ -11,9 +11,9 @@ from typing import Any
 
 from .asking import tool
 
-click_url = tool("click_url", text=True)
-scroll_down = tool("scroll_down", text=True)
-view = tool("view", text=True)
+click_url = tool("click_url", text=True, alone=True)
+scroll_down = tool("scroll_down", text=True, alone=True)
+view = tool("view", text=True, alone=True)
 calculator = tool("calculator")
 
 

@@ -44,7 +44,8 @@ def reverse_transcribe_palindrome_check() -> Any:
 
 def validate_find_longest_valid_sequence() -> Any:
     sequences = ["AGCTAG", "XYZABC", "GTCAGT"]
-    return max([one for one in sequences if is_valid_dna_sequence(one)], key=len)
+    valid = [is_valid_dna_sequence(one) for one in sequences]
+    return max([one for one, right in zip(sequences, valid, strict=True) if right], key=len)
 
 
 def transcribe_translate_find_amino_acid() -> Any:

@@ -14,19 +14,22 @@ Leg: TypeAlias = tuple[str, str, str, int, list[str]]  # from, to, on, nights, w
 
 
 def cheapest(legs: list[Leg]) -> Any:
+    flights = [find_flights(start, end, date) for start, end, date, nights, wishes in legs]
+    hotels = [book_hotel(end, *wishes) for start, end, date, nights, wishes in legs]
     costs = []
-    for start, end, date, nights, wishes in legs:
-        flight = min(flight["price"] for flight in find_flights(start, end, date))
-        hotel = min(hotel["price_per_night"] for hotel in book_hotel(end, *wishes))
-        costs.append(budget_calculator(flight, hotel, nights))
+    for leg, there, rooms in zip(legs, flights, hotels, strict=True):
+        price = min(flight["price"] for flight in there)
+        costs.append(budget_calculator(price, min(room["price_per_night"] for room in rooms), leg[3]))
     return sum(costs)
 
 
 def best_rated(legs: list[Leg], rated: list[str]) -> Any:
+    flights = [find_flights(start, end, date) for start, end, date, nights, wishes in legs]
+    hotels = [book_hotel(end, *wishes) for start, end, date, nights, wishes in legs]
     costs = []
-    for start, end, date, nights, wishes in legs:
-        flight = min(flight["price"] for flight in find_flights(start, end, date))
-        hotels = sorted(book_hotel(end, *wishes), key=lambda hotel: hotel["price_per_night"])
-        hotel = max(hotels, key=lambda hotel: hotel["rating"]) if end in rated else hotels[0]
-        costs.append(budget_calculator(flight, hotel["price_per_night"], nights))
+    for leg, there, rooms in zip(legs, flights, hotels, strict=True):
+        price = min(flight["price"] for flight in there)
+        by_price = sorted(rooms, key=lambda room: room["price_per_night"])
+        room = max(by_price, key=lambda room: room["rating"]) if leg[1] in rated else by_price[0]
+        costs.append(budget_calculator(price, room["price_per_night"], leg[3]))
     return sum(costs)
