@@ -339,7 +339,7 @@ def _modules(names: list[str], text: str) -> tuple[str, ...]:
 def mount(given: str | os.PathLike[str] | Mount) -> Mount:
     """A folder that code is to see, by its whole path; what is not whole begins at the working directory."""
     one = given if isinstance(given, Mount) else Mount(os.fspath(given))
-    if not isinstance(one.path, str) or not one.path:
+    if not isinstance(one.path, str) or not one.path or "\0" in one.path:
         raise UsageError(f"mounts: {given!r} names no folder")
     return replace(one, path=os.path.abspath(os.path.expanduser(one.path)))
 
