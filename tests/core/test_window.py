@@ -152,6 +152,12 @@ def test_a_summary_takes_the_place_of_old_turns_and_the_words_of_the_user_stay()
     assert prompt(then).answered == sum(message.role == "assistant" for message in state.messages) + 1
 
 
+def test_output_that_is_short_does_not_give_way() -> None:
+    long = [cell(n, f"x{n} = {n}  # {'long ' * 400}", Outcome("done", stdout="1\n")) for n in range(1, 9)]
+    _, done = settled(standing(*long), Limits(context_tokens=5_000))
+    assert [type(step).__name__ for step in done] == ["Summarise"]
+
+
 def test_a_second_summary_takes_the_place_of_the_first() -> None:
     state = standing(*(cell(n, f"x = {n}") for n in range(1, 6)))
     first = after(state, Summarised(7, "First.", Usage()))

@@ -138,7 +138,13 @@ def _newest(messages: Sequence[Message]) -> int:
 def gives_way(messages: Sequence[Message], window: Window) -> bool:
     """Whether there are results that a pointer can stand for."""
     newest = _newest(messages)
-    return any(mark.kind == "result" and not mark.short and mark.place < newest for mark in window.marks)
+    return any(_can_give_way(mark, messages, newest) for mark in window.marks)
+
+
+def _can_give_way(mark: Mark, messages: Sequence[Message], newest: int) -> bool:
+    if mark.kind != "result" or mark.short or mark.place >= newest:
+        return False
+    return weight.of_message(messages[mark.place]) > _LEAST
 
 
 def pointed(
@@ -155,11 +161,11 @@ def pointed(
     read = list(map(_read, window.marks))
     held = holders(read, alive, known)
     for mark in read:
-        if mark.kind == "result" and not mark.short and mark.place < newest and tokens * window.scale > goal:
+        if tokens * window.scale > goal and _can_give_way(mark, kept, newest):
             old = kept[mark.place]
             new = replace(old, parts=(Text(with_words(_pointer(mark, old, held), mark)),))
             lighter = weight.of_message(old) - weight.of_message(new)
-            if lighter > 0 and weight.of_message(old) > _LEAST:
+            if lighter > 0:
                 kept[mark.place] = new
                 tokens -= lighter
             marks.append(replace(mark, short=True))
