@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codeact.core import weight
 from codeact.core.events import (
@@ -279,3 +282,69 @@ def test_the_plan_that_counts_outlives_a_summary() -> None:
     told = texts(after(state, Summarised(9, "Nothing yet.", UNTOLD)))
     assert told[1].endswith("[The plan that counts is still this:]\nRead, then compare.")
     assert "The plan that counts" not in "".join(texts(after(state, Summarised(1, "Nothing.", UNTOLD))))
+
+
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("cell"), st.integers(0, 9_000), st.integers(0, 6_000)),
+        st.tuples(st.just("calls"), st.integers(1, 3), st.integers(0, 6_000)),
+        st.tuples(st.just("prose"), st.integers(0, 900), st.just(0)),
+        st.tuples(st.just("say"), st.integers(1, 200), st.just(0)),
+        st.tuples(st.just("task"), st.integers(1, 200), st.just(0)),
+        st.tuples(st.just("picture"), st.integers(1, 3), st.just(0)),
+        st.tuples(st.just("overflow"), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(moves=MOVES, room=st.one_of(st.none(), st.integers(1_500, 12_000)), json=st.booleans())
+def test_whatever_happens_the_words_of_the_user_stay_and_the_prompt_is_whole(
+    moves: list[tuple[str, int, int]], room: int | None, json: bool
+) -> None:
+    state = reduce(after, [RunStarted("m", "linux", action="json" if json else "code"), TaskGiven("Task 0.")], State())
+    limits, words, asked = Limits(context_tokens=room), ["Task 0."], 0
+    for number, (kind, size, more) in enumerate(moves, 1):
+        for event in happening(number, kind, size, more, json):
+            asked += isinstance(event, ModelReplied)
+            state = after(state, event)
+        if kind in ("say", "task"):
+            words.append(f"{kind} {number} " + "w" * size)
+        state, done = settled(replace(state, code=None, calls=(), idle=0, recent=(), step=0), limits)
+        asked += sum(isinstance(step, Summarise) for step in done)
+        shown = prompt(state)
+        heard = "\n".join(message.text for message in shown.messages) + "\n".join(state.said)
+        assert [one for one in words if one not in heard] == []
+        assert shown.answered == asked
+        assert state.window.weight == sum(map(weight.of_message, state.messages))
+        if not isinstance(next_step(state, limits), Overflow) and room is not None:
+            assert state.window.tokens <= room
+        open_calls: set[str] = set()
+        for message in shown.messages:
+            if message.role == "tool":
+                assert message.answers in open_calls
+                open_calls.discard(message.answers)
+            else:
+                assert not open_calls
+                open_calls = {call.id for call in message.tool_calls}
+
+
+def happening(number: int, kind: str, size: int, more: int, json: bool) -> list[Event]:
+    match kind:
+        case "cell" | "picture" if not json:
+            pictures = (Image(b"png", size=(640, 480)),) * (size if kind == "picture" else 0)
+            outcome = Outcome("done", stdout="o" * more, images=pictures)
+            return cell(number, f"x{number} = '{'c' * (size if kind == 'cell' else 0)}'", outcome)
+        case "calls" | "cell" | "picture" if json:
+            calls = tuple(NativeCall(f"c{number}-{n}", "weather", "{}") for n in range(size % 3 + 1))
+            answers = tuple(CallAnswered(call, "a" * more) for call in calls)
+            return [ModelAsked(1), ModelReplied(Reply("", tool_calls=calls)), CallsAnswered(number, answers)]
+        case "say":
+            return [UserSaid(f"say {number} " + "w" * size)]
+        case "task":
+            return [TaskGiven(f"task {number} " + "w" * size)]
+        case "overflow":
+            return [ModelAsked(1), ModelFailed("ContextOverflow", "too long")]
+        case _:
+            return [ModelAsked(1), ModelReplied(Reply("p" * size))]
