@@ -12,7 +12,8 @@ from .core.actions import Form
 from .core.catalogue import Catalogue
 from .core.errors import UsageError
 from .core.execution import Policy, ToolSpec
-from .ports import Gate, Listener, Model, Sandbox, Tool
+from .journals.memory import MemoryStore
+from .ports import Gate, Listener, Model, Sandbox, Store, Tool
 from .tools.names import check_names
 
 
@@ -37,6 +38,7 @@ class Agent:
     gate: Gate | None = None  # who is asked; None waits for `Session.decide`
     answers: Answers | None = None  # what an answer must be; None takes any
     action: Form = "code"
+    store: Store = field(default_factory=MemoryStore)  # where the journal of each of its runs is kept
     checks: bool = True  # whether a cell is looked at before it runs
     planning_interval: int | None = None  # steps from one plan to the next; None makes none
     callbacks: tuple[Callback, ...] = ()  # called after each step

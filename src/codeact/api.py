@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -20,64 +18,15 @@ from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.actions import Form
-from .core.catalogue import Catalogue
-from .core.errors import UsageError, nearest
-from .core.execution import Imports, Limits, Mount, Policy
+from .core.approvals import Decision
+from .core.errors import UsageError
+from .core.execution import Imports, Limits, Mount
 from .files import Given, read
-from .ports import Gate, Listener, Model, Sandbox, Tool
+from .ports import Gate, Listener, Model, Sandbox, Store
 from .result import RunResult
-from .session import Session
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-# What users of other libraries write, and the line that does it here.
-_ELSEWHERE = {
-    "reset": "every run starts afresh; to go on, write agent.run(..., after=result), or use agent.session()",
-    "share": "nothing is served to the network",
-    "stream": "use `async for event in session.stream(task):`",
-    "executor_type": "write sandbox='linux'",
-    "executor": "write sandbox='linux'",
-    "variables": "write additional_args={...}",
-    "return_full_result": "run() always returns the full result; str(result) is the answer",
-    "verbosity_level": "write run(..., show=True) to see the console",
-    "add_base_tools": "name the tools you want: tools=[...]",
-    "timeout": "write seconds=30",
-    "managed_agents": "write a tool that asks the other agent",
-    "prompt_templates": "write instructions='...'",
-    "system_prompt": "write instructions='...'",
-}
-
-
-def _refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
-    """The same function, whose TypeError for an unknown keyword says what was meant."""
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        for name in kwargs:
-            if name not in known and name not in inspect.signature(function).parameters:
-                hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else nearest(name, known)
-                raise TypeError(f"{function.__qualname__}() has no argument {name!r}{hint}")
-        return function(*args, **kwargs)
-
-    return checked
-
-
-class Tools(tuple[Tool, ...]):
-    """An agent's tools, in order, also by name."""
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str):
-            catalogue = Catalogue(tool.spec for tool in self)
-            spec = catalogue.found(key)
-            if spec is None:
-                raise KeyError(f"no tool {key!r}{nearest(key, [*catalogue.by_path, *catalogue.by_flat])}")
-            return next(tool for tool in self if tool.spec.path == spec.path)
-        return super().__getitem__(key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError("an agent does not change: write agent = agent.replace(tools=[*agent.tools, new])")
+from .resuming import Knows, Resume
+from .session import Session, ended
+from .vocabulary import policy_of, refusing_unknown, tools_of
 
 
 class CodeAgent(Agent):
@@ -107,11 +56,12 @@ class CodeAgent(Agent):
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
     action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
+    journal: the file in which its runs are kept, so that they can be resumed; `"memory"` keeps them while they last.
     """
 
     _form: Form = "code"
 
-    @_refusing_unknown
+    @refusing_unknown
     def __init__(
         self,
         *,
@@ -143,6 +93,7 @@ class CodeAgent(Agent):
         static_check: bool = True,
         secrets: Sequence[str] = (),
         action: Form | None = None,
+        journal: str | os.PathLike[str] | Store | None = None,
     ) -> None:
         tools = tools if isinstance(tools, str) or callable(tools) else list(tools)  # also what gives them only once
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -151,10 +102,10 @@ class CodeAgent(Agent):
             raise UsageError("model=None: name one, such as model='openai:gpt-5' or 'http://127.0.0.1:8080/v1#NAME'")
         super().__init__(
             model=assemble.model(model) if isinstance(model, str) else model,
-            tools=_tools(tools),
+            tools=tools_of(tools),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
             policy=replace(
-                _policy(
+                policy_of(
                     allowed,
                     python,
                     packages,
@@ -180,6 +131,7 @@ class CodeAgent(Agent):
             checks=static_check,
             callbacks=callbacks.step_callbacks(step_callbacks),
             eager=eager,
+            store=assemble.store(journal),
             planning_interval=planning_interval,
             last_answer=last_answer,
         )
@@ -211,7 +163,7 @@ class CodeAgent(Agent):
             raise UsageError(f"{folder}: this is a {type(made).__name__}: write {type(made).__name__}.load(...)")
         return made
 
-    @_refusing_unknown
+    @refusing_unknown
     def run(
         self,
         task: str,
@@ -247,7 +199,7 @@ class CodeAgent(Agent):
         """The bare answer; raises NoAnswer when there is none."""
         return self.run(task, **arguments).output
 
-    @_refusing_unknown
+    @refusing_unknown
     async def arun(
         self,
         task: str,
@@ -268,9 +220,67 @@ class CodeAgent(Agent):
 
         return await kept.run(self, work, (*listeners, *shown), after)
 
-    def session(self, *, listeners: Sequence[Listener] = ()) -> Opening:
-        """One conversation whose variables live from task to task: `with` or `async with`."""
-        return Opening(Session(self, listeners))
+    def session(self, *, listeners: Sequence[Listener] = (), resume: str | None = None) -> Opening:
+        """One conversation whose variables live from task to task: `with` or `async with`.
+
+        With `resume`, the id of a run in the journal, it is that conversation, which goes on.
+        """
+        return Opening(Session(self, listeners, resume=None if resume is None else Resume(resume)))
+
+    @refusing_unknown
+    def resume(
+        self,
+        run_id: str,
+        *,
+        knows: Knows | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """Go on with a run that was cut off, to the end of its task; one that has ended is told as it ended.
+
+        Nothing is asked of the model twice, and no tool runs twice. knows: an async function of a call that was cut
+        off, where its tool cannot say what became of it: `Happened(value)`, `Failed(reason)`, `Retry()` or None; while
+        one is not known the stop reason is `paused`. decisions: answers to approvals that it waits for, by key.
+        fresh: go on with an empty interpreter, running nothing again. anyway: also where this agent is of other parts.
+
+        Raises RunLocked, RunDiffers, ReplayDivergence, StorageError, and what `run` raises.
+        """
+
+        async def run() -> RunResult:
+            return await self.aresume(
+                run_id,
+                knows=knows,
+                decisions=decisions,
+                fresh=fresh,
+                anyway=anyway,
+                show=show,
+                listeners=listeners,
+            )
+
+        return portal.call(run)
+
+    @refusing_unknown
+    async def aresume(
+        self,
+        run_id: str,
+        *,
+        knows: Knows | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """The same, async."""
+        if (result := await ended(self, run_id)) is not None:
+            return result
+        shown = (assemble.console(),) if show else ()
+        resume = Resume(run_id, knows, decisions or {}, fresh, anyway)
+        async with Session(self, (*listeners, *shown), resume=resume) as session:
+            return await session.resume()
 
 
 class ToolCallingAgent(CodeAgent):
@@ -313,7 +323,7 @@ class Interpreter:
     and `files`: paths, or `File`, that are copied into `inputs/`.
     """
 
-    @_refusing_unknown
+    @refusing_unknown
     def __init__(
         self,
         *,
@@ -331,9 +341,9 @@ class Interpreter:
         files: Iterable[Given] = (),
     ) -> None:
         wall = assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox
-        policy = _policy(imports, python, packages, network, mounts, limits, seconds=seconds, memory=memory)
+        policy = policy_of(imports, python, packages, network, mounts, limits, seconds=seconds, memory=memory)
         policy = replace(policy, snapshots=snapshots)
-        self._cells = Cells(wall, policy, _tools(tools), files=read(files, policy.limits.scratch))
+        self._cells = Cells(wall, policy, tools_of(tools), files=read(files, policy.limits.scratch))
 
     async def __aenter__(self) -> Cells:
         return await self._cells.__aenter__()
@@ -347,48 +357,3 @@ class Interpreter:
 
     def __exit__(self, *exc: Any) -> bool | None:
         return self._blocking.__exit__(*exc)
-
-
-def _tools(given: Iterable[Any]) -> Tools:
-    if isinstance(given, str) or callable(given):
-        raise TypeError("tools= takes a list: write tools=[...]")
-    found: list[Tool] = []
-    for one in given:
-        if isinstance(one, list | tuple):  # of tools that come together
-            found += _tools(one)
-        else:
-            found += assemble.tools([one]) if isinstance(one, str) else [assemble.tool(one)]
-    return Tools(found)
-
-
-def _policy(
-    imports: Imports | Sequence[str],
-    python: str | None,
-    packages: Sequence[str],
-    network: Sequence[str],
-    mounts: Sequence[str | os.PathLike[str] | Mount],
-    limits: Limits | None,
-    **bounds: float | int | str | None,
-) -> Policy:
-    given = {name: value for name, value in bounds.items() if value is not None}
-    if "memory" in given:
-        given["memory"] = assemble.size(given["memory"])  # type: ignore[arg-type]
-    bounded = replace(limits or Limits(), **given)  # type: ignore[arg-type]
-    if isinstance(mounts, str | os.PathLike | Mount):
-        raise TypeError(f"mounts={mounts!r}: write a list, mounts=[...]")
-    shown = tuple(map(assemble.mount, mounts))
-    policy = Policy(bounded, python, _imports(imports), shown, network)  # type: ignore[arg-type]  # it makes a tuple
-    return assemble.with_packages(policy, packages)
-
-
-def _imports(given: Imports | Sequence[str]) -> Imports:
-    if isinstance(given, Imports):
-        return given
-    if isinstance(given, str):
-        raise TypeError(f"imports={given!r}: write a list, imports=[{given!r}]")
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            mend = "write imports=ALL to allow everything" if name == "*" else "a bare name includes its submodules"
-            raise UsageError(f"imports: {name!r} is not a module's name; {mend}")
-    return Imports(names)

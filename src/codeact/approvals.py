@@ -7,7 +7,7 @@ into its code and nothing is run twice. What nobody allowed does not run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias, assert_never
 
 import anyio
@@ -22,6 +22,9 @@ from .ports import Gate
 Needs: TypeAlias = Collection[str] | Callable[[ToolCall], bool]  # names of tools, "cell", "plan"; or who says so
 
 
+_KINDS = {CELL: "cell", PLAN: "plan"}
+
+
 class Approvals:
     """The questions of one session. Without a gate each waits for `decide`."""
 
@@ -32,6 +35,20 @@ class Approvals:
         self._turn = anyio.Lock(fast_acquire=True)
         self._free: set[tuple[str, str]] = set()  # kinds and names
         self._waiting: dict[str, asyncio.Future[Decision]] = {}
+        self._known: dict[str, Decision] = {}
+
+    def load(self, events: Iterable[Event], decisions: Mapping[str, Decision]) -> None:
+        """Know what was decided before, of tool calls and for the session, and what is decided of what waits."""
+        for event in events:
+            match event:
+                case ApprovalGiven(_, tool, "allow for the session"):
+                    self._free.add((_KINDS.get(tool, "tool"), tool))
+                case ApprovalGiven(key, tool, "allow") if tool not in _KINDS:
+                    self._known[key] = Allow()
+                case ApprovalGiven(key, tool, "edit", _, arguments) if tool not in _KINDS:
+                    self._known[key] = Edit(arguments or {})
+        for key, decision in decisions.items():
+            self._known[key] = _checked(decision)
 
     async def ask(self, call: ToolCall) -> Decision:
         """What was decided of this call; Allow without a question where none is needed."""
@@ -62,6 +79,8 @@ class Approvals:
         return bool(needs(call)) if callable(needs) else call.tool in needs
 
     async def _decision(self, call: ToolCall) -> Decision:
+        if call.key in self._known:
+            return self._known.pop(call.key)
         if self._gate is not None:
             return _checked(await self._gate(call))
         waiting: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()

@@ -18,6 +18,7 @@ from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .guest import values
 from .interpreter import Asked
 from .ports import Gate, Tool
+from .served import Served
 from .tools.context import ANSWERING, Call, Caller
 from .tools.deadline import Deadline
 from .tools.failure import failure_of
@@ -65,11 +66,14 @@ class Door:
         self._caller = caller
         self._made: list[ToolCall] = []  # of this cell
         self._memo: dict[Any, Any] = {}
+        self.served: Served | None = None  # what a journal knows, where a run goes on from one
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
         """The packed value of a call, or why there is none."""
         tool = self._tools.get(asked.tool)
         if asked.tool == ANSWER and self._answer is not None:
+            if self.served is not None and self.served.known:
+                return values.encode(None)  # it was looked at when it was given
             return await self._look_at(asked, self._answer)
         if tool is None:
             return Failure("NameError", f"there is no tool named {asked.tool!r}{nearest(asked.tool, self._tools)}")
@@ -84,6 +88,12 @@ class Door:
         except (TypeError, ValueError) as error:
             return failure_of(error, self._secrets)
         key = self._key(asked)
+        if self.served is not None:
+            match self.served(ToolCall(key, asked.cell, asked.tool, shown)):
+                case Deny(reason):
+                    return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
+                case Failure() | values.Packed() as known:
+                    return known
         edited = None
         if self._gate is not None:
             match await self._gate(self._call(key, asked, shown)):

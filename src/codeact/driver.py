@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, assert_never
 
 import anyio
@@ -19,7 +21,7 @@ from .callbacks import StepCallbacks
 from .calling import Calling, declarations
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
-from .core.errors import ContextOverflow, ModelError
+from .core.errors import ContextOverflow, ModelError, StorageError
 from .core.events import (
     AskedBeside,
     CallsAnswered,
@@ -29,6 +31,7 @@ from .core.events import (
     Compacted,
     Delta,
     FilesCollected,
+    InputsGiven,
     InterpreterLost,
     InterpreterRestored,
     ModelAsked,
@@ -37,6 +40,7 @@ from .core.events import (
     Noted,
     PlanMade,
     Purpose,
+    Resumed,
     RunStarted,
     SandboxReady,
     Summarised,
@@ -48,7 +52,7 @@ from .core.events import (
 from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
 from .core.files import File, described
 from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
-from .core.messages import Usage
+from .core.messages import Reply, Usage
 from .core.names import Names
 from .core.prompt import prompt, summary_prompt
 from .core.untrusted import inline
@@ -57,6 +61,8 @@ from .eager import Eager
 from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
+from .resuming import Resume, check_parts, check_stands, rebuild, settle
+from .served import Served
 from .tools.context import Caller
 
 
@@ -84,6 +90,8 @@ class Driver:
         self._callbacks = StepCallbacks(agent.callbacks, agent)
         self._eager = Eager(agent.model, history, self._complaints_of, self._begun) if agent.hurries else None
         self._calling = Calling(self._door, agent.catalogue, agent.policy.limits, self._refusal)
+        self._cut: CodeStarted | None = None  # the cell to go on with, where a run was taken up
+        self.unknown: tuple[ToolCall, ...] = ()  # calls of it that nobody knows the effect of
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
 
     def _made(self) -> Interpreter:
@@ -100,35 +108,37 @@ class Driver:
 
     async def start(self) -> None:
         """Record what the session is made of."""
+        await self._record(self._parts())
+        if self._agent.eager and not self._agent.hurries:
+            await self._record(Noted("code runs when the model has written all of it: somebody looks at cells first"))
+
+    def _parts(self) -> RunStarted:
         agent, policy = self._agent, self._agent.policy
         declared = (
             declarations(agent.tools, agent.catalogue, policy.limits, agent.answers) if agent.action == "json" else ()
         )
-        await self._record(
-            RunStarted(
-                model=agent.model.name,
-                sandbox=agent.sandbox.name,
-                tools=tuple(tool.spec for tool in agent.tools),
-                imports=policy.imports,
-                limits=policy.limits,
-                instructions=agent.instructions,
-                python=policy.python,
-                network=policy.network,
-                mounts=policy.mounts,
-                planning_interval=agent.planning_interval,
-                last_answer=agent.last_answer,
-                eager=agent.hurries,
-                action=agent.action,
-                declarations=declared,
-                answer=agent.answers.spec if agent.answers is not None else None,
-            )
+        return RunStarted(
+            model=agent.model.name,
+            sandbox=agent.sandbox.name,
+            tools=tuple(tool.spec for tool in agent.tools),
+            imports=policy.imports,
+            limits=policy.limits,
+            instructions=agent.instructions,
+            python=policy.python,
+            network=policy.network,
+            mounts=policy.mounts,
+            planning_interval=agent.planning_interval,
+            last_answer=agent.last_answer,
+            eager=agent.hurries,
+            action=agent.action,
+            declarations=declared,
+            answer=agent.answers.spec if agent.answers is not None else None,
         )
-        if agent.eager and not agent.hurries:
-            await self._record(Noted("code runs when the model has written all of it: somebody looks at cells first"))
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
         """Bind variables in the interpreter, beside a task."""
         await self.interpreter.bind(dict(bindings))
+        await self._record(InputsGiven(dict(bindings)))
         self._bound |= bindings.keys()
 
     async def branch(self, other: Driver) -> None:
@@ -140,46 +150,102 @@ class Driver:
 
     async def work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
         """Work on a task to its end, which is recorded whatever comes."""
-        try:
+        async with self._to_its_end():
             await self.interpreter.put(files)
             if variables and self._agent.action == "code":
                 await self.interpreter.bind(variables)
+            if variables or files:
+                await self._record(InputsGiven(variables, tuple(files)))
             shown = tuple((name, inline(display.glimpse(value), 300)) for name, value in variables.items())
             told = tuple((file.name, described(file)) for file in files)
             await self._record(TaskGiven(task, shown, limits.steps, told))
-            self._callbacks.begin(self._history.events)
-            while True:
-                step_now = next_step(self._history.state, limits)
-                if not isinstance(step_now, Run | Call):  # the step before it is over
-                    await self._callbacks.tell(self._history.events)
-                match step_now:
-                    case Ask(step, purpose):
-                        await self._ask(step, purpose, limits)
-                    case Review(step, plan):
-                        await self._review(step, plan)
-                    case Run(cell, source):
-                        await self._run(cell, source)
-                    case Call(cell, calls):
-                        await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
-                    case Compact(goal, cut):
-                        await self._record(Compacted(goal, cut))
-                    case Summarise(upto):
-                        await self._summarise(upto)
-                    case Overflow(detail):
-                        raise ContextOverflow(detail)
-                    case Stop(reason, output, detail, last):
-                        await self._collect()
-                        await self._record(TaskEnded(reason, output, None, detail, last))
-                        return
-                    case other:
-                        assert_never(other)
+            await self._loop(limits)
+
+    async def take_up(self, resume: Resume) -> None:
+        """Stand where the run was cut off: its interpreter as it was, or `fresh`. Raises what the errors of it say."""
+        state, events = self._history.state, list(self._history.events)
+        if not resume.anyway:
+            check_parts(self._run_id, state.started, self._parts())
+            if self._agent.action == "code":
+                check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
+        served = Served(events)
+        self._cut = None if resume.fresh else state.running
+        action = state.running.cell if state.running is not None else state.cell + 1
+        self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows)
+        self._door.served = served
+        if self._agent.action == "code":
+            await rebuild(events, replace(state, alive=()) if resume.fresh else state, self._given_again, self._rerun)
+        served.known = False
+        if state.running is not None and state.unasked is not None:  # it ran while the model was writing it
+            said = Reply(f"```python\n{state.running.source}\n```", finish="unknown")
+            await self._record(ModelReplied(said, "was cut off there"))
+        self.approvals.load(events, resume.decisions)
+        await self._record(Resumed(resume.fresh))
+
+    async def go_on(self, limits: Limits) -> None:
+        """Work on the task that was cut off, from where `take_up` stands, to its end."""
+        async with self._to_its_end():
+            if self.unknown:
+                await self._record(TaskEnded("paused", None, None, _paused(self.unknown)))
+                return
+            if self._cut is not None:
+                cell, source, seed = self._cut.cell, self._cut.source, self._cut.seed
+                self._cut = None
+                outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell)
+                await self._ran(cell, outcome)
+            await self._loop(limits)
+
+    async def _given_again(self, inputs: InputsGiven) -> None:
+        await self.interpreter.put(inputs.files)
+        if inputs.variables:
+            await self.interpreter.bind(inputs.variables)
+            self._bound |= inputs.variables.keys()
+
+    async def _rerun(self, cell: int, source: str, seed: bytes) -> Outcome:
+        return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None)
+
+    @asynccontextmanager
+    async def _to_its_end(self) -> AsyncIterator[None]:
+        """A task's end is recorded, whatever it is."""
+        try:
+            yield
         except anyio.get_cancelled_exc_class():
             await self._record(TaskEnded("cancelled"))
             raise
+        except StorageError:
+            raise  # the journal takes no more: what it holds is how it stands
         except Exception as error:
             await self._collect()
             await self._record(TaskEnded("error", None, type(error).__name__, str(error)))
             raise
+
+    async def _loop(self, limits: Limits) -> None:
+        self._callbacks.begin(self._history.events)
+        while True:
+            step_now = next_step(self._history.state, limits)
+            if not isinstance(step_now, Run | Call):  # the step before it is over
+                await self._callbacks.tell(self._history.events)
+            match step_now:
+                case Ask(step, purpose):
+                    await self._ask(step, purpose, limits)
+                case Review(step, plan):
+                    await self._review(step, plan)
+                case Run(cell, source):
+                    await self._run(cell, source)
+                case Call(cell, calls):
+                    await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
+                case Compact(goal, cut):
+                    await self._record(Compacted(goal, cut))
+                case Summarise(upto):
+                    await self._summarise(upto)
+                case Overflow(detail):
+                    raise ContextOverflow(detail)
+                case Stop(reason, output, detail, last):
+                    await self._collect()
+                    await self._record(TaskEnded(reason, output, None, detail, last))
+                    return
+                case other:
+                    assert_never(other)
 
     async def _ask(self, step: int, purpose: Purpose, limits: Limits) -> None:
         await self._record(ModelAsked(step, purpose))
@@ -299,6 +365,11 @@ class Driver:
 
     async def _parted(self, gone: Gone) -> None:
         await self._record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
+
+
+def _paused(calls: Sequence[ToolCall]) -> str:
+    named = ", ".join(f"{call.tool} (key {call.key})" for call in calls)
+    return f"nobody knows whether these calls took effect: {named}"
 
 
 def _sown(seed: bytes) -> bytes:

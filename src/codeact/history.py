@@ -19,7 +19,7 @@ class History:
 
     def __init__(self, journal: Journal, listeners: Iterable[Listener]) -> None:
         self.listeners = list(listeners)
-        self._journal = journal
+        self.journal = journal
         self._events: list[Event] = []
         self._state = State()
         self._recording = anyio.Lock(fast_acquire=True)
@@ -39,15 +39,21 @@ class History:
         """Journal, state, listeners: in this order, whole, and one event at a time."""
         with anyio.CancelScope(shield=True):
             async with self._recording:
-                await self._journal.append(event)
+                await self.journal.append(event)
                 self._events.append(event)
                 self._state = after(self._state, event)
                 self.tell(event)
 
+    async def load(self) -> None:
+        """Begin with what the journal holds; nobody is told again."""
+        async for entry in self.journal.read():
+            self._events.append(entry.event)
+            self._state = after(self._state, entry.event)
+
     async def copy(self, other: History) -> None:
         """Begin with all that happened in another session; nobody is told again."""
         for event in other._events:
-            await self._journal.append(event)
+            await self.journal.append(event)
         self._events, self._state = list(other._events), other._state
 
     def join(self, listeners: Iterable[Listener]) -> None:

@@ -70,6 +70,7 @@ async def _begin(agent: Agent, work: Work, listeners: Sequence[Listener]) -> Run
         await keeper.aclose()
         raise
     session.leave(listeners)
+    session.rest()
     return replace(result, kept=Kept(agent, session, _Family(session, keeper)))
 
 
@@ -164,6 +165,7 @@ class Kept:
             raise
         finally:
             session.leave(listeners)
+            session.rest()
         return replace(result, kept=Kept(agent, session, self._family, fork))
 
     async def _taken(self) -> tuple[Session, bool]:

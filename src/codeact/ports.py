@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -12,6 +12,7 @@ from .core.approvals import Decision
 from .core.events import Delta, Entry, Event
 from .core.execution import Death, Policy, Stream, ToolCall, ToolSpec
 from .core.messages import Prompt, Reply
+from .core.recovery import Recovery
 
 Emit: TypeAlias = Callable[[Delta], None]
 Sink: TypeAlias = Callable[[Stream, bytes], None]
@@ -151,6 +152,14 @@ class Declaring(Protocol):
         """The parameters, under their names in Python, as the schema of a JSON object."""
 
 
+@runtime_checkable
+class Recovering(Protocol):
+    """What a tool is, too, that can say what is to become of a call that began and of which no end was recorded."""
+
+    async def recover(self, call: ToolCall) -> Recovery | None:
+        """What became of it, or that it may be made again; None where only a person can know."""
+
+
 class Journal(Protocol):
     """What remembers a run: a journal is one run's."""
 
@@ -159,3 +168,22 @@ class Journal(Protocol):
 
     def read(self) -> AsyncIterator[Entry]:
         """All of its entries, in order."""
+
+    def rest(self) -> None:
+        """Let another write it until the next event of ours, which is refused if one has. Safe to repeat."""
+
+    def close(self) -> None:
+        """Write no more of it. Safe to repeat."""
+
+
+class Store(Protocol):
+    """Where journals are kept: each is of one run, and has one writer at a time."""
+
+    def create(self, run: str, parent: str | None = None) -> Journal:
+        """The journal of a new run, with us as its writer. It may wait for a disk. Raises StorageError."""
+
+    def open(self, run: str) -> Journal:
+        """The journal of a run that is there, to go on with it. Raises RunLocked, StorageError, UsageError."""
+
+    def entries(self, run: str) -> Iterator[Entry]:
+        """What happened in a run, in order, whoever writes it. Raises StorageError, UsageError."""

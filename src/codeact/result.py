@@ -10,7 +10,7 @@ from typing import Any
 
 from .core.errors import NoAnswer
 from .core.events import Event, FilesCollected, StopReason, TaskEnded
-from .core.execution import Answer
+from .core.execution import Answer, ToolCall
 from .core.messages import Usage
 from .core.program import program
 from .core.state import State
@@ -33,6 +33,7 @@ class RunResult:
     files: Files = field(default_factory=Files)
     answered: bool = False
     kept: object = field(default=None, repr=False, compare=False)  # what `after=result` goes on from
+    unknown: tuple[ToolCall, ...] = ()
 
     @property
     def output(self) -> Any:
@@ -62,7 +63,11 @@ class RunResult:
 
 
 def result_of(
-    run_id: str, state: State, events: Sequence[Event], read: Callable[[Any], Any] | None = None
+    run_id: str,
+    state: State,
+    events: Sequence[Event],
+    read: Callable[[Any], Any] | None = None,
+    unknown: tuple[ToolCall, ...] = (),
 ) -> RunResult:
     """The result of the task that these are the events of, and that left this state."""
     ended = state.ended
@@ -78,6 +83,7 @@ def result_of(
         error_type=ended.error_type if ended else None,
         answer=answer.value if answer else None,
         answered=answer is not None,
+        unknown=unknown,
         files=Files(
             (file for event in made for file in event.files), (one for event in made for one in event.left_out)
         ),

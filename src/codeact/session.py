@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -15,6 +16,7 @@ import anyio.to_thread
 from .agent import Agent
 from .core.approvals import Decision
 from .core.events import Delta, Event, Forked, TaskGiven, UserSaid
+from .core.state import CUT_OFF, State, after
 from .core.tasks import check_task
 from .cursor import Cursor
 from .driver import Driver
@@ -23,15 +25,24 @@ from .history import History
 from .journals.memory import MemoryJournal
 from .ports import Journal, Listener
 from .result import RunResult, result_of
+from .resuming import Resume
 
 
 class Session:
     """One conversation and one interpreter: variables live from task to task. One task at a time."""
 
-    def __init__(self, agent: Agent, listeners: Sequence[Listener] = (), journal: Journal | None = None) -> None:
-        self.run_id = secrets.token_hex(16)
+    def __init__(
+        self,
+        agent: Agent,
+        listeners: Sequence[Listener] = (),
+        journal: Journal | None = None,
+        resume: Resume | None = None,
+    ) -> None:
+        self.run_id = resume.run if resume is not None else secrets.token_hex(16)
         self._agent = agent
+        self._resume = resume
         self._limits = agent.policy.limits
+        self._kept = journal
         self._history = History(journal or MemoryJournal(self.run_id), [*agent.listeners, *listeners])
         self._driver = Driver(agent, self.run_id, self._history)
         self._busy = False
@@ -42,11 +53,24 @@ class Session:
 
     async def __aenter__(self) -> Session:
         async with AsyncExitStack() as stack:
-            await self._driver.start()
+            await self._keep(stack)
+            await self._history.load()
+            if not self._history.events:
+                await self._driver.start()
             await stack.enter_async_context(self._driver.interpreter)
+            if self._resume is not None:
+                await self._driver.take_up(self._resume)
             self._stack = stack.pop_all()
         self._open = True
         return self
+
+    async def _keep(self, stack: AsyncExitStack) -> None:
+        """Have a journal, which is ours alone until the session ends."""
+        if self._kept is None:
+            store = self._agent.store
+            have = store.create if self._resume is None else store.open
+            self._history.journal = self._kept = await anyio.to_thread.run_sync(have, self.run_id)
+        stack.callback(self._kept.close)
 
     async def __aexit__(self, *exc: object) -> None:
         self._open = False
@@ -89,6 +113,24 @@ class Session:
         finally:
             self._busy = False
         return self._result(first)
+
+    async def resume(self) -> RunResult:
+        """Go on with the task that was cut off, to its end. One that has ended by itself is told as it ended.
+
+        Where nobody knows whether a call took effect, nothing is done: the stop reason is `paused`, and `unknown` says
+        which calls.
+        """
+        self._check_open()
+        self._check_idle()
+        state = self._history.state
+        starts = [i for i, event in enumerate(self._history.events) if isinstance(event, TaskGiven)]
+        if starts and state.ended is None:
+            self._busy = True
+            try:
+                await self._driver.go_on(replace(self._limits, steps=state.steps))
+            finally:
+                self._busy = False
+        return self._result(starts[-1] if starts else 0)
 
     async def stream(
         self,
@@ -157,6 +199,7 @@ class Session:
 
     async def _branch(self, listeners: Sequence[Listener], heard: bool = True) -> Session:
         branch = Session(self._agent, listeners)
+        await branch._keep(branch._stack)
         if not heard:
             branch.leave(self._agent.listeners)
         await self._driver.branch(branch._driver)
@@ -183,6 +226,10 @@ class Session:
     def leave(self, listeners: Iterable[Listener]) -> None:
         """Let these hear no more."""
         self._history.leave(listeners)
+
+    def rest(self) -> None:
+        """Let another process go on with the run, until a task is given here again."""
+        self._history.journal.rest()
 
     @property
     def is_open(self) -> bool:
@@ -219,4 +266,20 @@ class Session:
 
     def _result(self, first: int) -> RunResult:
         answers, history = self._agent.answers, self._history
-        return result_of(self.run_id, history.state, history.events[first:], answers.read if answers else None)
+        return result_of(
+            self.run_id, history.state, history.events[first:], answers.read if answers else None, self._driver.unknown
+        )
+
+
+async def ended(agent: Agent, run: str) -> RunResult | None:
+    """How the last task of a run ended, if it did so by itself: nothing of it is left to do."""
+
+    def read() -> list[Event]:
+        return [entry.event for entry in agent.store.entries(run)]
+
+    events = await anyio.to_thread.run_sync(read)
+    state = functools.reduce(after, events, State())
+    if state.ended is None or state.ended.stop_reason in CUT_OFF:
+        return None
+    starts = [i for i, event in enumerate(events) if isinstance(event, TaskGiven)]
+    return result_of(run, state, events[starts[-1] :], agent.answers.read if agent.answers else None)

@@ -27,7 +27,8 @@ from codeact.core.execution import Answer, CellError, Gone, Limits, Outcome, Ret
 from codeact.core.loop import Ask, Run, Step, Stop, next_step
 from codeact.core.messages import Reply, Usage
 from codeact.core.prompt import prompt
-from codeact.core.state import State, after, repeats
+from codeact.core.repetition import repeats
+from codeact.core.state import State, after
 
 LIMITS = Limits(steps=4)
 START: list[Event] = [RunStarted("m", "linux", limits=LIMITS), SandboxReady("full", "3.11.7"), TaskGiven("Add.")]

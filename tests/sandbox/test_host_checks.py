@@ -20,13 +20,13 @@ from throwaway import ablated, missing
 
 import codeact
 from codeact import ALL, NONE, CodeAgent, Interpreter, UsageError, tool
-from codeact.api import _imports
 from codeact.cells import Cells
 from codeact.core.execution import Imports
 from codeact.guest import wire
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts
 from codeact.testing import ScriptedModel
+from codeact.vocabulary import imports_of
 
 BIN = Path(sys.executable).parent
 
@@ -259,8 +259,8 @@ for folder in (os.getcwd(), os.environ["HOME"], os.environ["TMPDIR"]):
 
 
 def test_ip_21_no_way_of_naming_few_imports_means_many() -> None:
-    assert _imports([]) == Imports((), base=True) and not _imports([]).everything
-    assert _imports(ALL).everything and not _imports(NONE).everything
+    assert imports_of([]) == Imports((), base=True) and not imports_of([]).everything
+    assert imports_of(ALL).everything and not imports_of(NONE).everything
     for wrong in ("pandas", ["*"], ["pandas.*"]):
         with pytest.raises((TypeError, UsageError)):
-            _imports(wrong)
+            imports_of(wrong)

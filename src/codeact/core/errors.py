@@ -12,6 +12,8 @@ CodeactError
 ├── StorageError                the journal cannot be written or read: the disk is full, the file is not there to write
 │   └── JournalCorrupt          what is in it is not what was written
 ├── RunLocked                   another process is at work on this run
+├── RunDiffers                  the run was made of other parts than those that are to go on with it
+├── ReplayDivergence            a cell that was run again did not do what it had done: no call was made
 └── ModelError                  the model could not be asked; the run can go on later
     ├── ModelUnavailable        unreachable, overloaded, cut off or silent, also after the retries
     ├── ModelRejected           the server will not serve this request: key, model name, parameter
@@ -93,6 +95,32 @@ class RunLocked(CodeactError):
         self.pid = pid
         self.host = host
         self.since = since
+
+
+class RunDiffers(CodeactError):
+    """A run is to go on with other parts than it was made of; `differences` says of each what was and what is."""
+
+    def __init__(self, run: str, differences: Iterable[str]) -> None:
+        self.differences = tuple(differences)
+        listed = "".join(f"\n- {one}" for one in self.differences)
+        super().__init__(f"the run {run} was made of other parts:{listed}\nMend that, or resume it with `anyway`")
+
+
+class ReplayDivergence(CodeactError):
+    """A cell that was run again, to have its variables, did not do what it had done. No call was made, nothing written.
+
+    `cell` is its number, `what` is compared, `expected` what the journal says of it, `seen` what it was now.
+    """
+
+    def __init__(self, cell: int, what: str, expected: str, seen: str) -> None:
+        super().__init__(
+            f"cell {cell} did not run again as it had: {what} was {expected}, and is {seen} now. "
+            "Resume it with `fresh` to go on without its variables"
+        )
+        self.cell = cell
+        self.what = what
+        self.expected = expected
+        self.seen = seen
 
 
 class ModelError(CodeactError):

@@ -64,6 +64,14 @@ class TaskGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class InputsGiven:
+    """The user gave variables by value, and files: an interpreter that is built again is given them again."""
+
+    variables: dict[str, Any] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TaskEnded:
     """The task is over. `output` counts only with the reason `final_answer`.
 
@@ -260,6 +268,16 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """A run that was cut off, or had ended without an answer, goes on from its journal.
+
+    Its interpreter was built again, or is `fresh`: without the variables that cells had made.
+    """
+
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FilesCollected:
     """The files that code saved under `outputs/` in this task, and what was left out of them."""
 
@@ -311,6 +329,7 @@ class Noted:
 Event: TypeAlias = (
     RunStarted
     | SandboxReady
+    | InputsGiven
     | TaskGiven
     | TaskEnded
     | UserSaid
@@ -332,6 +351,7 @@ Event: TypeAlias = (
     | InterpreterLost
     | InterpreterRestored
     | Forked
+    | Resumed
     | FilesCollected
     | AskedBeside
     | Compacted

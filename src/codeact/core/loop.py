@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from .events import Purpose, StopReason
 from .execution import Answer, Limits
 from .messages import NativeCall
-from .state import State, repeats
+from .repetition import repeats
+from .state import State
 from .window import can_be_cut, gives_way, upto
 
 STALLED_IDLE = 3  # replies in a row without anything to run

@@ -341,6 +341,14 @@ def interpreter_lost(gone: Gone) -> str:
     return f"The interpreter was lost: {_why(gone)}.\n{_what_stands(gone)}"
 
 
+def begun_anew(cut: int | None) -> str:
+    """The run goes on with a fresh interpreter; the cell of this number was running when it was cut off."""
+    was = (
+        "" if cut is None else f" Cell {cut} was cut off in the middle and is not run again: what it had done, stands."
+    )
+    return f"The run was cut off and goes on now.{was}\n{_ALL_GONE}"
+
+
 def set_again(names: Sequence[str], files: bool = False) -> str:
     """Which names of the user's a fresh interpreter was given again, and files; nothing where there are none."""
     told = []

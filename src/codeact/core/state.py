@@ -7,9 +7,8 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from . import actions, names, observations, plans, weight
 from . import window as windows
@@ -29,6 +28,7 @@ from .events import (
     Event,
     FilesCollected,
     Forked,
+    InputsGiven,
     InterpreterLost,
     InterpreterRestored,
     ModelAsked,
@@ -37,6 +37,7 @@ from .events import (
     Noted,
     PlanMade,
     Purpose,
+    Resumed,
     RunStarted,
     SandboxReady,
     Summarised,
@@ -47,14 +48,13 @@ from .events import (
     ToolReturned,
     UserSaid,
 )
-from .execution import Answer, Gone, Outcome
+from .execution import Answer, Gone
 from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
+from .repetition import RECENT, Fingerprint, essence, repeats
 from .system import calling_prompt, system_prompt, writing_prompt
 from .window import Mark, Window
 
-Fingerprint: TypeAlias = tuple[str, str]  # a cell's source, and what came of it
-
-RECENT = 10  # cells that are remembered to notice a loop
+CUT_OFF = ("cancelled", "error", "paused")  # ends that a task can go on from
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ class State:
     planned: int | None = None  # the step after which it was made
     objections: tuple[str, ...] = ()  # to the plans that were made since
     window: Window = field(default_factory=Window)  # what of the messages is what, and how much room they take
+    unasked: State | None = None  # where it stood before a question that has no reply yet
 
 
 def after(state: State, event: Event) -> State:
@@ -113,18 +114,19 @@ def _after(state: State, event: Event) -> State:
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
-            fresh = replace(fresh, code=None, calls=(), steps=event.steps, bound=bound, given=given)
+            fresh = replace(fresh, code=None, calls=(), running=None, unasked=None)
+            fresh = replace(fresh, steps=event.steps, bound=bound, given=given)
             fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
             fresh = replace(fresh, window=replace(state.window, refusals=0))
             return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
         case ModelAsked():
-            return _asked(state, event)
+            return replace(_asked(state, event), unasked=replace(state, unasked=None))
         case ModelReplied() if state.asked == "plan":
-            return _drafted(state, event)
+            return _drafted(replace(state, unasked=None), event)
         case ModelReplied() if state.running is not None:
-            return _written(state, event, state.running.source)
+            return _written(replace(state, unasked=None), event, state.running.source)
         case ModelReplied():
-            return _replied(state, event)
+            return _replied(replace(state, unasked=None), event)
         case ApprovalGiven(tool="plan", decision="deny") if state.draft is not None:
             return replace(state, draft=None, objections=(*state.objections, event.reason))
         case PlanMade(_, plan):
@@ -163,7 +165,9 @@ def _after(state: State, event: Event) -> State:
         case UserSaid(text):
             return replace(state, said=(*state.said, text))
         case TaskEnded():
-            return replace(state, ended=event, running=None)
+            return replace(state, ended=event)
+        case Resumed(fresh):
+            return _resumed(state, fresh)
         case ModelFailed(type):
             state = replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
             return replace(state, window=state.window.overflowed()) if type == "ContextOverflow" else state
@@ -175,15 +179,16 @@ def _after(state: State, event: Event) -> State:
                 if cut
                 else windows.pointed(state.messages, state.window, goal, state.alive, state.names)
             )
-            return replace(state, messages=messages, window=window)
+            return replace(state, messages=messages, window=window, unasked=None)
         case Summarised(upto, text, usage):
             known = state.names if state.alive else ()
             messages, window = windows.summed_up(state.messages, state.window, upto, text, known, state.plan)
-            return replace(state, messages=messages, window=window, usage=state.usage + usage)
+            return replace(state, messages=messages, window=window, usage=state.usage + usage, unasked=None)
         case ApprovalAsked() | ApprovalGiven() | CodeContinued() | Noted():
             return state
         case (
-            SandboxReady()
+            InputsGiven()
+            | SandboxReady()
             | ToolCalled()
             | ToolReturned()
             | Connected()
@@ -240,6 +245,22 @@ def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
     again = _again(state) if gone.restored is None else ""
     news = "\n".join(filter(None, (observations.interpreter_lost(gone), again)))
     return replace(state, alive=alive, news=news)
+
+
+def _resumed(state: State, fresh: bool) -> State:
+    """As it stood before what was cut off: a question without a reply was never asked."""
+    before = state.unasked
+    if before is not None and state.running is None:
+        state = replace(before, usage=state.usage, said=state.said, news=state.news)
+    ended = None if state.ended is None or state.ended.stop_reason in CUT_OFF else state.ended
+    state = replace(state, ended=ended, unasked=None)
+    if not fresh:
+        return state
+    cut = state.running.cell if state.running is not None else None
+    state = replace(state, running=None, names=frozenset(), sure=True, alive=(), outcome_lost=False)
+    if state.started.action == "json":
+        return state
+    return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
 
 
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
@@ -328,7 +349,7 @@ def _ran(state: State, event: CodeRan) -> State:
     complete = None if outcome.error is None else outcome.complete
     source = running.source if running else ""
     mark = Mark(len(state.messages), "result", state.said, event.cell, source, complete, bound.bound)
-    recent = (*state.recent, (running.source if running else "", _essence(outcome)))[-RECENT:]
+    recent = (*state.recent, (running.source if running else "", essence(outcome)))[-RECENT:]
     state = replace(
         state,
         running=None,
@@ -381,26 +402,3 @@ def _budget(state: State) -> str:
 
 def _again(state: State) -> str:
     return observations.set_again(state.bound, state.given)
-
-
-def _essence(outcome: Outcome) -> str:
-    """What tells one end from another, without its time."""
-    error = f"{outcome.error.type}: {outcome.error.message}" if outcome.error else ""
-    drawn = (str(zlib.crc32(image.data)) for image in outcome.images)
-    return "\0".join((outcome.ended, outcome.stdout, outcome.stderr, outcome.value or "", error, *drawn))
-
-
-def repeats(recent: tuple[Fingerprint, ...]) -> int:
-    """How often the end of this repeats itself: the same cell, or two cells in turn, with the same outcome.
-
-    >>> repeats((("a", ""), ("b", ""), ("b", ""), ("b", "")))
-    3
-    """
-    best = 1
-    for period in (1, 2):
-        count = 1
-        unit = recent[-period:]
-        while len(unit) == period and recent[len(recent) - period * (count + 1) : len(recent) - period * count] == unit:
-            count += 1
-        best = max(best, count)
-    return best

@@ -13,6 +13,7 @@ class Absent:
     """No interpreter: nothing is started, nothing is collected, and what needs variables or files is refused."""
 
     level = ""
+    python = ""
 
     async def __aenter__(self) -> Absent:
         return self

@@ -21,7 +21,9 @@ class Hold:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Have it now, or raise RunLocked with who has it."""
+        """Have it now, or raise RunLocked with who has it. Safe to repeat."""
+        if self._descriptor is not None:
+            return
         self._path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         while True:

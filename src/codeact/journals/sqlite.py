@@ -188,6 +188,10 @@ class SqliteJournal:
         for entry in await anyio.to_thread.run_sync(lambda: list(_entries(self._file, self._run, self._parent))):
             yield entry
 
+    def rest(self) -> None:
+        """Let another write it until we do again, which fails if one has. Safe to repeat."""
+        self._hold.drop()
+
     def close(self) -> None:
         """Let another write it."""
         self._file.close()
@@ -198,6 +202,7 @@ class SqliteJournal:
             raise StorageError(f"nothing more is written to the journal {self._store.path}: {self._broken}")
         try:
             with trouble(self._store.path, "writing"):
+                self._hold.take()
                 return self._write(event)
         except BaseException as error:
             # after a failed fsync nobody knows what is on the disk: it is never tried again

@@ -21,7 +21,8 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from .. import ports
 from ..core.errors import ToolDefinitionError
-from ..core.execution import ToolSpec
+from ..core.execution import ToolCall, ToolSpec
+from ..core.recovery import Failed, Happened, Recovery, Retry
 from .documentation import compact
 from .failure import ToolStopped
 from .names import check_name
@@ -50,23 +51,40 @@ class Options:
     name: str | None = None
     seconds: float | None = None
     concurrency: int | None = None
+    idempotent: bool = False
+    probe: Callable[[ToolCall], Any] | None = None
 
 
 @overload
 def tool(function: F) -> F: ...
 @overload
 def tool(
-    *, name: str | None = None, seconds: float | None = None, concurrency: int | None = None
+    *,
+    name: str | None = None,
+    seconds: float | None = None,
+    concurrency: int | None = None,
+    idempotent: bool = False,
+    probe: Callable[[ToolCall], Any] | None = None,
 ) -> Callable[[F], F]: ...
 def tool(
-    function: Any = None, *, name: str | None = None, seconds: float | None = None, concurrency: int | None = None
+    function: Any = None,
+    *,
+    name: str | None = None,
+    seconds: float | None = None,
+    concurrency: int | None = None,
+    idempotent: bool = False,
+    probe: Callable[[ToolCall], Any] | None = None,
 ) -> Any:
     """Mark a function as a tool; it stays a function, to be called as before.
 
     `name` is what code calls it; `seconds` its deadline; `concurrency` how many calls of it a session runs at once (1
     for what is not thread-safe). The function may be async; one that is not runs in a thread of its own.
+
+    What becomes of a call that was cut off, when its run goes on: with `idempotent` it is made again, under the same
+    key; `probe`, a function of the call, finds out whether it took effect: `Happened(value)`, `Failed(reason)`,
+    `Retry()`, or None where it cannot know. Without either a person is asked.
     """
-    options = Options(name, seconds, concurrency)
+    options = Options(name, seconds, concurrency, idempotent, probe)
     if function is None:
         return functools.partial(_mark, options)
     if not callable(function):
@@ -111,6 +129,8 @@ class Tool:
     inputs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     seconds: float | None = None
     concurrency: int | None = None
+    idempotent: bool = False
+    probe: Callable[[ToolCall], Any] | None = None
     forward: Callable[..., Any]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -169,6 +189,19 @@ class FunctionTool:
         """How many of its calls may run at once."""
         return self._options.concurrency
 
+    async def recover(self, call: ToolCall) -> Recovery | None:
+        """What became of a call that was cut off."""
+        if self._options.probe is None:
+            return Retry() if self._options.idempotent else None
+        found = self._options.probe(call)
+        found = await found if inspect.isawaitable(found) else found
+        if found is not None and not isinstance(found, (Retry, Happened, Failed)):
+            raise TypeError(
+                f"the probe of {self._spec.name}() gave {found!r:.80}: it gives Happened(value), Failed(reason), "
+                "Retry() or None"
+            )
+        return found
+
     def __repr__(self) -> str:
         return f"<tool {self._spec.name}{self._spec.signature}>"
 
@@ -225,7 +258,13 @@ def _of_object(value: Any) -> FunctionTool:
         raise ToolDefinitionError(f"{kind} has no method `forward`: define one, with a parameter for each argument")
     if not getattr(value, "name", ""):
         raise ToolDefinitionError(f"{kind} has no name: write name = '...' in the class")
-    options = Options(value.name, getattr(value, "seconds", None), getattr(value, "concurrency", None))
+    options = Options(
+        value.name,
+        getattr(value, "seconds", None),
+        getattr(value, "concurrency", None),
+        getattr(value, "idempotent", False),
+        getattr(value, "probe", None),
+    )
     return FunctionTool(value.forward, options, value.description, getattr(value, "inputs", None))
 
 
@@ -253,3 +292,5 @@ def _check_options(name: str, options: Options) -> None:
         raise ToolDefinitionError(f"{name}(): seconds must be a number above 0, or None, not {seconds!r}")
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
         raise ToolDefinitionError(f"{name}(): concurrency must be a whole number from 1, or None, not {concurrency!r}")
+    if options.probe is not None and (options.idempotent or not callable(options.probe)):
+        raise ToolDefinitionError(f"{name}(): probe is a function of the call, and goes without idempotent=True")

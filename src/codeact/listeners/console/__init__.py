@@ -31,6 +31,7 @@ from codeact.core.events import (
     Event,
     FilesCollected,
     Forked,
+    InputsGiven,
     InterpreterLost,
     InterpreterRestored,
     ModelAsked,
@@ -41,6 +42,7 @@ from codeact.core.events import (
     PlanMade,
     Purpose,
     ReasoningDelta,
+    Resumed,
     RunStarted,
     SandboxReady,
     Summarised,
@@ -217,6 +219,10 @@ class Console:
                 self._canvas.trouble(f"{gone.why}; a copy from {then} goes on")
             case Forked(run):
                 self._canvas.note(f"goes on from run {run}")
+            case Resumed(fresh):
+                self._canvas.note("goes on where it was cut off" + (", with a fresh interpreter" if fresh else ""))
+            case InputsGiven():
+                pass
             case FilesCollected(files, left_out):
                 self._made += self._album.files(files, left_out, keep=self._keeps_files)
             case AskedBeside():

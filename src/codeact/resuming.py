@@ -1,0 +1,173 @@
+"""A run goes on from its journal: its variables are built again by running its cells, answered by the journal.
+
+What is run again is what the namespace held: the cells that `State.alive` names, and then the one that was cut off. A
+cell that does not do what it had done stops it, before anything is called or written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from .agent import Agent
+from .core.approvals import Decision
+from .core.errors import ReplayDivergence, RunDiffers
+from .core.events import CodeContinued, CodeRan, CodeStarted, Connected, Event, InputsGiven, RunStarted, SandboxReady
+from .core.execution import Failure, Outcome, Returned, ToolCall
+from .core.recovery import Failed, Happened, Recovery, Retry
+from .core.state import State
+from .core.untrusted import inline
+from .guest import display
+from .ports import Recovering
+from .served import Served
+
+Knows: TypeAlias = Callable[[ToolCall], Awaitable[Recovery | None]]  # a person, or what stands for one
+Rerun: TypeAlias = Callable[[int, str, bytes], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """How a run is taken up again.
+
+    knows: what became of a call that was cut off, where its tool cannot say. decisions: answers to approvals, by key.
+    fresh: with an empty interpreter, running nothing again. anyway: also with other parts than it was made of.
+    """
+
+    run: str
+    knows: Knows | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    fresh: bool = False
+    anyway: bool = False
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+_LIMITS = ("timeout", "memory")
+
+
+async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None) -> tuple[ToolCall, ...]:
+    """Find out what became of the calls that were cut off, by their tools or whoever knows; what is left is unknown."""
+    tools = {tool.spec.name: tool for tool in agent.tools}
+    left = []
+    for call in served.unknown(cell):
+        tool = tools.get(call.tool)
+        found = await tool.recover(call) if isinstance(tool, Recovering) else None
+        if found is None and knows is not None:
+            found = await knows(call)
+        match found:
+            case None:
+                left.append(call)
+            case Retry():
+                served.settle(call.key, None)
+            case Happened(value):
+                served.settle(call.key, Returned(value))
+            case Failed(reason):
+                served.settle(call.key, Returned(failure=Failure("RuntimeError", reason or f"{call.tool}() failed")))
+    return tuple(left)
+
+
+async def rebuild(
+    events: Sequence[Event], state: State, given: Callable[[InputsGiven], Awaitable[None]], run: Rerun
+) -> None:
+    """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order."""
+    started: CodeStarted | None = None
+    for event in events:
+        match event:
+            case InputsGiven():
+                await given(event)
+            case CodeStarted():
+                started = event
+            case CodeContinued(_, source) if started is not None:
+                started = replace(started, source=started.source + source)
+            case Connected(_, host) if started is not None and started.cell in state.alive:
+                raise ReplayDivergence(started.cell, "what it reaches", inline(host, 80), "not asked again")
+            case CodeRan(cell, outcome) if started is not None and cell in state.alive:
+                source = started.source
+                if outcome.ended in _LIMITS:
+                    source = beginning(source, outcome.complete)
+                compare(cell, outcome, await run(cell, source, started.seed))
+                started = None
+
+
+def beginning(source: str, statements: int) -> str:
+    """The first top-level statements of a cell, as they stand.
+
+    >>> beginning("a = 1\\nb = 2; c = 3", 2)
+    'a = 1\\nb = 2'
+    """
+    body = ast.parse(source).body
+    if statements >= len(body):
+        return source
+    if statements == 0:
+        return ""
+    last = body[statements - 1]
+    lines = source.splitlines(keepends=True)
+    end = lines[(last.end_lineno or 1) - 1].encode()[: last.end_col_offset].decode()
+    return "".join(lines[: (last.end_lineno or 1) - 1]) + end
+
+
+def compare(cell: int, was: Outcome, now: Outcome) -> None:
+    """Whether a cell did again what it had done. Raises ReplayDivergence."""
+    if was.ended in _LIMITS:
+        if now.error is not None:
+            raise ReplayDivergence(cell, "its end", "none in what had run", _end(now))
+        return
+    if _end(was) != _end(now):
+        raise ReplayDivergence(cell, "its end", _end(was), _end(now))
+    for what in ("stdout", "value", "stderr"):
+        before, seen = _plain(getattr(was, what)), _plain(getattr(now, what))
+        if before != seen:
+            raise ReplayDivergence(cell, f"its {what}", *_apart(before, seen))
+
+
+def _end(outcome: Outcome) -> str:
+    return f"{outcome.ended}, {outcome.error.type}" if outcome.error is not None else outcome.ended
+
+
+def _plain(text: str | None) -> str:
+    """Without addresses in memory, which are others in every process."""
+    return _ADDRESS.sub("0x", text or "")
+
+
+def _apart(one: str, other: str) -> tuple[str, str]:
+    """Both from where they part."""
+    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = max(0, at - 20)
+    return repr(inline(one[start : at + 60], 100)), repr(inline(other[start : at + 60], 100))
+
+
+def check_parts(run: str, was: RunStarted, now: RunStarted) -> None:
+    """Whether this run may go on with these parts. Raises RunDiffers with all that is another."""
+    differences = []
+    for what in ("model", "sandbox", "imports", "network", "mounts", "python", "action"):
+        before, here = getattr(was, what), getattr(now, what)
+        if before != here:
+            differences.append(f"{what}: it was {_said(before)}, and is {_said(here)}")
+    signatures = {tool.name: tool.signature for tool in now.tools}
+    for tool in was.tools:
+        if tool.name not in signatures:
+            differences.append(f"tools: {tool.name}() is not there")
+        elif signatures[tool.name] != tool.signature:
+            differences.append(f"tools: {tool.name} took {tool.signature}, and takes {signatures[tool.name]}")
+    if differences:
+        raise RunDiffers(run, differences)
+
+
+def check_stands(run: str, events: Sequence[Event], level: str, python: str) -> None:
+    """Whether the interpreter that stands is as strong as the one before, and of the same Python."""
+    ready = [event for event in events if isinstance(event, SandboxReady)]
+    if not ready:
+        return
+    differences = []
+    if ready[-1].level != level:
+        differences.append(f"sandbox level: it was {ready[-1].level!r}, and is {level!r}")
+    if ready[-1].python.rsplit(".", 1)[0] != python.rsplit(".", 1)[0]:
+        differences.append(f"Python inside: it was {ready[-1].python}, and is {python}")
+    if differences:
+        raise RunDiffers(run, differences)
+
+
+def _said(value: object) -> str:
+    return inline(display.show(value)[1], 120)
