@@ -6,6 +6,7 @@ the channel, so that a cell that never ends does not outlive its host.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # its functions do not make an enum of every answer
 import _thread
 import builtins
 import importlib.util
@@ -116,7 +117,7 @@ def serve(channel: int, network: int | None = None) -> None:
 
 def _end_with(channel: int) -> None:
     """Wait until the host has hung up, and end the process, whatever it is doing."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     waiting = select.poll()
     waiting.register(channel, 0)
     while not waiting.poll():
