@@ -7,10 +7,11 @@ from typing import Any
 import pandas
 import pytest
 
-from codeact import CodeAgent, UsageError
+from codeact import CodeAgent, ToolCallingAgent, UsageError
 from codeact.core.errors import ContextOverflow
 from codeact.core.events import CodeRan, Compacted, ModelFailed, Summarised, SummaryAsked
-from codeact.core.messages import Image, Prompt, Reply
+from codeact.core.messages import Image, NativeCall, Prompt, Reply
+from codeact.models.ollama import OllamaModel
 from codeact.testing import ScriptedModel
 from models import server as s
 
@@ -138,3 +139,27 @@ def test_large_data_costs_no_tokens_and_its_kind_and_size_are_told() -> None:
     kinds = ["str of 5,200,000 characters: ", "DataFrame of 100,000 rows and 2 columns (item: ", "dict of 1,000 keys: "]
     kinds += ["list of 60 items: ", "bytes of 5,000,000 bytes: ", "'Oslo'"]
     assert [kind for kind, line in zip(kinds, lines, strict=True) if not line.startswith(kind)] == []
+
+
+def test_an_agent_keeps_its_prompts_within_what_ollama_says_that_the_model_sees() -> None:
+    replies = [s.says(text) for text in (*wordy(8), code("final_answer(len(page_8))"))]
+    with s.serving(*replies) as server:
+        server.tells = {"/api/show": {}, "/api/ps": {"models": [{"model": "qwen3:latest", "context_length": 8192}]}}
+        model = OllamaModel("qwen3", base_url=server.url)
+        assert CodeAgent(model=model).run("Read the report.").output == len("line 8 of a long report\n" * 120)
+        lengths = [sum(len(m["content"]) for m in question["messages"]) for question in server.questions]
+    assert max(lengths) <= 3 * 8192 * 3 / 4
+    assert lengths != sorted(lengths)
+
+
+def test_tools_that_are_called_natively_are_told_what_gave_way() -> None:
+    def pages(number: int) -> str:
+        """A page of the report."""
+        return f"line {number} of a long report\n" * 120
+
+    calls = [Reply("", tool_calls=(NativeCall(f"c{n}", "pages", f'{{"number": {n}}}'),)) for n in range(1, 9)]
+    last = Reply("", tool_calls=(NativeCall("a", "final_answer", '{"value": "long"}'),))
+    model = ScriptedModel(*calls, last)
+    result = ToolCallingAgent(model=model, tools=[pages], context_tokens=5_000).run("Read the report.")
+    assert result.output == "long"
+    assert "are left out here: call again if you need them" in model.prompts[-1].messages[3].text
