@@ -148,6 +148,17 @@ def test_a_model_that_goes_down_ends_it_and_those_tasks_are_given_again(own: Pat
     assert asked == [f"What is 1 + {number}?" for number in (0, 1, 2, 3, 1, 2, 3)]
 
 
+def test_a_task_that_the_server_refuses_is_a_task_that_failed(own: Path, tmp_path: Path) -> None:
+    refused = status(400, error("this content is not allowed"))
+    with serving(says(ANSWER), refused, says(ANSWER), says(ANSWER)) as server:
+        done = evaluate("sums.jsonl", "--model", model(server), "--json", home=tmp_path)
+    assert done.code == 0, done.err
+    (line,) = done.lines
+    assert line["complete"] and line["results"]["code"]["tasks"] == 4
+    (failed,) = [one for one in results(Path(line["file"])) if one["answered"] and one["stop_reason"] == "error"]
+    assert failed["task"] == "2" and "this content is not allowed" in failed["error"]
+
+
 # -- stopped, and taken up again ---------------------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ class Evaluation:
         self._seconds = seconds
         self._tell = tell
         self._heard = False  # whether the model ever replied
-        self._failed = 0  # tasks in a row whose model could not be asked
+        self._failed: list[tuple[Result, Exception]] = []  # tasks in a row whose model could not be asked
 
     async def run(self, asked: Sequence[Asked], jobs: int = 1) -> None:
         """Give them all, this many at once. Raises ModelDown or SandboxUnavailable, which end it."""
@@ -82,14 +82,26 @@ class Evaluation:
         elif error is not None:
             result = replace(result, error=_cut(f"{type(error).__name__}: {error}"))
         self._heard = self._heard or result.turns > 0
-        down = isinstance(error, ModelError) and (
-            not self._heard or isinstance(error, ModelUnavailable | ModelRejected)
-        )  # the line to the model, and not the task, is what is wrong
-        self._results.add(replace(result, answered=not down))
-        self._tell(replace(result, answered=not down))
-        self._failed = self._failed + 1 if down else 0
-        if down and (not self._heard or self._failed >= _PATIENCE):
+        if not isinstance(error, ModelError) or (
+            self._heard and not isinstance(error, ModelUnavailable | ModelRejected)
+        ):
+            self._answered(result)
+            return
+        result = replace(result, answered=False)  # the line to the model, and not the task, is what is wrong
+        self._results.add(result)
+        self._tell(result)
+        self._failed.append((result, error))
+        if not self._heard or len(self._failed) >= _PATIENCE:
             raise ModelDown(str(error)) from error
+
+    def _answered(self, result: Result) -> None:
+        """Keep it. Where the model replied, what was refused just before was refused for what the task says."""
+        self._results.add(result)
+        self._tell(result)
+        for refused, error in self._failed if result.turns else ():
+            if isinstance(error, ModelRejected):
+                self._results.add(replace(refused, answered=True))
+        self._failed.clear()
 
     async def _run(self, agent: Agent, instruction: str) -> tuple[RunResult | None, Exception | None, bool]:
         """What came of it, what was raised, and whether it took too long."""
