@@ -22,11 +22,14 @@ from codeact.core.errors import (
 )
 from codeact.core.events import (
     CodeStarted,
+    Compacted,
     Event,
     ModelAsked,
     ModelReplied,
     Resumed,
     SandboxReady,
+    Summarised,
+    SummaryAsked,
     ToolCalled,
     ToolReturned,
 )
@@ -401,3 +404,25 @@ async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         await agent(store).aresume("nothing")
     with pytest.raises(UsageError, match="in no journal"):
         await agent("memory").aresume("nothing")
+
+
+async def test_a_conversation_that_was_shortened_goes_on_from_the_short_one(tmp_path: Path) -> None:
+    cells = [cell(f"x{n} = {n}  # {'word ' * 400}\nprint('y' * 3000)") for n in range(1, 8)]
+    replies = (*cells[:5], "x1 to x4 hold numbers.", *cells[5:], cell("final_answer(x1 + x7)"))
+
+    def shortened(store: Any) -> tuple[CodeAgent, ScriptedModel]:
+        model = ScriptedModel(*replies)
+        return CodeAgent(model=model, journal=store, context_tokens=5_000), model
+
+    whole = SqliteStore(tmp_path / "whole.db")
+    first, model = shortened(whole)
+    result = await first.arun("Count.")
+    events = [entry.event for entry in whole.entries(result.run_id)]
+    assert result.output == 8 and any(isinstance(event, Summarised) for event in events)
+    for number, event in enumerate(events):
+        if not isinstance(event, Compacted | SummaryAsked | Summarised):
+            continue
+        store = await cut_off(whole, result.run_id, number + 1, tmp_path / f"{number}.db")
+        again, heard = shortened(store)
+        assert (await again.aresume(result.run_id)).output == 8
+        assert heard.prompts[0] == model.prompts[-len(heard.prompts)]
