@@ -156,6 +156,12 @@ async def test_the_answer_stops_the_model() -> None:
     assert (result.output, result.stop_reason, model.stopped) == (3, "final_answer", 1)
 
 
+async def test_a_reply_that_ends_with_the_answer_is_heard_to_its_end() -> None:
+    """It tells what it cost."""
+    result = await CodeAgent(model=Typist("```python\nfinal_answer(3)\n```"), eager=True).arun("Go.")
+    assert result.output == 3 and of(result.events, ModelReplied)[0].broken is None
+
+
 async def test_a_reply_that_breaks_off_after_code_of_it_ran_is_not_asked_again() -> None:
     desk = Desk()
     broken = ["```python\nx = look(1)\n", desk.called, "y = 2\nz =", ModelUnavailable("the line broke")]

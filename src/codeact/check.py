@@ -37,18 +37,18 @@ def complaints(
         return []
     mine = names(source, tree)
     found: list[tuple[int, str]] = []
-    policy = imports.Imports(list(allowed.names), allowed.base, allowed.everything)
     if mine.sure and not more:
         there = {*mine.bound, *known, *BUILTINS, *_OURS, *([MODULE] if tools.specs else [])}
         missing = frozenset(name for name in mine.needed - there if not _dunder(name) and name not in tools.by_flat)
         near = [*mine.bound, *known, *tools.by_flat]
-        found += _missing(tree, missing, lambda name: _in_modules(name, tools) or _hint(name, near, policy))
+        found += _missing(tree, missing, lambda name: _in_modules(name, tools) or _hint(name, near, allowed))
     means = reach(tree, tools, known)
     if tools.specs:
         found += means.wrong(unguarded(tree, ("ImportError", "ModuleNotFoundError", "AttributeError", *_WIDER)))
     found += _calls(tree, means)
     said = [f"line {line}: {words}" for line, words in sorted(dict.fromkeys(found))]
     if said:
+        policy = _policy(allowed)
         said += [words for words in policy.check(tree) if words.partition(" ")[0].partition(".")[0] in _TOLD_HERE]
     return said[:_MOST]
 
@@ -64,9 +64,13 @@ def _missing(tree: ast.Module, missing: frozenset[str], hint: Callable[[str], st
             yield node.lineno, f"there is no name {node.id!r}{hint(node.id)}"
 
 
-def _hint(name: str, near: Collection[str], policy: imports.Imports) -> str:
+def _policy(allowed: Imports) -> imports.Imports:
+    return imports.Imports(list(allowed.names), allowed.base, allowed.everything)
+
+
+def _hint(name: str, near: Collection[str], allowed: Imports) -> str:
     """What was meant, as far as anybody can tell."""
-    if name in sys.stdlib_module_names and policy.allows(name):
+    if name in sys.stdlib_module_names and _policy(allowed).allows(name):
         return f"; it is a module: write `import {name}` first"
     return nearest(name, sorted(near))
 

@@ -16,7 +16,7 @@ import anyio
 
 from .core import actions
 from .core.errors import ModelError, ReplyActedOn
-from .core.events import CodeContinued, CodeRefused, Delta, Discarded, ModelFailed, ModelReplied, TextDelta
+from .core.events import STOPPED, CodeContinued, CodeRefused, Delta, Discarded, ModelFailed, ModelReplied, TextDelta
 from .core.execution import Outcome
 from .core.growing import Growing
 from .core.messages import Prompt, Reply
@@ -25,6 +25,8 @@ from .core.statements import Loops
 from .history import History
 from .interpreter import Following
 from .ports import Model
+
+_LAST_WORDS = 1.0  # seconds
 
 Run = Callable[[int, str, Following], Awaitable[Outcome]]
 Check = Callable[[str, str, Names, bool], list[str]]
@@ -64,7 +66,10 @@ class Eager:
                 await reply.record_refused(first, found)
                 return None
             reply.goes_on(first)
-            return await self._run(cell, first, reply.following)
+            outcome = await self._run(cell, first, reply.following)
+            if outcome.answer is not None:
+                await reply.last_words()
+            return outcome
         finally:
             with anyio.CancelScope(shield=True):
                 await reply.end()
@@ -152,6 +157,10 @@ class _Reply:
 
     # -- its end -----------------------------------------------------------------------------------------------------
 
+    async def last_words(self) -> None:
+        """The code has answered: mostly that is where the reply ends, which says what it cost."""
+        await asyncio.wait([self._asking], timeout=_LAST_WORDS)
+
     async def end(self) -> None:
         """Whatever the model would still say, nobody waits for it."""
         self._asking.cancel()
@@ -177,7 +186,7 @@ class _Reply:
         heard = Reply("".join(self._heard), finish="unknown")
         error = None if self._asking.cancelled() else self._asking.exception()
         if self._asking.cancelled():
-            await self._record(ModelReplied(heard, "was stopped there"))
+            await self._record(ModelReplied(heard, STOPPED))
         elif error is not None:
             await self._record(ModelReplied(heard, f"broke off: {_cause(error)}"))
             if not isinstance(error, ModelError):
@@ -191,7 +200,7 @@ class _Reply:
         code = self._code(reply)
         if code is None:
             return ModelReplied(replace(reply, text=heard), "ended in other words than it was written")
-        return ModelReplied(reply, None if code == self.ran else "was stopped there")
+        return ModelReplied(reply, None if code == self.ran else STOPPED)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeact.core.events import (
+    CodeContinued,
     CodeRan,
     CodeStarted,
     Connected,
@@ -51,6 +52,40 @@ def test_a_reply_that_streamed_and_one_that_came_whole_are_written_alike() -> No
     pieces = [TextDelta(SAID[i : i + 3]) for i in range(0, len(SAID), 3)]
     assert written(ModelAsked(1), *pieces, ModelReplied(Reply(SAID))) == whole
     assert "I look." in whole
+
+
+def test_code_that_runs_while_it_is_written_stands_by_what_it_did() -> None:
+    reply = "I look.\n```python\nx = 1\ny = look(x)\nz = 2\n1 / 0\n"
+    error = CellError("ZeroDivisionError", "", "ZeroDivisionError: division by zero")
+    lines = written(
+        RunStarted("a model", "linux", eager=True),
+        ModelAsked(1),
+        TextDelta(reply[:30]),
+        CodeStarted(1, "x = 1\n", b""),
+        TextDelta(reply[30:]),
+        CodeContinued(1, "y = look(x)\n"),
+        ToolCalled("k", 1, "look", {"value": 1}),
+        ToolReturned("k", Returned(2)),
+        CodeContinued(1, "z = 2\n"),
+        CodeContinued(1, "1 / 0\n"),
+        ModelReplied(Reply(reply, finish="unknown"), "broke off: the line broke"),
+        CodeRan(1, Outcome("done", error=error)),
+    )
+    assert lines[lines.index("I look.") :] == [
+        "I look.",
+        "  | x = 1",
+        "  | y = look(x)",
+        "  @ look(value=1) -> 2",
+        "  | z = 2",
+        "  | 1 / 0",
+        "  (the reply broke off: the line broke)",
+        "  ! ZeroDivisionError: division by zero",
+    ]
+
+
+def test_code_that_came_whole_is_drawn_as_ever_where_it_could_have_run_ahead() -> None:
+    news = ModelAsked(1), ModelReplied(Reply(SAID)), CodeStarted(1, "x = 1\n", b""), CodeRan(1, Outcome("done"))
+    assert written(RunStarted("a", "linux", eager=True), *news) == written(RunStarted("a", "linux"), *news)
 
 
 def test_what_was_discarded_is_marked_and_said_anew() -> None:

@@ -17,6 +17,7 @@ from .messages import Image, NativeCall, Reply, ToolDeclaration, Usage
 StopReason: TypeAlias = Literal[
     "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
 ]
+STOPPED = "was stopped there"  # of a reply: where its code ended before it did
 Purpose: TypeAlias = Literal["step", "plan", "answer"]  # what the model is asked for: to act, to plan, a last answer
 
 

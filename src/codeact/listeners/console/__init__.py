@@ -15,6 +15,7 @@ from codeact.core.acting import action_of
 from codeact.core.actions import Nothing, Piece, Reader
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.events import (
+    STOPPED,
     ApprovalAsked,
     ApprovalGiven,
     AskedBeside,
@@ -62,6 +63,7 @@ from codeact.core.observations import after_nothing
 from codeact.core.untrusted import inline
 
 from ..album import Album
+from .ahead import Ahead
 from .canvas import Canvas
 from .page import Page
 from .screen import Screen
@@ -112,6 +114,7 @@ class Console:
         self._failed: set[str] = set()
         self._asked: Purpose = "step"
         self._run = RunStarted("", "")
+        self._ahead = Ahead(lambda cell, source: self._canvas.code(cell, _cut(source)))
         self._begin()
 
     def _begin(self) -> None:
@@ -137,6 +140,8 @@ class Console:
         self._canvas.note(text)
 
     def __call__(self, news: Event | Delta) -> None:
+        if self._run.eager and self._ahead.hear(news) and not isinstance(news, CodeStarted):
+            return
         match news:
             case TextDelta(text):
                 self._streamed = True
@@ -169,23 +174,27 @@ class Console:
                 self._canvas.note(f"you said: {text}")
             case ModelAsked(step, purpose):
                 self._asked = purpose
+                self._ahead.begin()
                 self._canvas.turn(_ASIDE.get(purpose, f"step {step}"))
                 self._listen()
             case PlanMade():  # it was drawn as it came, or as it was changed
                 pass
-            case ModelReplied(reply):
-                self._replied(reply)
+            case ModelReplied(reply, broken):
+                self._replied(reply, broken)
             case ModelFailed():  # the task's end says why
                 self._canvas.end_thought()
             case CodeRefused(source, complaints):
-                self._canvas.code(self._cell + 1, _cut(source))
+                self._canvas.code(self._cell + (not self._ahead.runs), _cut(source))
                 for words in complaints:
                     self._canvas.trouble(words)
             case CodeStarted(cell, source):
                 self._cell, self._lines, self._seen_calls, self._unseen_calls = cell, 0, 0, 0
                 self._connections = 0
                 self._shown = {"stdout": 0, "stderr": 0}
-                self._canvas.code(cell, _cut(source))
+                if not self._run.eager:
+                    self._canvas.code(cell, _cut(source))
+                elif self._reader is None:  # it came whole
+                    self._ahead.show()
                 self._canvas.wait(f"cell {cell} is running")
             case CodeContinued():
                 pass
@@ -255,6 +264,8 @@ class Console:
         for piece in pieces:
             match piece.kind:
                 case "prose":
+                    if piece.text.strip():
+                        self._ahead.show()
                     self._canvas.wait(f"{self._model} is writing")
                     self._canvas.thought(piece.text)
                 case "code":
@@ -263,7 +274,7 @@ class Console:
                 case "thinking":
                     self._canvas.wait(f"{self._model} is thinking")
 
-    def _replied(self, reply: Reply) -> None:
+    def _replied(self, reply: Reply, broken: str | None) -> None:
         self._steps += self._asked == "step"
         if not self._streamed:
             self._read(reply.text)
@@ -275,7 +286,10 @@ class Console:
         self._usage += reply.usage
         for note in reply.notes:
             self._canvas.note(note)
-        if self._asked != "step":
+        if broken is not None and broken != STOPPED:
+            self._ahead.show()
+            self._canvas.note(f"the reply {broken}")
+        if self._asked != "step" or self._ahead.runs:
             return
         action = action_of(reply, self._run)
         if isinstance(action, Nothing) and reply.finish != "content_filter":
