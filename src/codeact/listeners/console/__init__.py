@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import pprint
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO, assert_never
+from typing import TextIO, assert_never
 
 from codeact.core.acting import action_of
 from codeact.core.actions import Nothing, Piece, Reader
@@ -67,9 +66,9 @@ from .ahead import Ahead
 from .canvas import Canvas
 from .page import Page
 from .screen import Screen
+from .wording import count, cut, short, shown
 
 _LINES = 100  # of output that are shown of a cell
-_LONGEST = 16_000  # characters of a value, a traceback or a cell
 _CALLS = 6  # tool calls that are shown of a cell, and connections
 
 _ASIDE = {"plan": "plan", "answer": "last answer"}  # what a model is asked for beside its steps
@@ -114,7 +113,7 @@ class Console:
         self._failed: set[str] = set()
         self._asked: Purpose = "step"
         self._run = RunStarted("", "")
-        self._ahead = Ahead(lambda cell, source: self._canvas.code(cell, _cut(source)))
+        self._ahead = Ahead(lambda cell, source: self._canvas.code(cell, cut(source)))
         self._begin()
 
     def _begin(self) -> None:
@@ -184,7 +183,7 @@ class Console:
             case ModelFailed():  # the task's end says why
                 self._canvas.end_thought()
             case CodeRefused(source, complaints):
-                self._canvas.code(self._cell + (not self._ahead.runs), _cut(source))
+                self._canvas.code(self._cell + (not self._ahead.runs), cut(source))
                 for words in complaints:
                     self._canvas.trouble(words)
             case CodeStarted(cell, source):
@@ -192,7 +191,7 @@ class Console:
                 self._connections = 0
                 self._shown = {"stdout": 0, "stderr": 0}
                 if not self._run.eager:
-                    self._canvas.code(cell, _cut(source))
+                    self._canvas.code(cell, cut(source))
                 elif self._reader is None:  # it came whole
                     self._ahead.show()
                 self._canvas.wait(f"cell {cell} is running")
@@ -218,7 +217,7 @@ class Console:
             case CallsAnswered(_, answers):
                 for one in answers:
                     if one.failed and one.text not in self._failed:  # it never came to the tool
-                        self._canvas.call(f"{one.call.name}({_cut(one.call.arguments)})", one.text, failed=True)
+                        self._canvas.call(f"{one.call.name}({cut(one.call.arguments)})", one.text, failed=True)
                 self._failed.clear()
                 self._canvas.wait(None)
             case InterpreterLost(gone):
@@ -316,11 +315,11 @@ class Console:
         if self._unseen_calls:
             self._canvas.note(f"{self._unseen_calls:,} more tool calls")
         if outcome.preview is not None:
-            self._canvas.value(_cut(outcome.preview))
+            self._canvas.value(cut(outcome.preview))
         for line in self._album.lines(outcome, keep=self._keeps):
             self._canvas.note(line)
         if outcome.error is not None:
-            self._canvas.failure(_cut(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"))
+            self._canvas.failure(cut(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}"))
         self._canvas.wait(None)
 
     def _connected(self, news: Connected) -> None:
@@ -336,7 +335,7 @@ class Console:
         match news:
             case ToolCalled(key, _, tool, arguments):
                 self._calls += 1
-                self._open[key] = f"{tool}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
+                self._open[key] = f"{tool}({', '.join(f'{name}={short(value)}' for name, value in arguments.items())})"
             case ToolReturned(key, returned):
                 call = self._open.pop(key, "a tool")
                 if returned.failure is not None:
@@ -345,7 +344,7 @@ class Console:
                     self._canvas.call(call, words, failed=True)
                 elif self._seen_calls < _CALLS:
                     self._seen_calls += 1
-                    self._canvas.call(call, _short(returned.value), failed=False)
+                    self._canvas.call(call, short(returned.value), failed=False)
                 else:
                     self._unseen_calls += 1
         waiting = list(self._open.values())
@@ -378,9 +377,9 @@ class Console:
 
     def _sum(self) -> str:
         seconds = time.monotonic() - self._started
-        parts = [_count(self._steps, "step")]
+        parts = [count(self._steps, "step")]
         if self._calls:
-            parts.append(_count(self._calls, "tool call"))
+            parts.append(count(self._calls, "tool call"))
         parts.append(f"{seconds:.1f} s")
         if self._steps:
             parts.append(self._tokens())
@@ -394,29 +393,3 @@ class Console:
         if self._usage.input_tokens is None or self._usage.output_tokens is None:
             return "tokens unknown"
         return f"{self._usage.input_tokens:,} tokens in, {self._usage.output_tokens:,} out"
-
-
-def shown(value: Any) -> str:
-    """An answer as a person reads it: text as it is, other values laid out."""
-    return value if isinstance(value, str) else pprint.pformat(value, width=88, sort_dicts=False)
-
-
-def _short(value: Any) -> str:
-    """A value in at most 40 characters, without writing out a big one."""
-    match value:
-        case str() if len(value) > 40:
-            return repr(value[:30]) + "..."
-        case list() | dict() | tuple() | set() | bytes() if len(value) > 4:
-            return f"{type(value).__name__} of {len(value):,}"
-        case _:
-            text = repr(value)
-            return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _cut(text: str) -> str:
-    """What is shown of a text. A guest keeps values short by itself; one that was taken over need not."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... {len(text) - _LONGEST:,} more characters"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
