@@ -145,7 +145,7 @@ def _agents(options: argparse.Namespace, tasks: TaskSet) -> list[Agent]:
     """One for each form of action, alike in all else."""
     spec = assemble.choose_model(options.model)
     if spec is None:
-        raise UsageError(no_model(f"eval {tasks.name}"))
+        raise UsageError(no_model(f"eval {tasks.name}", f"codeact eval {m3tooleval.NAME} --model {oracle.NAME}"))
     scripted = spec in (oracle.NAME, oracle.MANY)
     if scripted and tasks.name != m3tooleval.NAME:
         raise UsageError(f"the model {oracle.NAME} knows {m3tooleval.NAME} alone")

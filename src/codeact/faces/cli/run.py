@@ -227,7 +227,7 @@ def _recorded(agent: Agent, path: str) -> Agent:
     return replace(agent, model=assemble.recording(agent.model, path, agent.secrets))
 
 
-def no_model(command: str) -> str:
+def no_model(command: str, offline: str = "codeact demo") -> str:
     """What to say where no model was named, with the lines to type for those that are in reach."""
     lines_to_type = [
         f"  {reach.found}" + (f": codeact {command} --model {reach.spec} ..." if reach.spec else "")
@@ -236,7 +236,7 @@ def no_model(command: str) -> str:
     here = "\n".join(["Found here:", *lines_to_type]) if lines_to_type else "No key and no local server was found here."
     return (
         "no model: name one with --model, in CODEACT_MODEL, or as `model` in "
-        f"{assemble.settings_path()}.\n{here}\nWithout any: codeact demo"
+        f"{assemble.settings_path()}.\n{here}\nWithout any: {offline}"
     )
 
 
