@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "executor_type": "write sandbox='linux'",
     "executor": "write sandbox='linux'",
     "variables": "write additional_args={...}",
+    "images": "write additional_args={'photo': image}; code looks at it by display(photo)",
     "return_full_result": "run() always returns the full result; str(result) is the answer",
     "verbosity_level": "write run(..., show=True) to see the console",
     "add_base_tools": "name the tools you want: tools=[...]",
