@@ -267,6 +267,18 @@ def not_allowed(reason: str) -> str:
     return f"The user did not allow this code to run, so nothing of it ran{why}\nFind another way, or ask less of it."
 
 
+def cut_off(cell: int | None = None) -> str:
+    """The user stopped a task in the middle of this cell, or of a call."""
+    if cell is None:
+        return "The user stopped the task in the middle of this call: whether it took effect is not known."
+    return f"The user stopped the task before this one in the middle of cell {cell}: it may have done part of its work."
+
+
+def not_begun() -> str:
+    """The user stopped a task before what the model wrote last was done."""
+    return "The user stopped the task before this one, and what you wrote last was not run to its end."
+
+
 def edited(source: str) -> str:
     """What ran in place of the model's own code."""
     return f"The user changed this code before it ran. What ran is:\n{bounded(source, SHOWN)}"

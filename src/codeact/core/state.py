@@ -110,6 +110,7 @@ def _after(state: State, event: Event) -> State:
             fixed = weight.of_text(system) + sum(map(weight.of_declaration, event.declarations))
             return replace(state, started=event, system=system, window=replace(state.window, fixed=fixed))
         case TaskGiven():
+            state, cut = _left(state)
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
@@ -118,7 +119,7 @@ def _after(state: State, event: Event) -> State:
             fresh = replace(fresh, steps=event.steps, bound=bound, given=given)
             fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
             fresh = replace(fresh, window=replace(state.window, refusals=0))
-            return _told(fresh, f"{text}\n\n{state.news}" if state.news else text)
+            return _told(fresh, "\n\n".join(filter(None, (text, cut, state.news))))
         case ModelAsked():
             return replace(_asked(state, event), unasked=replace(state, unasked=None))
         case ModelReplied() if state.asked == "plan":
@@ -267,6 +268,22 @@ def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     """The next thing that the user's side says, with what the user said meanwhile."""
     text = "\n\n".join((text, *map(observations.user_said, state.said)))
     return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="", said=())
+
+
+def _left(state: State) -> tuple[State, str]:
+    """What the end of the last task has cut off, as it is told with the next one.
+
+    Calls in a provider's own form have to be answered before anything else is said.
+    """
+    running, calls = state.running, state.calls
+    cut = observations.cut_off(running.cell) if running else observations.not_begun() if state.code or calls else ""
+    if running is not None:
+        bound = names.names(running.source)
+        state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
+    if calls and state.started.action == "json":
+        answers, cut = [answered(call, observations.cut_off()) for call in calls], ""
+        state = replace(state, messages=(*state.messages, *answers))
+    return state, cut
 
 
 def _beside(state: State, text: str) -> State:
