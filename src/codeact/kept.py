@@ -1,8 +1,8 @@
 """What stands behind a result, so that `after=result` goes on from it: its session, kept for as long as it is held.
 
-A session is kept by an async generator: it ends when nobody holds it any more, when its event loop ends, or here, when
-there are too many or it was not used for long. Going on from a result leaves a copy in its place, where there can be
-one, so that a result is a value: one may go on from it again.
+A session is kept by a task that waits for its end: when nobody holds a result of it any more, when there are too many,
+when it was not used for long, or when its event loop ends, which cancels all tasks. Going on from a result leaves a
+copy in its place, where there can be one, so that a result is a value: one may go on from it again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -26,7 +27,8 @@ SECONDS = 1800.0  # that one is kept without being gone on from
 
 T = TypeVar("T")
 Work = Callable[[Session], Awaitable[RunResult]]
-_closing: set[asyncio.Task[None]] = set()
+_tasks: set[asyncio.Task[None]] = set()
+_closing: set[asyncio.Task[None]] = set()  # of forks
 
 
 async def run(agent: Agent, work: Work, listeners: Sequence[Listener], after: RunResult | None) -> RunResult:
@@ -62,31 +64,36 @@ def _of(agent: Agent, after: object) -> Kept:
 
 
 async def _begin(agent: Agent, work: Work, listeners: Sequence[Listener]) -> RunResult:
-    keeper = _opened(Session(agent, listeners))
-    session = await anext(keeper)
-    try:
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(Session(agent, listeners))
         result = await work(session)
-    except BaseException:
-        await keeper.aclose()
+        session.leave(listeners)
+        session.rest()
+        family = _Family(session)
+        await asyncio.sleep(0)  # its task stands now, in whose hands the session is
+        stack.pop_all()
+    return replace(result, kept=Kept(agent, session, family))
+
+
+async def _keep(session: Session, release: asyncio.Event) -> None:
+    try:
+        await release.wait()
+    except asyncio.CancelledError:  # the loop ends
+        await session.close()
         raise
-    session.leave(listeners)
-    session.rest()
-    return replace(result, kept=Kept(agent, session, _Family(session, keeper)))
-
-
-async def _opened(session: Session) -> AsyncGenerator[Session, None]:
-    async with session:
-        yield session
+    await session.close()
 
 
 class _Family:
     """A session and its forks, which end together."""
 
-    def __init__(self, first: Session, keeper: AsyncGenerator[Session, None]) -> None:
+    def __init__(self, first: Session) -> None:
         self.first = first
         self.loop = asyncio.get_running_loop()
         self.over = ""  # why it is
-        self._keeper: AsyncGenerator[Session, None] | None = keeper
+        self._release = asyncio.Event()
+        _begin_task(self.loop, _keep(first, self._release))
+        weakref.finalize(self, _soon, self.loop, self._release.set).atexit = False
         self._timer: asyncio.TimerHandle | None = None
         self.touch()
 
@@ -105,10 +112,8 @@ class _Family:
 
     def end(self, why: str) -> None:
         """Close it, from any thread, and say why."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            self.over = why
-            _close(self.loop, keeper.aclose)
+        self.over = self.over or why
+        _soon(self.loop, self._release.set)
 
 
 _kept: list[weakref.ref[_Family]] = []  # from the oldest to the youngest
@@ -192,20 +197,26 @@ class Kept:
 def _forget(loop: asyncio.AbstractEventLoop, place: _Place) -> None:
     session, place.session = place.session, None
     if session is not None and place.fork:  # the first of a family ends with it
-        _close(loop, session.close)
+        _soon(loop, lambda: _closing.add(_begin_task(loop, session.close())))
 
 
-def _close(loop: asyncio.AbstractEventLoop, close: Callable[[], Awaitable[None]]) -> None:
-    async def closed() -> None:
-        await close()
-
-    def begin() -> None:
-        task = loop.create_task(closed())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-
+def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    """From any thread, also from within a collection of garbage."""
     with contextlib.suppress(RuntimeError):  # the loop is closed, and all that lived on it ended with it
-        loop.call_soon_threadsafe(begin)
+        loop.call_soon_threadsafe(what)
+
+
+def _begin_task(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = loop.create_task(work)
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # a loop that is dropped takes it along in silence
+    _tasks.add(task)
+    task.add_done_callback(_forget_task)
+    return task
+
+
+def _forget_task(task: asyncio.Task[None]) -> None:
+    _tasks.discard(task)
+    _closing.discard(task)
 
 
 async def _on(loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[T]]) -> T:
