@@ -271,19 +271,14 @@ def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
 
 
 def _left(state: State) -> tuple[State, str]:
-    """What the end of the last task has cut off, as it is told with the next one.
-
-    Calls in a provider's own form have to be answered before anything else is said.
-    """
-    running, calls = state.running, state.calls
-    cut = observations.cut_off(running.cell) if running else observations.not_begun() if state.code or calls else ""
-    if running is not None:
-        bound = names.names(running.source)
-        state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
-    if calls and state.started.action == "json":
-        answers, cut = [answered(call, observations.cut_off()) for call in calls], ""
-        state = replace(state, messages=(*state.messages, *answers))
-    return state, cut
+    """What the last task's end cut off, to be told; calls that a provider knows of have to be answered before that."""
+    running, answers = state.running, [answered(call, observations.cut_off()) for call in state.calls]
+    bound = names.names(running.source if running else "")
+    state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
+    if answers and state.started.action == "json":
+        return replace(state, messages=(*state.messages, *answers)), ""
+    unrun = observations.not_begun() if state.code or answers else ""
+    return state, observations.cut_off(running.cell) if running else unrun
 
 
 def _beside(state: State, text: str) -> State:
