@@ -4,6 +4,8 @@ is real."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -368,3 +370,39 @@ async def test_every_pair_is_closed_and_every_failure_is_told() -> None:
         await CodeAgent(model=model, eager=True, listeners=[news.append]).arun("Go.")
     kinds = [type(event) for event in of(news, CodeStarted, CodeRan, ModelReplied, ModelFailed, TaskEnded)]
     assert kinds == [CodeStarted, ModelReplied, CodeRan, ModelFailed, TaskEnded]
+
+
+async def test_a_server_sees_its_request_cancelled_and_is_not_asked_again_for_what_ran() -> None:
+    """The whole way: a server on loopback, its stream, the retries that every such model has."""
+    left = asyncio.Event()
+    pieces = [
+        ["Go.\n```python\n", "x = 41\n", "1 / 0\n", "y = 2\n"],  # then it waits, and is left
+        ["```python\n", "x += 1\n"],  # then the line breaks
+        ["```python\nfinal_answer(x)\n```", None],
+    ]
+
+    def event(text: str | None) -> bytes:
+        choice = {"index": 0, "delta": {"content": text or ""}, "finish_reason": None if text else "stop"}
+        return b"data: " + json.dumps({"model": "m", "choices": [choice]}).encode() + b"\n\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        mine = pieces.pop(0)
+        writer.writelines(map(event, mine))
+        await writer.drain()
+        if len(pieces) == 2:
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(1000):
+                    pass
+            left.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await CodeAgent(model=f"http://127.0.0.1:{port}/v1#m", eager=True).arun("Go.")
+        await asyncio.wait_for(left.wait(), 10)
+    assert (result.output, result.steps, pieces) == (42, 3, [])
+    broken = [event.broken for event in of(result.events, ModelReplied)]
+    assert broken[0] == "was stopped there" and "cut off its reply before the end" in str(broken[1])
+    assert broken[2] is None
