@@ -50,6 +50,10 @@ class Match(dict[str, Any]):
 class Found(list[Match]):
     """What was found, the best first; shown with a line for each."""
 
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return Found(found) if isinstance(place, slice) else found
+
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or "[]"
 
