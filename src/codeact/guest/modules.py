@@ -88,7 +88,7 @@ class Modules:
     def install(self) -> None:
         """Have them be found: `tools` is a name that is there, and a module that can be imported."""
         root = self._module("", TOOLS)
-        vars(root).update(search=self.search, __path__=[])
+        vars(root).update(search=_searching(self), __path__=[])
         sys.modules[TOOLS] = root
         for group in filter(None, self._members):
             sys.modules[f"{TOOLS}.{group}"] = self._modules[group] = self._module(group, f"{TOOLS}.{group}")
@@ -97,12 +97,8 @@ class Modules:
 
     # -- what code does with them ------------------------------------------------------------------------------------
 
-    def search(self, query: str = "", limit: int = 10, group: str | None = None) -> Found:
-        """The tools that some words are about, the best first: tools.search("open an issue").
-
-        Each match has `name`, `signature` and `doc`, and can be called. `group` looks in one module alone; without
-        words it gives all of it, at most 100.
-        """
+    def search(self, query: str, limit: int, group: Any) -> Found:
+        """The tools that some words are about."""
         if isinstance(group, ModuleType):
             group = group.__name__
         if isinstance(group, str):
@@ -185,6 +181,21 @@ class Modules:
                 f"    and {len(members) - _SHOWN:,} more: dir({name}), {TOOLS}.search('words', group={group!r})"
             )
         return "\n".join(lines)
+
+
+def _searching(modules: Modules) -> Any:
+    """The function that code calls."""
+
+    def search(query: str = "", limit: int = 10, group: str | None = None) -> list[Match]:
+        """The tools that some words are about, the best first: tools.search("open an issue").
+
+        Each match has `name`, `signature` and `doc`, and can be called. `group` looks in one module alone; without
+        words it gives all of it, at most 100.
+        """
+        return modules.search(query, limit, group)
+
+    search.__module__, search.__qualname__ = TOOLS, "search"
+    return search
 
 
 class _Absent:
