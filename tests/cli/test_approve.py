@@ -36,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
 LINE = ["run", "Pay.", "--model", "replay:replies.jsonl", "--tools", "tools.py", "--approve", "pay"]
 
 
-def typed(tmp_path: Path, answers: list[bytes]) -> tuple[int, bytes]:
+def typed(tmp_path: Path, answers: list[bytes], line: list[str] = LINE) -> tuple[int, bytes]:
     """What a person at a terminal sees who types one answer to each question."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
-        os.execve(CODEACT, [str(CODEACT), *LINE], {**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
+        os.execve(CODEACT, [str(CODEACT), *line], {**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
     seen = b""
     left = list(answers)
     asked = 0
@@ -53,7 +53,7 @@ def typed(tmp_path: Path, answers: list[bytes]) -> tuple[int, bytes]:
             except OSError:  # the other end is closed
                 break
             seen += data
-        questions = seen.count(b"Run it? ") + seen.count(b" -> \r") + seen.count(b"-> ")
+        questions = seen.count(b"Run it? ") + seen.count(b" -> \r") + seen.count(b"-> ") + seen.count(b"\n> ")
         if left and questions > asked:
             asked = questions
             os.write(terminal, left.pop(0) + b"\n")
@@ -69,6 +69,17 @@ def test_a_person_allows_edits_and_denies_and_sees_nothing_that_moves_the_termin
     assert "[0, 50, 'pay() was not allowed: too dear']" in text
     assert "? cell 1 calls pay(to='Ada\\x1b[31m', amount=1)" in text
     assert "before: pay(to='Ada\\x1b[31m', amount=0)" in text
+
+
+def test_a_person_looks_at_a_plan_and_writes_another(tmp_path: Path) -> None:
+    replies = ["1. Guess.", "1. Add.\n2. Answer.", "```python\nfinal_answer(3)\n```"]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in replies))
+    line = ["run", "Add.", "--model", "replay:replies.jsonl", "--planning-interval", "3", "--approve", "plan"]
+    status, seen = typed(tmp_path, [b"do not guess", b"e", b"1. Answer 3.", b""], line)
+    text = seen.decode("utf-8", "replace")
+    assert status == 0, text
+    assert "plan was not allowed: do not guess" in text and "plan was changed by you" in text
+    assert text.count("1. Answer 3.") == 2  # as it was typed, and as it counts
 
 
 def test_without_a_terminal_it_is_refused_before_anything_runs(tmp_path: Path) -> None:
