@@ -259,7 +259,7 @@ def test_every_error_and_every_public_name_is_told() -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["add_base_tools", "executor_type", "verbosity_level", "managed_agents", "system_prompt"],
+    ["add_base_tools", "executor_type", "verbosity_level", "system_prompt"],
 )
 def test_an_argument_of_elsewhere_is_refused_with_what_to_write_here(argument: str) -> None:
     assert f"`{argument}" in GUIDE.read_text(encoding="utf-8") or f"{argument}=" in GUIDE.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .core.approvals import Allow as Allow
     from .core.approvals import Deny as Deny
     from .core.approvals import Edit as Edit
+    from .core.budget import Budget as Budget
     from .core.errors import CodeactError as CodeactError
     from .core.errors import ModelError as ModelError
     from .core.errors import NoAnswer as NoAnswer
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .core.errors import UsageError as UsageError
     from .core.execution import ALL as ALL
     from .core.execution import NONE as NONE
-    from .core.execution import Imports as Imports
     from .core.execution import Limits as Limits
     from .core.execution import Mount as Mount
     from .core.execution import Outcome as Outcome
@@ -41,12 +41,12 @@ _HOME = {
     "ALL": "core.execution",
     "Agent": "agent",
     "Allow": "core.approvals",
+    "Budget": "core.budget",
     "CodeAgent": "api",
     "CodeactError": "core.errors",
     "Deny": "core.approvals",
     "Edit": "core.approvals",
     "File": "core.files",
-    "Imports": "core.execution",
     "Interpreter": "api",
     "Limits": "core.execution",
     "ModelError": "core.errors",

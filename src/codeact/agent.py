@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,11 +10,12 @@ from .answers import Answers
 from .approvals import Needs, of_cells, resolved
 from .callbacks import Callback
 from .core.actions import Form
+from .core.budget import Budget, Price, price_of
 from .core.catalogue import Catalogue
 from .core.errors import UsageError
 from .core.execution import Policy, ToolSpec
 from .journals.memory import MemoryStore
-from .ports import Gate, Listener, Model, Sandbox, Store, Tool
+from .ports import Commanding, Gate, Listener, Model, Sandbox, Store, Tool
 from .tools.names import check_names
 
 
@@ -44,13 +46,30 @@ class Agent:
     callbacks: tuple[Callback, ...] = ()  # called after each step
     eager: bool = False  # whether code runs while the model is still writing; not where somebody looks at cells
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
+    name: str = ""  # what code calls it, where it is a tool of another agent
+    description: str = ""  # what it can do, in words for the model of that one
+    budget: Budget | None = None  # of each task
+    prices: Mapping[str, Price] = field(default_factory=dict)  # of models, for a million tokens
 
     def __post_init__(self) -> None:
         check_names(self.tools)
-        object.__setattr__(self, "approve", resolved(self.approve, self.catalogue))
+        object.__setattr__(self, "approve", resolved(self.approve, self.catalogue, self._below()))
         check_interval(self.planning_interval)
         if self.eager and self.action != "code":
             raise UsageError("eager=True is for agents that act in code: this one has nothing to run in advance")
+        if self.budget is not None and self.budget.money is not None and self.price is None:
+            raise UsageError(
+                f"a budget of money needs the price of {self.model.name}: "
+                f"prices={{{self.model.name!r}: (input, output)}}, for a million tokens"
+            )
+
+    def _below(self) -> set[str]:
+        return {name for tool in self.tools if isinstance(tool, Commanding) for name in tool.below}
+
+    @property
+    def price(self) -> Price | None:
+        """What a million tokens of its model cost, where the user gave it."""
+        return price_of(self.model.name, self.prices)
 
     @property
     def hurries(self) -> bool:

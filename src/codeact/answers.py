@@ -23,7 +23,8 @@ class Answers:
     """The type and the checks of an agent's answers."""
 
     def __init__(self, output_type: Any = None, checks: Sequence[Check] = ()) -> None:
-        self._type = AnswerType(Any if output_type is None else output_type)
+        self.type = Any if output_type is None else output_type
+        self._type = AnswerType(self.type)
         self._checks = [Callback(check, "the check", "the value") for check in checks]
 
     @property

@@ -19,14 +19,17 @@ from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core.actions import Form
 from .core.approvals import Decision
+from .core.budget import Budget
+from .core.budget import prices as known_prices
 from .core.errors import UsageError
 from .core.execution import Imports, Limits, Mount
 from .files import Given, read
+from .managed import check_prices, with_agents
 from .ports import Gate, Listener, Model, Sandbox, Store
 from .result import RunResult
 from .resuming import Knows, Resume
 from .session import Session, ended
-from .vocabulary import policy_of, refusing_unknown, tools_of
+from .vocabulary import Tools, budget_of, policy_of, refusing_unknown, tools_of
 
 
 class CodeAgent(Agent):
@@ -57,6 +60,10 @@ class CodeAgent(Agent):
     secrets: strings that no error of a tool shows to code.
     action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
     journal: the file in which its runs are kept, so that they can be resumed; `"memory"` keeps them while they last.
+    name, description: what it is for another agent that has it among its tools, or in managed_agents.
+    managed_agents: agents that the code may call as functions: `researcher("a task", rows=rows)`.
+    budget: what a task may use in all, as `Budget(tokens=100_000)`. prices: of a million tokens, for each model:
+        `{"openai:gpt-5": (1.25, 10.0)}`, input and output.
     """
 
     _form: Form = "code"
@@ -94,6 +101,11 @@ class CodeAgent(Agent):
         secrets: Sequence[str] = (),
         action: Form | None = None,
         journal: str | os.PathLike[str] | Store | None = None,
+        name: str = "",
+        description: str = "",
+        managed_agents: Iterable[Agent] = (),
+        budget: Budget | None = None,
+        prices: Mapping[str, Any] | None = None,
     ) -> None:
         tools = tools if isinstance(tools, str) or callable(tools) else list(tools)  # also what gives them only once
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -102,7 +114,7 @@ class CodeAgent(Agent):
             raise UsageError("model=None: name one, such as model='openai:gpt-5' or 'http://127.0.0.1:8080/v1#NAME'")
         super().__init__(
             model=assemble.model(model) if isinstance(model, str) else model,
-            tools=tools_of(tools),
+            tools=Tools(with_agents(tools_of(tools), managed_agents)),
             sandbox=assemble.sandbox(sandbox) if isinstance(sandbox, str) else sandbox,
             policy=replace(
                 policy_of(
@@ -134,7 +146,12 @@ class CodeAgent(Agent):
             store=assemble.store(journal),
             planning_interval=planning_interval,
             last_answer=last_answer,
+            name=name,
+            description=description,
+            budget=budget_of(budget),
+            prices=known_prices(prices),
         )
+        check_prices(self)
         object.__setattr__(self, "_given", given)
 
     def __setattr__(self, name: str, value: Any) -> None:

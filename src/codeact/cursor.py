@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import anyio
 
-from .core.events import Delta, Event
+from .core.events import Delta, Event, Nested
 
 _KEPT = 1000  # deltas for a slow reader; what comes beyond is dropped, events never are
 
@@ -23,7 +23,7 @@ class Cursor:
 
     def push(self, item: Event | Delta) -> None:
         """The listener's side."""
-        if isinstance(item, Delta):
+        if _losable(item):
             if self._deltas >= _KEPT:
                 return
             self._deltas += 1
@@ -43,6 +43,12 @@ class Cursor:
                 await self._more.wait()
                 continue
             item = self._items.popleft()
-            if isinstance(item, Delta):
+            if _losable(item):
                 self._deltas -= 1
             yield item
+
+
+def _losable(item: Event | Delta) -> bool:
+    while isinstance(item, Nested):
+        item = item.item
+    return isinstance(item, Delta)

@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 
 from .core.approvals import Deny, Edit
-from .core.errors import nearest
-from .core.events import Event, ToolCalled, ToolReturned
+from .core.errors import BudgetExhausted, nearest
+from .core.events import BudgetEnded, Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .guest import values
 from .interpreter import Asked
@@ -63,7 +63,7 @@ class Door:
         self._seen: Counter[str] = Counter()
         self._gate = gate
         self._answer = answer
-        self._caller = caller
+        self.caller = caller
         self._made: list[ToolCall] = []  # of this cell
         self._memo: dict[Any, Any] = {}
         self.served: Served | None = None  # what a journal knows, where a run goes on from one
@@ -94,10 +94,19 @@ class Door:
                     return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
                 case Failure() | values.Packed() as known:
                     return known
+        ledger = self.caller.ledger if self.caller is not None else None
+        try:
+            if ledger is not None:
+                ledger.take_call()
+        except BudgetExhausted as error:
+            await self._record(BudgetEnded(error.kind, str(error)))
+            return failure_of(error, self._secrets)
         edited = None
         if self._gate is not None:
             match await self._gate(self._call(key, asked, shown)):
                 case Deny(reason):
+                    if ledger is not None:
+                        ledger.return_call()
                     return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
                 case Edit(given):
                     try:
@@ -107,14 +116,15 @@ class Door:
                     edited = given
         await self._record(ToolCalled(key, asked.cell, asked.tool, shown, edited))
         answer: values.Packed | Failure = _STOPPED
+        call = Call(key, self._run, asked.cell, asked.tool, self.caller, self._memo)
         try:
-            answer = await self._run_tool(
-                tool, arguments, Call(key, self._run, asked.cell, asked.tool, self._caller, self._memo)
-            )
+            answer = await self._run_tool(tool, arguments, call)
         finally:
             with anyio.CancelScope(shield=True):
                 answer, value = _read(answer, asked.tool)
                 failure = answer if isinstance(answer, Failure) else None
+                while self.caller is not None and self.caller.bill:
+                    await self._record(self.caller.bill.pop(0))
                 await self._record(ToolReturned(key, Returned(value, failure)))
         return answer
 

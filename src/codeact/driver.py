@@ -17,13 +17,15 @@ import anyio
 
 from .agent import Agent
 from .approvals import Approvals
+from .books import Books
 from .callbacks import StepCallbacks
 from .calling import Calling, declarations
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
-from .core.errors import ContextOverflow, ModelError, StorageError
+from .core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
 from .core.events import (
     AskedBeside,
+    BudgetEnded,
     CallsAnswered,
     CodeRan,
     CodeRefused,
@@ -63,32 +65,35 @@ from .history import History
 from .interpreter import Absent, Following, Interpreter
 from .resuming import Resume, check_parts, check_stands, rebuild, settle
 from .served import Served
-from .tools.context import Caller
+from .tools.context import Call as Answering
+from .tools.deadline import Deadline
 
 
 class Driver:
     """An agent at work on one session's tasks: its interpreter, the door of its tool calls, and who is asked first."""
 
-    def __init__(self, agent: Agent, run_id: str, history: History) -> None:
+    def __init__(self, agent: Agent, run_id: str, history: History, call: Answering | None = None) -> None:
         self._agent = agent
         self._run_id = run_id
         self._history = history
         self._record = history.record
         self._bound: frozenset[str] = frozenset()  # by `bind`
         self._asides = anyio.Lock(fast_acquire=True)
-        self.approvals = Approvals(agent.approve, agent.gate, history.record)
+        above = call.caller if call is not None else None
+        self._books = Books(agent, history, above)
+        self._hurries = agent.hurries and not (above is not None and above.cells)
+        self.approvals = Approvals(agent.approve, agent.gate, history.record, agent.name, above)
         self._door = Door(
             agent.tools,
             agent.policy.limits,
             run=run_id,
             record=history.record,
             secrets=agent.secrets,
-            gate=self.approvals.ask if agent.approve is not None else None,
+            gate=self.approvals.ask if self.approvals.some else None,
             answer=self._refusal if agent.answers is not None else None,
-            caller=Caller(history.tell, agent.model, self._beside),
         )
         self._callbacks = StepCallbacks(agent.callbacks, agent)
-        self._eager = Eager(agent.model, history, self._complaints_of, self._begun) if agent.hurries else None
+        self._eager = Eager(self._books, history, self._complaints_of, self._begun) if self._hurries else None
         self._calling = Calling(self._door, agent.catalogue, agent.policy.limits, self._refusal)
         self._cut: CodeStarted | None = None  # the cell to go on with, where a run was taken up
         self.unknown: tuple[ToolCall, ...] = ()  # calls of it that nobody knows the effect of
@@ -129,10 +134,12 @@ class Driver:
             mounts=policy.mounts,
             planning_interval=agent.planning_interval,
             last_answer=agent.last_answer,
-            eager=agent.hurries,
+            eager=self._hurries,
             action=agent.action,
             declarations=declared,
             answer=agent.answers.spec if agent.answers is not None else None,
+            budget=agent.budget,
+            price=self._books.price,
         )
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
@@ -148,9 +155,16 @@ class Driver:
         if other._eager is not None and self._eager is not None:
             other._eager.follow(self._eager)
 
-    async def work(self, task: str, variables: dict[str, Any], files: Sequence[File], limits: Limits) -> None:
-        """Work on a task to its end, which is recorded whatever comes."""
-        async with self._to_its_end():
+    async def work(
+        self,
+        task: str,
+        variables: dict[str, Any],
+        files: Sequence[File],
+        limits: Limits,
+        call: Answering | None = None,
+    ) -> None:
+        """Work on a task to its end, which is recorded whatever comes. `call` is what it is done for, if it is."""
+        async with self._to_its_end(limits, call):
             await self.interpreter.put(files)
             if variables and self._agent.action == "code":
                 await self.interpreter.bind(variables)
@@ -182,9 +196,10 @@ class Driver:
         self.approvals.load(events, resume.decisions)
         await self._record(Resumed(resume.fresh))
 
-    async def go_on(self, limits: Limits) -> None:
+    async def go_on(self, limits: Limits, call: Answering | None = None) -> None:
         """Work on the task that was cut off, from where `take_up` stands, to its end."""
-        async with self._to_its_end():
+        async with self._to_its_end(limits, call):
+            self._books.carry()
             if self.unknown:
                 await self._record(TaskEnded("paused", None, None, _paused(self.unknown)))
                 return
@@ -205,10 +220,15 @@ class Driver:
         return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None)
 
     @asynccontextmanager
-    async def _to_its_end(self) -> AsyncIterator[None]:
+    async def _to_its_end(self, limits: Limits, call: Answering | None) -> AsyncIterator[None]:
         """A task's end is recorded, whatever it is."""
+        above = call.caller if call is not None else None
+        self._door.caller = self._books.opened(self.approvals, limits, above, self._beside)
         try:
-            yield
+            with Deadline(self._books.ledger.seconds) as deadline:
+                yield
+            if deadline.passed:
+                await self._out_of_time()
         except anyio.get_cancelled_exc_class():
             await self._record(TaskEnded("cancelled"))
             raise
@@ -218,6 +238,9 @@ class Driver:
             await self._collect()
             await self._record(TaskEnded("error", None, type(error).__name__, str(error)))
             raise
+        finally:
+            if call is not None:
+                call.charge(self._agent.model.name, self._history.state.usage, self._history.state.cost)
 
     async def _loop(self, limits: Limits) -> None:
         self._callbacks.begin(self._history.events)
@@ -233,7 +256,9 @@ class Driver:
                 case Run(cell, source):
                     await self._run(cell, source)
                 case Call(cell, calls):
-                    await self._record(CallsAnswered(cell, await self._calling.answer(cell, calls)))
+                    answers = await self._calling.answer(cell, calls)
+                    await self._books.warn()
+                    await self._record(CallsAnswered(cell, answers))
                 case Compact(goal, cut):
                     await self._record(Compacted(goal, cut))
                 case Summarise(upto):
@@ -242,6 +267,7 @@ class Driver:
                     raise ContextOverflow(detail)
                 case Stop(reason, output, detail, last):
                     await self._collect()
+                    await self._books.closed()
                     await self._record(TaskEnded(reason, output, None, detail, last))
                     return
                 case other:
@@ -254,6 +280,8 @@ class Driver:
                 await self._ask_and_run(self._eager)
             else:
                 await self._ask_alone()
+        except BudgetExhausted as error:
+            await self._record(BudgetEnded(error.kind, str(error)))
         except ContextOverflow:
             if not goes_on(self._history.state, limits):
                 raise
@@ -267,10 +295,11 @@ class Driver:
             self._history.tell(delta)
 
         try:
-            reply = await self._agent.model.ask(prompt(self._history.state), emit)
+            reply = await self._books.ask(prompt(self._history.state), emit)
         except ModelError as error:
             await self._record(ModelFailed(type(error).__name__, str(error), "".join(heard)))
             raise
+        await self._books.warn()
         await self._record(ModelReplied(reply))
 
     async def _ask_and_run(self, eager: Eager) -> None:
@@ -282,7 +311,9 @@ class Driver:
     async def _summarise(self, upto: int) -> None:
         await self._record(SummaryAsked(upto))
         try:
-            reply = await self._agent.model.ask(summary_prompt(self._history.state, upto), lambda delta: None)
+            reply = await self._books.ask(summary_prompt(self._history.state, upto), lambda delta: None)
+        except BudgetExhausted as error:
+            await self._record(BudgetEnded(error.kind, str(error)))
         except ContextOverflow:  # then it has to do without
             await self._record(Summarised(upto, "", Usage()))
         except ModelError as error:
@@ -308,6 +339,14 @@ class Driver:
                     plan = str(arguments.get(PLAN, ""))
         await self._record(PlanMade(step, plan))
 
+    async def _out_of_time(self) -> None:
+        """The seconds of the budget are over, in the middle of something that was stopped for it."""
+        spent = self._books.ledger.out_of_time()
+        await self._record(BudgetEnded(spent.kind, str(spent)))
+        await self._collect()
+        await self._books.closed()
+        await self._record(TaskEnded("budget", None, None, str(spent)))
+
     async def _run(self, cell: int, source: str) -> None:
         if found := self._complaints(source):
             await self._record(CodeRefused(source, tuple(found)))
@@ -327,6 +366,7 @@ class Driver:
         return await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell, following)
 
     async def _ran(self, cell: int, outcome: Outcome) -> None:
+        await self._books.warn()
         await self._record(CodeRan(cell, outcome))
         if outcome.gone is not None:
             await self._parted(outcome.gone)

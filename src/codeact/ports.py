@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -158,6 +158,15 @@ class Recovering(Protocol):
 
     async def recover(self, call: ToolCall) -> Recovery | None:
         """What became of it, or that it may be made again; None where only a person can know."""
+
+
+@runtime_checkable
+class Commanding(Protocol):
+    """What a tool is, too, that is an agent with tools of its own."""
+
+    @property
+    def below(self) -> Collection[str]:
+        """The names of all tools that are called in answering it."""
 
 
 class Journal(Protocol):

@@ -34,6 +34,7 @@ class RunResult:
     answered: bool = False
     kept: object = field(default=None, repr=False, compare=False)  # what `after=result` goes on from
     unknown: tuple[ToolCall, ...] = ()
+    cost: float | None = None  # by the prices that were given; None where one, or what was used, is not known
 
     @property
     def output(self) -> Any:
@@ -78,6 +79,7 @@ def result_of(
         stop_reason=ended.stop_reason if ended else "cancelled",
         steps=steps_in(events),
         usage=state.usage,
+        cost=state.cost,
         events=tuple(events),
         error=ended.error if ended else None,
         error_type=ended.error_type if ended else None,

@@ -23,9 +23,11 @@ from .driver import Driver
 from .files import Given, read
 from .history import History
 from .journals.memory import MemoryJournal
+from .nesting import check_depth, nesting
 from .ports import Journal, Listener
 from .result import RunResult, result_of
 from .resuming import Resume
+from .tools.context import ANSWERING
 
 
 class Session:
@@ -37,14 +39,18 @@ class Session:
         listeners: Sequence[Listener] = (),
         journal: Journal | None = None,
         resume: Resume | None = None,
+        run_id: str | None = None,
     ) -> None:
-        self.run_id = resume.run if resume is not None else secrets.token_hex(16)
+        self.run_id = resume.run if resume is not None else run_id or secrets.token_hex(16)
+        call = ANSWERING.get(None)  # what is begun inside of a tool is part of the call that the tool answers
         self._agent = agent
         self._resume = resume
         self._limits = agent.policy.limits
         self._kept = journal
-        self._history = History(journal or MemoryJournal(self.run_id), [*agent.listeners, *listeners])
-        self._driver = Driver(agent, self.run_id, self._history)
+        heard = [*agent.listeners, *listeners, *nesting(call, self.run_id, agent.name)]
+        self._parent = call.run if call is not None else None
+        self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard)
+        self._driver = Driver(agent, self.run_id, self._history, call)
         self._busy = False
         self._open = False
         self._stack = AsyncExitStack()
@@ -68,8 +74,11 @@ class Session:
         """Have a journal, which is ours alone until the session ends."""
         if self._kept is None:
             store = self._agent.store
-            have = store.create if self._resume is None else store.open
-            self._history.journal = self._kept = await anyio.to_thread.run_sync(have, self.run_id)
+            if self._resume is None:
+                made = await anyio.to_thread.run_sync(store.create, self.run_id, self._parent)
+            else:
+                made = await anyio.to_thread.run_sync(store.open, self.run_id)
+            self._history.journal = self._kept = made
         stack.callback(self._kept.close)
 
     async def __aexit__(self, *exc: object) -> None:
@@ -104,12 +113,14 @@ class Session:
         check_task(task)
         self._check_open()
         self._check_idle()
+        call = ANSWERING.get(None)
+        check_depth(call, self._agent.name)
         self._busy = True
         first = len(self._history.events)
         try:
             limits = self._limits if max_steps is None else replace(self._limits, steps=max_steps)
             given = await anyio.to_thread.run_sync(read, files, limits.scratch)
-            await self._driver.work(task, dict(additional_args or {}), given, limits)
+            await self._driver.work(task, dict(additional_args or {}), given, limits, call)
         finally:
             self._busy = False
         return self._result(first)
@@ -127,7 +138,7 @@ class Session:
         if starts and state.ended is None:
             self._busy = True
             try:
-                await self._driver.go_on(replace(self._limits, steps=state.steps))
+                await self._driver.go_on(replace(self._limits, steps=state.steps), ANSWERING.get(None))
             finally:
                 self._busy = False
         return self._result(starts[-1] if starts else 0)

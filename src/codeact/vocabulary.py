@@ -10,9 +10,12 @@ from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from . import assemble
+from .agent import Agent
+from .core.budget import Budget
 from .core.catalogue import Catalogue
 from .core.errors import UsageError, nearest
 from .core.execution import Imports, Limits, Mount, Policy
+from .managed import AgentTool
 from .ports import Tool
 
 P = ParamSpec("P")
@@ -31,7 +34,6 @@ _ELSEWHERE = {
     "verbosity_level": "write run(..., show=True) to see the console",
     "add_base_tools": "name the tools you want: tools=[...]",
     "timeout": "write seconds=30",
-    "managed_agents": "write a tool that asks the other agent",
     "prompt_templates": "write instructions='...'",
     "system_prompt": "write instructions='...'",
 }
@@ -70,15 +72,24 @@ class Tools(tuple[Tool, ...]):
 
 def tools_of(given: Iterable[Any]) -> Tools:
     """The tools that a list of anything that can be one names."""
-    if isinstance(given, str) or callable(given):
+    if isinstance(given, str | Agent) or callable(given):
         raise TypeError("tools= takes a list: write tools=[...]")
     found: list[Tool] = []
     for one in given:
-        if isinstance(one, list | tuple):  # of tools that come together
+        if isinstance(one, Agent):
+            found.append(AgentTool(one))
+        elif isinstance(one, list | tuple):  # of tools that come together
             found += tools_of(one)
         else:
             found += assemble.tools([one]) if isinstance(one, str) else [assemble.tool(one)]
     return Tools(found)
+
+
+def budget_of(given: Any) -> Budget | None:
+    """A budget, or none. Raises TypeError for anything else."""
+    if given is not None and not isinstance(given, Budget):
+        raise TypeError(f"budget={given!r}: write budget=Budget(tokens=100_000), with `from codeact import Budget`")
+    return given
 
 
 def policy_of(

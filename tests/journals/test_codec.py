@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codeact.core.budget import Budget
 from codeact.core.events import CodeRan, Event, ModelReplied, Noted, RunStarted, TaskGiven, ToolReturned
 from codeact.core.execution import Limits, Outcome, Returned
 from codeact.core.messages import Image, Reply, Usage
@@ -44,6 +45,8 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
         return plain[hint]
     if hint is Limits:
         return st.builds(Limits, seconds=st.floats(0.01, 100), steps=st.integers(1, 100))
+    if hint is Budget:
+        return st.builds(Budget, tokens=st.none() | st.integers(1, 2**40), money=st.none() | st.floats(0.01, 9))
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.builds(hint, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(hint)})

@@ -14,6 +14,8 @@ CodeactError
 ├── RunLocked                   another process is at work on this run
 ├── RunDiffers                  the run was made of other parts than those that are to go on with it
 ├── ReplayDivergence            a cell that was run again did not do what it had done: no call was made
+├── BudgetExhausted             a budget leaves no room for a call; a run ends by it with the reason `budget`
+├── AgentError                  an agent that code called ended without an answer
 └── ModelError                  the model could not be asked; the run can go on later
     ├── ModelUnavailable        unreachable, overloaded, cut off or silent, also after the retries
     ├── ModelRejected           the server will not serve this request: key, model name, parameter
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CodeactError(Exception):
@@ -121,6 +124,27 @@ class ReplayDivergence(CodeactError):
         self.what = what
         self.expected = expected
         self.seen = seen
+
+
+class BudgetExhausted(CodeactError):
+    """A budget leaves no room for a reply of a model, or for a call of a tool. It never leaves `run`: the task ends
+    with the stop reason `budget`. `kind` is what is used up, `spent` of `limit`.
+    """
+
+    def __init__(self, message: str, kind: Any, spent: float, limit: float) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.spent = spent
+        self.limit = limit
+
+
+class AgentError(CodeactError):
+    """An agent that code called ended without an answer; the message begins with its name and the stop reason."""
+
+    def __init__(self, agent: str, stop_reason: str, detail: str = "") -> None:
+        super().__init__(f"{agent} ended without an answer: {stop_reason}" + (f": {detail}" if detail else ""))
+        self.agent = agent
+        self.stop_reason = stop_reason
 
 
 class ModelError(CodeactError):

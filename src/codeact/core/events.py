@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .actions import Form
-from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, Stream, ToolSpec
+from .budget import Budget, Price
+from .deltas import Discarded as Discarded
+from .deltas import OutputDelta as OutputDelta
+from .deltas import ReasoningDelta as ReasoningDelta
+from .deltas import TextDelta as TextDelta
+from .deltas import Waiting as Waiting
+from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, ToolSpec
 from .files import File, LeftOut
 from .messages import Image, NativeCall, Reply, ToolDeclaration, Usage
+from .spending import BudgetEnded as BudgetEnded
+from .spending import BudgetWarned as BudgetWarned
+from .spending import Charged as Charged
 
 StopReason: TypeAlias = Literal[
     "final_answer", "max_steps", "budget", "stalled", "cancelled", "refused", "error", "paused"
@@ -41,6 +50,8 @@ class RunStarted:
     eager: bool = False  # whether code runs while the model is still writing
     planning_interval: int | None = None  # steps from one plan to the next
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
+    budget: Budget | None = None  # of each task
+    price: Price | None = None  # of the model's tokens, where the user gave it
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +357,9 @@ Event: TypeAlias = (
     | ApprovalGiven
     | ToolCalled
     | ToolReturned
+    | Charged
+    | BudgetWarned
+    | BudgetEnded
     | Connected
     | Disconnected
     | CallsAnswered
@@ -374,39 +388,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class TextDelta:
-    """More of the reply's text."""
+class Nested:
+    """News of an agent that was called by code: `item` happened in its `run`, for the tool call `key` of this one.
 
-    text: str
+    It is told as it happens, and stands in no list of events but that of the run it is of. One that wraps an event is
+    never dropped.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
-    """More of the model's reasoning."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class OutputDelta:
-    """More of a running cell's output."""
-
-    stream: Stream
-    text: str
+    run: str
+    agent: str
+    key: str
+    item: Event | Delta
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why nothing is heard just now, such as a retry in some seconds."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """What streamed of this reply does not count: it is asked again from the start."""
-
-    why: str
-
-
-Delta: TypeAlias = TextDelta | ReasoningDelta | OutputDelta | Waiting | Discarded
+Delta: TypeAlias = TextDelta | ReasoningDelta | OutputDelta | Waiting | Discarded | Nested

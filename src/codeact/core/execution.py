@@ -31,6 +31,7 @@ class Limits:
     tool_seconds: float = 300.0
     grace: float = 1.0  # between an interrupt and a kill
     steps: int = 20  # replies of the model in a task
+    depth: int = 3  # how many agents deep an agent may call others
     snapshots: int = 8  # copies of an interpreter at once, forks too
     snapshot_memory: int = 4096 * MIB  # of all that wait
     files: int = 100  # that are collected at once
@@ -67,6 +68,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "tool_seconds": (0.01, 30 * _DAY, "seconds"),
     "grace": (0.05, 600, "seconds"),
     "steps": (1, 1_000_000, "steps"),
+    "depth": (0, 100, "agents"),
     "snapshots": (1, 1000, "snapshots"),
     "snapshot_memory": (1 * MIB, 1 << 44, "bytes"),
     "files": (0, 10_000, "files"),
@@ -155,7 +157,7 @@ class ToolCall:
 
     The key is the content of the call: run, cell, tool, arguments, and the how-manieth of its kind in the cell.
     `before` are the calls of the same cell that came before this one. Of another `kind` is what is asked about as if
-    it were a call: a cell, or a plan.
+    it were a call: a cell, or a plan. `agent` names the agent below whose code asks, where it is not the session's own.
     """
 
     key: str
@@ -164,6 +166,7 @@ class ToolCall:
     arguments: dict[str, Any]
     before: tuple[ToolCall, ...] = ()
     kind: Literal["tool", "cell", "plan"] = "tool"
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

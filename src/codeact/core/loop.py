@@ -92,6 +92,8 @@ def next_step(state: State, limits: Limits) -> Step:
         return Run(state.cell + 1, state.code.source)
     if state.calls:
         return Call(state.cell + 1, state.calls)
+    if state.spent is not None:
+        return Stop("budget", detail=state.spent)
     if state.draft is not None:
         return Review(state.step + 1, state.draft)
     if state.asked == "answer":

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from .actions import Code, Form, Nothing
+from .budget import Kind, in_words, number_of
 from .errors import nearest
 from .events import CallAnswered
 from .execution import CellError, Gone, Limits, Outcome
@@ -381,6 +382,12 @@ def steps_left(left: int) -> str:
     if left == 1:
         return "One reply is left: give final_answer(...) now, with the best you have."
     return f"{left} replies are left." if 1 < left <= LAST_STEPS else ""
+
+
+def nearly_spent(kind: Kind, spent: float, limit: float) -> str:
+    """Most of a budget is spent."""
+    words = f"{number_of(kind, spent)} of {in_words(kind, limit)}"
+    return f"The budget is nearly used up: {words}. Give final_answer(...) soon, with the best you have."
 
 
 def _after(outcome: Outcome, word: str = " in") -> str:

@@ -12,12 +12,16 @@ from typing import assert_never
 
 from . import actions, names, observations, plans, weight
 from . import window as windows
-from .acting import action_of
+from .acting import action_of, system_of
+from .budget import cost
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
     AskedBeside,
+    BudgetEnded,
+    BudgetWarned,
     CallsAnswered,
+    Charged,
     CodeContinued,
     CodeRan,
     CodeRefused,
@@ -51,7 +55,6 @@ from .events import (
 from .execution import Answer, Gone
 from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
 from .repetition import RECENT, Fingerprint, essence, repeats
-from .system import calling_prompt, system_prompt, writing_prompt
 from .window import Mark, Window
 
 CUT_OFF = ("cancelled", "error", "paused")  # ends that a task can go on from
@@ -68,7 +71,8 @@ class State:
     steps: int = 20  # that it may take
     bound: tuple[str, ...] = ()  # names that the user gave, and that every fresh interpreter is given again
     given: bool = False  # whether there are files of the user's, which every fresh interpreter has again
-    usage: Usage = NO_USAGE  # of this task
+    usage: Usage = NO_USAGE  # of this task, and of all that was asked for it
+    cost: float | None = 0.0  # of the same; None where it is not known
     cell: int = 0  # the last one started; they count through the session
     calls: tuple[NativeCall, ...] = ()  # found in the last reply, not yet made
     code: actions.Code | None = None  # found in the last reply, not yet started
@@ -93,6 +97,8 @@ class State:
     objections: tuple[str, ...] = ()  # to the plans that were made since
     window: Window = field(default_factory=Window)  # what of the messages is what, and how much room they take
     unasked: State | None = None  # where it stood before a question that has no reply yet
+    warned: tuple[str, ...] = ()  # of the budget, and not read by the model yet
+    spent: str | None = None  # which budget left no room
 
 
 def after(state: State, event: Event) -> State:
@@ -106,12 +112,13 @@ def after(state: State, event: Event) -> State:
 def _after(state: State, event: Event) -> State:
     match event:
         case RunStarted():
-            system = _system(event)
+            system = system_of(event)
             fixed = weight.of_text(system) + sum(map(weight.of_declaration, event.declarations))
             return replace(state, started=event, system=system, window=replace(state.window, fixed=fixed))
         case TaskGiven():
             state, cut = _left(state)
             fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
+            fresh = replace(fresh, cost=0.0, warned=(), spent=None)
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
@@ -170,7 +177,7 @@ def _after(state: State, event: Event) -> State:
         case Resumed(fresh):
             return _resumed(state, fresh)
         case ModelFailed(type):
-            state = replace(state, usage=state.usage + Usage())  # it may have cost something: nobody knows
+            state = _charged(state, Usage(), None)  # it may have cost something: nobody knows
             return replace(state, window=state.window.overflowed()) if type == "ContextOverflow" else state
         case AskedBeside():
             return replace(state, window=replace(state.window, gone=state.window.gone + 1))
@@ -184,7 +191,16 @@ def _after(state: State, event: Event) -> State:
         case Summarised(upto, text, usage):
             known = state.names if state.alive else ()
             messages, window = windows.summed_up(state.messages, state.window, upto, text, known, state.plan)
-            return replace(state, messages=messages, window=window, usage=state.usage + usage, unasked=None)
+            state = _charged(state, usage, cost(state.started.price, usage))
+            return replace(state, messages=messages, window=window, unasked=None)
+        case Charged():
+            return _charged(state, event.usage, event.cost)
+        case BudgetWarned():
+            return replace(
+                state, warned=(*state.warned, observations.nearly_spent(event.kind, event.spent, event.limit))
+            )
+        case BudgetEnded():
+            return replace(state, spent=event.why)
         case ApprovalAsked() | ApprovalGiven() | CodeContinued() | Noted():
             return state
         case (
@@ -230,16 +246,6 @@ def _marks(before: State, event: Event, then: State) -> list[Mark]:
             return [Mark(last, "words", said)] if said else []
 
 
-def _system(event: RunStarted) -> str:
-    if event.action == "json":
-        return calling_prompt(event.instructions)
-    if event.action == "text":
-        return writing_prompt(event.tools, event.limits, event.instructions, event.answer)
-    return system_prompt(
-        event.tools, event.imports, event.limits, event.instructions, event.network, event.mounts, event.answer
-    )
-
-
 def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
     if state.outcome_lost:
         return replace(state, alive=alive, outcome_lost=False)
@@ -252,7 +258,7 @@ def _resumed(state: State, fresh: bool) -> State:
     """As it stood before what was cut off: a question without a reply was never asked."""
     before = state.unasked
     if before is not None and state.running is None:
-        state = replace(before, usage=state.usage, said=state.said, news=state.news)
+        state = replace(before, usage=state.usage, cost=state.cost, spent=state.spent, said=state.said, news=state.news)
     ended = None if state.ended is None or state.ended.stop_reason in CUT_OFF else state.ended
     state = replace(state, ended=ended, unasked=None)
     if not fresh:
@@ -264,10 +270,17 @@ def _resumed(state: State, fresh: bool) -> State:
     return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
 
 
+def _charged(state: State, usage: Usage, cost: float | None) -> State:
+    total = None if cost is None or state.cost is None else state.cost + cost
+    return replace(state, usage=state.usage + usage, cost=total)
+
+
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     """The next thing that the user's side says, with what the user said meanwhile."""
+    text = "\n".join((text, *state.warned))
     text = "\n\n".join((text, *map(observations.user_said, state.said)))
-    return replace(state, messages=(*state.messages, Message("user", (Text(text), *images))), news="", said=())
+    told = Message("user", (Text(text), *images))
+    return replace(state, messages=(*state.messages, told), news="", said=(), warned=())
 
 
 def _left(state: State) -> tuple[State, str]:
@@ -304,7 +317,7 @@ def _drafted(state: State, event: ModelReplied) -> State:
     reply = event.reply
     text = reply.text.strip() if state.started.action == "json" else actions.read(reply).said.strip()
     messages = (*state.messages, say("assistant", text or "(nothing)"))
-    state = replace(state, messages=messages, usage=state.usage + reply.usage)
+    state = _charged(replace(state, messages=messages), reply.usage, cost(state.started.price, reply.usage))
     if reply.finish == "content_filter":
         return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
     return replace(state, draft=text)
@@ -328,11 +341,8 @@ def _written(state: State, event: ModelReplied, ran: str) -> State:
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
     action = action_of(reply, state.started)
-    state = replace(
-        state,
-        messages=(*state.messages, say("assistant", action.said or "(nothing)")),
-        usage=state.usage + reply.usage,
-    )
+    state = _charged(state, reply.usage, cost(state.started.price, reply.usage))
+    state = replace(state, messages=(*state.messages, say("assistant", action.said or "(nothing)")))
     if reply.finish == "content_filter":
         return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
     match action:
@@ -397,9 +407,10 @@ def _answered(state: State, event: CallsAnswered) -> State:
         text = observations.after_calls(event.answers)
         return _told(state, text + note, tuple(image for one in event.answers for image in one.images))
     *others, last = event.answers
+    note = "\n".join((note, *state.warned))
     answers = [answered(one.call, one.text, *one.images) for one in others]
     answers.append(answered(last.call, last.text + note, *last.images))
-    state = replace(state, messages=(*state.messages, *answers))
+    state = replace(state, messages=(*state.messages, *answers), warned=())
     if not state.said:
         return state
     spoken = say("user", "\n\n".join(map(observations.user_said, state.said)))

@@ -1,5 +1,5 @@
 """Tools: functions of the host that code may call."""
 
-from .context import Call, current_call
+from .context import Call, current_call, metered
 
-__all__ = ["Call", "current_call"]
+__all__ = ["Call", "current_call", "metered"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
 
 _AGAIN = 0.05  # seconds until a task that caught its cancellation gets the next one
 
 
 class Deadline:
-    """A context for one task; `passed` says that it was left because the time was up.
+    """A context for one task; `passed` says that it was left because the time was up. Infinite `seconds` never are.
 
     A cancellation by somebody else goes through. A context of anyio's does the same, at eight times the price: a tenth
     of what a call of a tool costs.
@@ -19,19 +20,22 @@ class Deadline:
         self.passed = False
         self._seconds = seconds
         self._struck = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Deadline:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._before = task.cancelling()
-        self._timer = task.get_loop().call_later(self._seconds, self._strike)
+        if self._seconds < math.inf:
+            self._timer = task.get_loop().call_later(self._seconds, self._strike)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for _ in range(self._struck):
             self._task.uncancel()
         self.passed = bool(

@@ -13,12 +13,16 @@ from typing import TextIO, assert_never
 from codeact.core.acting import action_of
 from codeact.core.actions import Nothing, Piece, Reader
 from codeact.core.approvals import CELL, PLAN
+from codeact.core.budget import in_words, number_of
 from codeact.core.events import (
     STOPPED,
     ApprovalAsked,
     ApprovalGiven,
     AskedBeside,
+    BudgetEnded,
+    BudgetWarned,
     CallsAnswered,
+    Charged,
     CodeContinued,
     CodeRan,
     CodeRefused,
@@ -37,6 +41,7 @@ from codeact.core.events import (
     ModelAsked,
     ModelFailed,
     ModelReplied,
+    Nested,
     Noted,
     OutputDelta,
     PlanMade,
@@ -63,6 +68,7 @@ from codeact.core.untrusted import inline
 
 from ..album import Album
 from .ahead import Ahead
+from .below import below
 from .canvas import Canvas
 from .page import Page
 from .screen import Screen
@@ -75,7 +81,7 @@ _ASIDE = {"plan": "plan", "answer": "last answer"}  # what a model is asked for 
 
 _ENDS = {
     "max_steps": "the steps are used up",
-    "budget": "the budget is used up",
+    "budget": "",
     "stalled": "the model stopped acting",
     "cancelled": "cancelled",
     "refused": "the model refused",
@@ -233,7 +239,7 @@ class Console:
                 pass
             case FilesCollected(files, left_out):
                 self._made += self._album.files(files, left_out, keep=self._keeps_files)
-            case AskedBeside():
+            case AskedBeside() | BudgetEnded():  # the task's end says why
                 pass
             case Compacted():
                 self._canvas.note("older output is left out of the prompt, to make room")
@@ -242,6 +248,13 @@ class Console:
             case Summarised(_, text):
                 self._canvas.note(f"summed up, to make room: {inline(text, 300)}" if text else "the start is left out")
                 self._canvas.wait(None)
+            case Charged():
+                self._usage += news.usage
+            case BudgetWarned(kind, spent, limit):
+                self._canvas.note(f"{number_of(kind, spent)} of {in_words(kind, limit)} are used")
+            case Nested():
+                for who, line in below(news):
+                    self._canvas.below(who, line)
             case Noted(text):
                 self._canvas.note(text)
             case TaskEnded():
@@ -370,7 +383,7 @@ class Console:
             self._canvas.answer(shown(end.last.value))
         else:
             why = _ENDS.get(end.stop_reason, end.stop_reason)
-            self._canvas.trouble(f"No answer: {why}" + (f". {end.error}" if end.error else ""))
+            self._canvas.trouble(f"No answer: {'. '.join(filter(None, (why, end.error)))}")
         for line in self._made:
             self._canvas.note(line)
         self._canvas.closing(self._sum())

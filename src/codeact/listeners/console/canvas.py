@@ -47,6 +47,9 @@ class Canvas(Protocol):
     def trouble(self, text: str) -> None:
         """Something that went wrong around the cells."""
 
+    def below(self, who: str, text: str) -> None:
+        """A line of what an agent does that code has called."""
+
     def answer(self, text: str) -> None:
         """The final answer."""
 

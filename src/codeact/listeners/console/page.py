@@ -64,6 +64,9 @@ class Page:
     def trouble(self, text: str) -> None:
         self._lines("!! ", text)
 
+    def below(self, who: str, text: str) -> None:
+        self._lines(f"      {escaped(who)} ", text)
+
     def answer(self, text: str) -> None:
         self._write("\n== Answer\n")
         self._lines("", text)

@@ -124,6 +124,9 @@ class Screen:
     def trouble(self, text: str) -> None:
         self._print(Text(escaped(text), style="bold red"))
 
+    def below(self, who: str, text: str) -> None:
+        self._print(Text.assemble(_INDENT * 2, (f"{escaped(who)} ", "magenta"), (escaped(text), "dim")))
+
     def answer(self, text: str) -> None:
         self._print(Text())
         framed = Panel(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import ModelError, UsageError
 from ...ports import Model, Tool
-from ..context import Call, current_call
+from ..context import Call, current_call, metered
 from ..function import as_tool, tool
 from .asking import Memory, ask, key_of
 from .schema import schema_of
@@ -59,15 +59,15 @@ class _Asked:
         if not prompt.strip():
             raise ValueError(f"{name}(): the prompt is empty")
         call = current_call()
-        model = self._model or _own(call)
+        model = metered(self._model)
         form = None if schema is None else schema_of(schema)
 
         async def asking() -> Any:
             return await ask(model, prompt, form, place)
 
         async def place() -> int:
-            beside = call.caller.beside if call.caller is not None and self._model is None else None
-            return 0 if beside is None else await beside(call.key)
+            own = call.caller is not None and self._model is None
+            return await call.caller.beside(call.key) if own and call.caller is not None else 0
 
         return await self._memory(call).answer(key_of(model.name, prompt, form), asking)
 
@@ -87,9 +87,3 @@ class _Asked:
     def _memory(self, call: Call) -> Memory:
         kept: Memory = call.memo.setdefault(self, Memory(asyncio.Semaphore(self._concurrency)))
         return kept
-
-
-def _own(call: Call) -> Model:
-    if call.caller is None or call.caller.model is None:
-        raise RuntimeError(f"{call.tool}() was called without an agent, so there is no model to ask: name one")
-    return call.caller.model

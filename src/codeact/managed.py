@@ -1,0 +1,122 @@
+"""An agent as a tool of another: called as a function with a task and data, in a session of its own for each call."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .agent import Agent
+from .core.budget import Price, price_of
+from .core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
+from .core.execution import ToolSpec
+from .ports import Commanding, Tool
+from .session import Session
+from .tools.context import ANSWERING
+from .tools.function import FunctionTool, Options
+from .tools.names import is_free
+from .tools.results import plain
+
+_MORE = "task: what is to be done, in words\ndata: values that it gets as variables of these names"
+
+
+class AgentTool:
+    """`NAME(task, **data)`: what the agent answers; AgentError where it does not. Its deadlines are its own."""
+
+    def __init__(self, agent: Agent) -> None:
+        if not agent.name or not agent.description:
+            missing = "name" if not agent.name else "description"
+            raise ToolDefinitionError(
+                f"an agent that another one calls needs a {missing}: "
+                "CodeAgent(name='researcher', description='what it can do', ...)"
+            )
+        if not is_free(agent.name):
+            raise ToolDefinitionError(f"{agent.name!r} cannot be the name of an agent that code calls: write a word")
+
+        async def called(task: str, **data: Any) -> Any:
+            return await _answer(agent, task, data)
+
+        called.__annotations__["return"] = agent.answers.type if agent.answers is not None else Any
+        self.agent = agent
+        self._function = FunctionTool(called, Options(agent.name), f"{agent.description}\n\n{_MORE}")
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The agent's name and description, and what it is called with."""
+        return self._function.spec
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What it is called with, as JSON Schema."""
+        return self._function.schema
+
+    @property
+    def seconds(self) -> float | None:
+        """None that counts: an agent has a budget, and what it calls has deadlines."""
+        return math.inf
+
+    @property
+    def concurrency(self) -> int | None:
+        """As many at once as the session allows."""
+        return None
+
+    @property
+    def below(self) -> set[str]:
+        """The names of all tools that are called in answering it."""
+        own = {tool.spec.path for tool in self.agent.tools}
+        return own.union(*(tool.below for tool in self.agent.tools if isinstance(tool, Commanding)))
+
+    def __repr__(self) -> str:
+        return f"<agent {self.spec.name}{self.spec.signature}>"
+
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The task and the data, by parameter name."""
+        return self._function.bind(args, kwargs)
+
+    async def call(self, arguments: dict[str, Any]) -> Any:
+        """Ask the agent."""
+        return await self._function.call(arguments)
+
+
+async def _answer(agent: Agent, task: str, data: dict[str, Any]) -> Any:
+    call = ANSWERING.get(None)
+    run = None if call is None else hashlib.sha256(f"run {call.key}".encode()).hexdigest()[:32]
+    try:
+        async with Session(agent, run_id=run) as session:
+            result = await session.run(task, additional_args=data)
+    except CodeactError as error:
+        raise AgentError(agent.name, "error", f"{type(error).__name__}: {error}") from error
+    if result.stop_reason != "final_answer":
+        raise AgentError(agent.name, result.stop_reason, result.error or "")
+    return plain(result.answer)
+
+
+def with_agents(tools: Sequence[Tool], managed: Iterable[Any]) -> list[Tool]:
+    """The tools, and each of these agents as one. Raises TypeError for what is no agent."""
+    made: list[Tool] = []
+    for one in managed:
+        if not isinstance(one, Agent):
+            raise TypeError(f"managed_agents takes agents, not {type(one).__name__}: functions go into tools=[...]")
+        made.append(AgentTool(one))
+    return [*tools, *made]
+
+
+def check_prices(agent: Agent) -> None:
+    """Refuse a budget of money where a model that may be asked for it has no price."""
+    if agent.budget is None or agent.budget.money is None:
+        return
+    for model in _unpriced(agent, {}):
+        raise UsageError(
+            f"a budget of money needs the price of {model}, too: prices={{{model!r}: (input, output), ...}}, "
+            "for a million tokens"
+        )
+
+
+def _unpriced(agent: Agent, above: Mapping[str, Price]) -> Iterator[str]:
+    known = {**above, **agent.prices}
+    if price_of(agent.model.name, known) is None:
+        yield agent.model.name
+    for tool in agent.tools:
+        if isinstance(tool, AgentTool):
+            yield from _unpriced(tool.agent, known)
