@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from .actions import Code, Form, Nothing
-from .budget import Kind, in_words, number_of
+from .budget import in_words, number_of
 from .errors import nearest
 from .events import CallAnswered
 from .execution import CellError, Gone, Limits, Outcome
 from .messages import Image
 from .quantities import seconds, size
+from .spending import BudgetWarned
 from .untrusted import bounded, inline
 
 SHOWN = 6_000  # characters of each stream and of the value
@@ -384,9 +385,9 @@ def steps_left(left: int) -> str:
     return f"{left} replies are left." if 1 < left <= LAST_STEPS else ""
 
 
-def nearly_spent(kind: Kind, spent: float, limit: float) -> str:
+def nearly_spent(event: BudgetWarned) -> str:
     """Most of a budget is spent."""
-    words = f"{number_of(kind, spent)} of {in_words(kind, limit)}"
+    words = f"{number_of(event.kind, event.spent)} of {in_words(event.kind, event.limit)}"
     return f"The budget is nearly used up: {words}. Give final_answer(...) soon, with the best you have."
 
 

@@ -53,6 +53,7 @@ from .events import (
     UserSaid,
 )
 from .execution import Answer, Gone
+from .marking import marks
 from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
 from .repetition import RECENT, Fingerprint, essence, repeats
 from .window import Mark, Window
@@ -106,7 +107,8 @@ def after(state: State, event: Event) -> State:
     then = _after(_answered_now(state, event.reply) if isinstance(event, ModelReplied) else state, event)
     if len(then.messages) <= then.window.weighed:
         return then
-    return replace(then, window=windows.grown(then.window, then.messages, _marks(state, event, then)))
+    new = marks(event, state.messages, then.messages, () if then.said else state.said)
+    return replace(then, window=windows.grown(then.window, then.messages, new))
 
 
 def _after(state: State, event: Event) -> State:
@@ -196,9 +198,7 @@ def _after(state: State, event: Event) -> State:
         case Charged():
             return _charged(state, event.usage, event.cost)
         case BudgetWarned():
-            return replace(
-                state, warned=(*state.warned, observations.nearly_spent(event.kind, event.spent, event.limit))
-            )
+            return replace(state, warned=(*state.warned, observations.nearly_spent(event)))
         case BudgetEnded():
             return replace(state, spent=event.why)
         case ApprovalAsked() | ApprovalGiven() | CodeContinued() | Noted():
@@ -225,25 +225,6 @@ def _answered_now(state: State, reply: Reply) -> State:
     window = replace(state.window.compared(counted), told=reply.context or state.window.told, refusals=0)
     messages, window = windows.looked_at(state.messages, window)
     return replace(state, messages=messages, window=window)
-
-
-def _marks(before: State, event: Event, then: State) -> list[Mark]:
-    """What the new messages are, where that has to be known later."""
-    last = len(then.messages) - 1
-    said = before.said if not then.said else ()
-    match event:
-        case TaskGiven():
-            return [Mark(last, "words")]
-        case CodeRan():
-            return []  # it is marked where its names are known
-        case CallsAnswered() if then.started.action == "text":
-            return [Mark(last, "result", said)]
-        case CallsAnswered():
-            places = range(len(before.messages), len(then.messages))
-            results = [Mark(place, "result") for place in places if then.messages[place].role == "tool"]
-            return [*results, Mark(last, "words", said)] if said else results
-        case _:
-            return [Mark(last, "words", said)] if said else []
 
 
 def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
