@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.command import codeact
-from codeact import CodeAgent, Interpreter, ModelError, UsageError
+from codeact import Budget, CodeAgent, Interpreter, ModelError, UsageError
 from codeact.core.errors import ModelUnavailable
 from codeact.core.messages import Prompt, Reply, Usage
 from codeact.testing import ScriptedModel
@@ -163,6 +163,22 @@ def test_after_that_it_is_an_exception_that_code_can_handle() -> None:
 def test_an_answer_that_is_not_whole_is_no_answer(reply: Reply, words: str) -> None:
     output, _ = run("try:\n    llm('Tell.')\nexcept RuntimeError as e:\n    final_answer(str(e))", lambda q: reply)
     assert words in output
+
+
+def test_what_it_costs_is_part_of_the_runs_usage() -> None:
+    model = Answers(lambda q: "9" if q.startswith("page") else code("final_answer(llm_map(['page 1', 'page 2']))"))
+    result = CodeAgent(model=model, tools=["llm"]).run("Count.")
+    assert result.output == ["9", "9"] and result.steps == 1
+    assert (result.usage.requests, result.usage.input_tokens, result.usage.output_tokens) == (3, 30, 6)
+
+
+def test_it_is_paid_from_the_agents_budget_and_the_run_ends_when_that_is_spent() -> None:
+    source = "told = llm_map([f'page {n}' for n in range(40)])\ntold"
+    model = Answers(lambda q: "9" if q.startswith("page") else code(source))
+    result = CodeAgent(model=model, tools=["llm"], budget=Budget(tokens=120)).run("Count.")
+    assert result.stop_reason == "budget"
+    assert (result.usage.input_tokens or 0) + (result.usage.output_tokens or 0) <= 120
+    assert len(model.prompts) == 10
 
 
 def test_a_recorded_run_that_asked_models_runs_again(tmp_path: Any) -> None:
