@@ -9,11 +9,13 @@ from functools import cached_property
 from .answers import Answers
 from .approvals import Needs, of_cells, resolved
 from .callbacks import Callback
-from .core.actions import Form
+from .core import profiles
+from .core.actions import Carrier, Form
 from .core.budget import Budget, Price, price_of
 from .core.catalogue import Catalogue
-from .core.errors import UsageError
+from .core.errors import UsageError, nearest
 from .core.execution import Policy, ToolSpec
+from .core.system import PARTS
 from .journals.memory import MemoryStore
 from .ports import Commanding, Gate, Listener, Model, Sandbox, Store, Tool
 from .tools.names import check_names
@@ -23,6 +25,17 @@ def check_interval(steps: object) -> None:
     """Refuse what is no number of steps from one plan to the next."""
     if steps is not None and (type(steps) is not int or not 1 <= steps <= 1_000_000):
         raise UsageError(f"planning_interval={steps!r}: a whole number of steps from 1, or None for no plans")
+
+
+def check_parts(parts: tuple[tuple[str, str], ...]) -> None:
+    """Refuse a part that the prompt does not have, and one that is no text."""
+    for name, text in parts:
+        if name == "instructions":
+            raise UsageError("prompt: the instructions are not replaced: write instructions='...'")
+        if name not in PARTS:
+            raise UsageError(f"prompt: no part {name!r}: {', '.join(PARTS[:-1])}{nearest(name, PARTS)}")
+        if not isinstance(text, str):
+            raise UsageError(f"prompt: the part {name!r} is a text, not of type {type(text).__name__}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,9 @@ class Agent:
     gate: Gate | None = None  # who is asked; None waits for `Session.decide`
     answers: Answers | None = None  # what an answer must be; None takes any
     action: Form = "code"
+    profile: str | None = None  # how much the model is told, and what carries its code; None goes by its name
+    carrier: Carrier | None = None  # of code; None is that of the profile
+    parts: tuple[tuple[str, str], ...] = ()  # of the prompt, in place of ours
     store: Store = field(default_factory=MemoryStore)  # where the journal of each of its runs is kept
     checks: bool = True  # whether a cell is looked at before it runs
     planning_interval: int | None = None  # steps from one plan to the next; None makes none
@@ -57,6 +73,10 @@ class Agent:
         check_interval(self.planning_interval)
         if self.eager and self.action != "code":
             raise UsageError("eager=True is for agents that act in code: this one has nothing to run in advance")
+        check_parts(self.parts)
+        if self.carrier is not None and self.action != "code":
+            raise UsageError(f"carrier={self.carrier!r} is for agents that act in code: this one acts by {self.action}")
+        profiles.named(self.profile or "standard")
         if self.budget is not None and self.budget.money is not None and self.price is None:
             raise UsageError(
                 f"a budget of money needs the price of {self.model.name}: "

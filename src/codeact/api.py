@@ -17,7 +17,8 @@ from .agent import Agent
 from .answers import Answers
 from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
-from .core.actions import Form
+from .core import profiles
+from .core.actions import Carrier, Form
 from .core.approvals import Decision
 from .core.budget import Budget
 from .core.budget import prices as known_prices
@@ -29,7 +30,7 @@ from .ports import Gate, Listener, Model, Sandbox, Store
 from .result import RunResult
 from .resuming import Knows, Resume
 from .session import Session, ended
-from .vocabulary import Tools, budget_of, policy_of, refusing_unknown, tools_of
+from .vocabulary import Tools, budget_of, parts_of, policy_of, refusing_unknown, tools_of
 
 
 class CodeAgent(Agent):
@@ -59,6 +60,9 @@ class CodeAgent(Agent):
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
     secrets: strings that no error of a tool shows to code.
     action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
+    carrier: what its code stands in: a `"fence"`, `"execute"` or `"code"` tags, or a call of a `"tool"`.
+    profile: what a model of its kind is told, such as `"small"`; by default that, and the carrier, go by its name.
+    prompt: parts of the system prompt, by name, in place of ours: `{"rules": "..."}`.
     journal: the file in which its runs are kept, so that they can be resumed; `"memory"` keeps them while they last.
     name, description: what it is for another agent that has it among its tools, or in managed_agents.
     managed_agents: agents that the code may call as functions: `researcher("a task", rows=rows)`.
@@ -100,6 +104,9 @@ class CodeAgent(Agent):
         static_check: bool = True,
         secrets: Sequence[str] = (),
         action: Form | None = None,
+        carrier: Carrier | None = None,
+        profile: str | None = None,
+        prompt: Mapping[str, str] | None = None,
         journal: str | os.PathLike[str] | Store | None = None,
         name: str = "",
         description: str = "",
@@ -136,7 +143,10 @@ class CodeAgent(Agent):
             secrets=tuple(secrets),
             approve=approvals.named("all" if gate is not None and approve is None else approve),
             gate=gate,
-            action=assemble.form(self._form if action is None else action),
+            action=profiles.form_named(self._form if action is None else action),
+            carrier=None if carrier is None else profiles.carrier_named(carrier),
+            profile=profile,
+            parts=parts_of(prompt),
             answers=Answers(output_type, final_answer_checks)
             if output_type is not None or final_answer_checks
             else None,

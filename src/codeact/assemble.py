@@ -19,9 +19,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any, TextIO
 
-from .core.actions import Form
 from .core.errors import SandboxUnavailable, UsageError, nearest
 from .core.execution import ALL, NONE, Imports, Mount, Policy, only
 from .journals.memory import MemoryStore
@@ -74,14 +73,6 @@ def sandbox(text: str) -> Sandbox:
         _only_on_linux()
     made = getattr(import_module(module), kind)(**settings)
     return made
-
-
-def form(text: str) -> Form:
-    """The form of action that is meant by `code`, `json` or `text`."""
-    if text not in get_args(Form):
-        raise UsageError(f"no form of action {text!r}: code, json or text{nearest(text, get_args(Form))}")
-    found: Form = text  # type: ignore[assignment]
-    return found
 
 
 def machine() -> Report:

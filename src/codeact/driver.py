@@ -17,9 +17,10 @@ import anyio
 
 from .agent import Agent
 from .approvals import Approvals
+from .beginning import started
 from .books import Books
 from .callbacks import StepCallbacks
-from .calling import Calling, declarations
+from .calling import Calling
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
 from .core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
@@ -118,29 +119,7 @@ class Driver:
             await self._record(Noted("code runs when the model has written all of it: somebody looks at cells first"))
 
     def _parts(self) -> RunStarted:
-        agent, policy = self._agent, self._agent.policy
-        declared = (
-            declarations(agent.tools, agent.catalogue, policy.limits, agent.answers) if agent.action == "json" else ()
-        )
-        return RunStarted(
-            model=agent.model.name,
-            sandbox=agent.sandbox.name,
-            tools=tuple(tool.spec for tool in agent.tools),
-            imports=policy.imports,
-            limits=policy.limits,
-            instructions=agent.instructions,
-            python=policy.python,
-            network=policy.network,
-            mounts=policy.mounts,
-            planning_interval=agent.planning_interval,
-            last_answer=agent.last_answer,
-            eager=self._hurries,
-            action=agent.action,
-            declarations=declared,
-            answer=agent.answers.spec if agent.answers is not None else None,
-            budget=agent.budget,
-            price=self._books.price,
-        )
+        return replace(started(self._agent), eager=self._hurries, price=self._books.price)
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
         """Bind variables in the interpreter, beside a task."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -34,8 +34,9 @@ _ELSEWHERE = {
     "verbosity_level": "write run(..., show=True) to see the console",
     "add_base_tools": "name the tools you want: tools=[...]",
     "timeout": "write seconds=30",
-    "prompt_templates": "write instructions='...'",
-    "system_prompt": "write instructions='...'",
+    "prompt_templates": "write prompt={'rules': '...'} to replace a part, or instructions='...' to add to it",
+    "system_prompt": "write instructions='...' to add to it, or prompt={'rules': '...'} to replace a part",
+    "code_block_tags": "write carrier='execute' or carrier='code'; every known mark is read in any case",
 }
 
 
@@ -52,6 +53,13 @@ def refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def parts_of(prompt: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """The parts of the system prompt that are given in place of ours; which there are, the agent knows."""
+    if prompt is not None and not isinstance(prompt, Mapping):
+        raise TypeError("prompt= takes parts by name: write prompt={'rules': '...'}, or instructions='...'")
+    return tuple((prompt or {}).items())
 
 
 class Tools(tuple[Tool, ...]):

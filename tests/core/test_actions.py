@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from codeact.core.actions import STOP, Action, Code, Nothing, Piece, Reader, parse, read
+from codeact.core.actions import Action, Code, Nothing, Piece, Reader, parse, read, stops
 from codeact.core.messages import Finish, NativeCall, Reply
 
 from .test_actions_corpus import CASES, Case
@@ -180,7 +180,7 @@ def test_an_open_block_runs_only_where_the_model_ended_it_itself() -> None:
 
 
 def test_every_stop_string_leaves_a_block_that_runs() -> None:
-    for stop in STOP:
+    for stop in stops("fence"):
         assert parse(("```python\nx = 1" + stop).partition(stop)[0]).said == "```python\nx = 1\n```"
 
 

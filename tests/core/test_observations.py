@@ -480,6 +480,7 @@ NOTHING: dict[Why, str] = {
     "refused": "Your reply was withheld by the provider's filter, so nothing ran. Go on in another way.",
     "tool_call": "Nothing ran: `bash` is a tool call in another form. Here tools are functions, called in Python.",
     "turn": "Nothing ran: you wrote another's turn (`bash`) yourself, and all from there on was dropped.",
+    "arguments": "Nothing ran: there is no code in your call: bash.",
     "malformed": "Nothing ran: your action names no tool.",
     "character": "Nothing ran: your code holds bash, which no Python source may. Leave it out, or write an escape.",
 }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from codeact.core.actions import Code, parse
 from codeact.core.declared import declaration
+from codeact.core.events import RunStarted
 from codeact.core.execution import ALL, MIB, NONE, Imports, Limits, Outcome, ToolSpec, only
 from codeact.core.observations import after_cell
-from codeact.core.system import system_prompt
+from codeact.core.system import PARTS, parts
+from codeact.core.system import system_prompt as prompt_of
 
 WEATHER = ToolSpec(
     "weather",
@@ -18,6 +22,12 @@ WEATHER = ToolSpec(
     "Current weather in a city.\n\nArgs:\n    city: its name\n    unit: 'C' or 'F'",
 )
 NOON = ToolSpec("noon", "() -> str")
+
+
+def system_prompt(
+    tools: Sequence[ToolSpec], imports: Imports, limits: Limits, instructions: str = "", **more: Any
+) -> str:
+    return prompt_of(RunStarted("", "", tuple(tools), imports, limits, instructions, **more))
 
 
 def test_without_tools_it_is_shorter_than_seven_hundred_tokens() -> None:
@@ -134,3 +144,58 @@ def test_the_worked_example_is_true() -> None:
     assert after_cell(1, outcome, limits=Limits(), delimiter="5f3a9c01") in text
     exec(answer.source, names)
     assert given == [233168]
+
+
+# -- the parts of it ---------------------------------------------------------------------------------------------------
+
+
+def begun(**settings: Any) -> RunStarted:
+    return RunStarted("", "", (WEATHER,), instructions="Be brief.", answer=ANSWER, **settings)
+
+
+ANSWER = ToolSpec("final_answer", "(value: int)")
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["role", "acting", "rules", "sandbox", "tools", "answer", "instructions"]),
+        ({"carrier": "tool"}, ["role", "acting", "rules", "sandbox", "tools", "answer", "instructions"]),
+        ({"lesson": "small"}, ["role", "acting", "rules", "sandbox", "tools", "answer", "instructions"]),
+        ({"action": "json"}, ["role", "rules", "instructions"]),
+        ({"action": "text"}, ["role", "acting", "rules", "tools", "answer", "instructions"]),
+    ],
+)
+def test_the_prompt_is_made_of_named_parts_in_one_order(settings: dict[str, Any], names: list[str]) -> None:
+    made = parts(begun(**settings))
+    assert [name for name, _ in made] == names
+    assert prompt_of(begun(**settings)) == "\n\n".join(text for _, text in made)
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name != "instructions"])
+@pytest.mark.parametrize("form", ["code", "json", "text"])
+def test_each_part_can_be_replaced_word_for_word(name: str, form: Any) -> None:
+    words = "Mine. {tools} {{x}} %s ${y} \\n {{ 7 * 7 }}"
+    text = prompt_of(begun(action=form, parts=((name, words),)))
+    assert text.count(words) == 1
+    kept = dict(parts(begun(action=form)))
+    assert all(other in text for at, other in kept.items() if at != name)
+    assert name not in kept or kept[name] not in text
+
+
+def test_an_empty_part_is_left_out() -> None:
+    assert "rules" not in dict(parts(begun(parts=(("rules", ""),))))
+
+
+@pytest.mark.parametrize("carrier", ["execute", "code", "tool"])
+@pytest.mark.parametrize("lesson", ["standard", "small"])
+def test_the_worked_example_of_every_carrier_is_true(carrier: Any, lesson: Any) -> None:
+    text = prompt_of(RunStarted("", "", carrier=carrier, lesson=lesson))
+    mark = {"execute": ("<execute>\n", "</execute>"), "code": ("<code>\n", "</code>")}.get(carrier, ("code:\n", "\n\n"))
+    first, second = [part.partition(mark[1])[0].strip() for part in text.split(mark[0])[1:3]]
+    printed: list[object] = []
+    given: list[object] = []
+    names: dict[str, object] = {"print": printed.append, "final_answer": given.append}
+    exec(first, names)
+    exec(second, names)
+    assert given == [233168] and f"\n{printed[0]}\n</stdout" in text

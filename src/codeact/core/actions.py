@@ -19,24 +19,27 @@ from .messages import Finish, NativeCall, Reply
 from .source import LOOK, compiles
 
 __all__ = [
-    "STOP",
     "Action",
     "Calls",
+    "Carrier",
     "Code",
     "Form",
     "Nothing",
     "Piece",
     "Reader",
     "Why",
+    "carried",
+    "impossible",
     "parse",
     "read",
     "read_calls",
+    "stops",
     "until",
 ]
 
-# Where generation ends. Each begins with the closing fence, which legal code holds only in a string, and goes on with
-# what no one writes there; the block that is left unclosed is whole, and runs.
-STOP = ("\n```\nObservation:", "\n```\n\nObservation:", "\n```\n<stdout ", "\n```\n\nCell ")
+# Where generation ends: behind the mark that closes a block, which legal code holds only in a string, and at what no
+# one writes there; the block that is left unclosed is whole, and runs.
+_MADE_UP = ("\nObservation:", "\n\nObservation:", "\n<stdout ", "\n\nCell ")
 
 Why: TypeAlias = Literal[
     "empty",  # nothing was said, or the block is empty
@@ -50,8 +53,11 @@ Why: TypeAlias = Literal[
     "tool_call",  # a tool call in another form than code; `detail` is how it began
     "turn",  # another speaker's turn was made up before any code; `detail` is how it began
     "character",  # the code holds what no Python source may; `detail` says what and where
+    "arguments",  # a call that should carry code does not; `detail` says why
     "malformed",  # an action in plain text that names no tool
 ]
+
+Carrier: TypeAlias = Literal["fence", "execute", "code", "tool"]  # what code stands in; see `carriers`
 
 _TICKS = re.compile("`{3,}")
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
@@ -61,12 +67,14 @@ _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 class Code:
     """A cell to run; `notes` tell the model what of its reply was not run.
 
-    `said` is the reply as it is kept in the conversation: without thinking, and without what was dropped.
+    `said` is the reply as it is kept in the conversation: without thinking, and without what was dropped. `calls` are
+    those that carried the code, and that have to be answered.
     """
 
     source: str
     notes: tuple[str, ...] = ()
     said: str = ""
+    calls: tuple[NativeCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ class Nothing:
     kind: Why
     detail: str = ""
     said: str = ""
+    calls: tuple[NativeCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +111,32 @@ def read_calls(reply: Reply) -> Calls | Nothing:
     return Nothing("prose" if reply.text.strip() else "empty", said=reply.text)
 
 
-def read(reply: Reply) -> Code | Nothing:
+def stops(carrier: Carrier) -> tuple[str, ...]:
+    """Where generation ends: at what no one but us writes behind a block."""
+    if carrier == "tool":
+        return ()
+    end = "\n```" if carrier == "fence" else f"</{carrier}>"
+    return tuple(end + made_up for made_up in _MADE_UP)
+
+
+def read(reply: Reply, carrier: Carrier = "fence") -> Code | Nothing:
     """The action of a whole reply. Its reasoning is never looked at; a native tool call is not code."""
-    action = parse(reply.text, finish=reply.finish)
+    action = parse(reply.text, finish=reply.finish, carrier=carrier)
     if reply.tool_calls and isinstance(action, Nothing) and action.kind in ("empty", "prose", "thinking"):
         return replace(action, kind="tool_call", detail=reply.tool_calls[0].name)
     return action
 
 
-def parse(text: str, *, finish: Finish = "stop") -> Code | Nothing:
-    """The action in a reply's text, given how the reply ended."""
+def parse(text: str, *, finish: Finish = "stop", carrier: Carrier = "fence") -> Code | Nothing:
+    """The action in a reply's text, given how the reply ended; what is kept of it stands in the `carrier`."""
     reader = Reader()
     reader.feed(text)
     reader.close()
     action = _decide(reader.found, finish)
-    return replace(action, said=_said(reader.found, whole=isinstance(action, Code)))
+    return replace(action, said=_said(reader.found, carrier, whole=isinstance(action, Code)))
 
 
-def until(text: str, length: int) -> str:
+def until(text: str, length: int, carrier: Carrier = "fence") -> str:
     """What is kept of a reply of whose code only so many characters ran: it ends with them."""
     reader = Reader()
     reader.feed(text)
@@ -133,7 +150,7 @@ def until(text: str, length: int) -> str:
         length -= len(part.source)
         if length <= 0:
             break
-    return _said(Found(said=kept), whole=True)
+    return _said(Found(said=kept), carrier, whole=True)
 
 
 def _decide(found: Found, finish: Finish) -> Code | Nothing:
@@ -154,13 +171,13 @@ def _decide(found: Found, finish: Finish) -> Code | Nothing:
     last, source = chosen[-1], _join([block for block in found.blocks if block.tag == chosen[0].tag])
     if not last.closed and (finish != "stop" or last.turn or not compiles(last.source)):
         return Nothing("unclosed")
-    if (odd := _impossible(source)) is not None:
+    if (odd := impossible(source)) is not None:
         return Nothing("character", odd)
     return Code(source, tuple(_notes(found, blocks, chosen)))
 
 
-def _said(found: Found, whole: bool) -> str:
-    """The reply with its Python in proper fences, so that what the model reads of itself is what it should write.
+def _said(found: Found, carrier: Carrier, whole: bool) -> str:
+    """The reply with its Python in proper marks, so that what the model reads of itself is what it should write.
 
     A block that was never closed gets its end only where the reply is `whole`, that is, where it is run.
     """
@@ -169,11 +186,20 @@ def _said(found: Found, whole: bool) -> str:
         if isinstance(part, str):
             said.append(part)
             continue
-        fence = "`" * (1 + max(map(len, _TICKS.findall(part.source)), default=2))
         gap = "\n" if said and not said[-1].endswith("\n") else ""
-        end = "" if part.source.endswith("\n") or not part.source else "\n"
-        said.append(f"{gap}{fence}python\n{part.source}{end}" + (f"{fence}\n" if part.closed or whole else ""))
+        said.append(gap + carried(part.source, carrier, closed=part.closed or whole))
     return "".join(said).strip("\n")
+
+
+def carried(source: str, carrier: Carrier, *, closed: bool = True) -> str:
+    """Code between the marks of its carrier, each on a line; code for a call of a tool stands in a fence here."""
+    if carrier in ("execute", "code"):
+        begin, close = f"<{carrier}>", f"</{carrier}>"
+    else:
+        close = "`" * (1 + max(map(len, _TICKS.findall(source)), default=2))
+        begin = f"{close}python"
+    end = "" if source.endswith("\n") or not source else "\n"
+    return f"{begin}\n{source}{end}" + (f"{close}\n" if closed else "")
 
 
 def _join(blocks: list[Block]) -> str:
@@ -209,7 +235,7 @@ def _notes(found: Found, blocks: list[Block], chosen: list[Block]) -> list[str]:
     return notes
 
 
-def _impossible(source: str) -> str | None:
+def impossible(source: str) -> str | None:
     """A null or half of a surrogate pair: neither can be in Python's source, nor be sent as text."""
     found = _IMPOSSIBLE.search(source)
     if found is None:

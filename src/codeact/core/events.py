@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .actions import Form
+from .actions import Carrier, Form
 from .budget import Budget, Price
 from .deltas import Discarded as Discarded
 from .deltas import OutputDelta as OutputDelta
@@ -18,6 +18,7 @@ from .deltas import TextDelta as TextDelta
 from .deltas import Waiting as Waiting
 from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, ToolSpec
 from .files import File, LeftOut
+from .lessons import Size
 from .messages import Image, NativeCall, Reply, ToolDeclaration, Usage
 from .spending import BudgetEnded as BudgetEnded
 from .spending import BudgetWarned as BudgetWarned
@@ -43,6 +44,9 @@ class RunStarted:
     python: str | None = None
     version: str = ""
     action: Form = "code"
+    carrier: Carrier = "fence"  # of code
+    lesson: Size = "standard"  # how much the model is told of how to act
+    parts: tuple[tuple[str, str], ...] = ()  # of the prompt, that the user wrote anew
     declarations: tuple[ToolDeclaration, ...] = ()  # of the tools, where they are called in the provider's own form
     answer: ToolSpec | None = None  # `final_answer`, where its value is of a type
     network: tuple[str, ...] = ()

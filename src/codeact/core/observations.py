@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from .actions import Code, Form, Nothing
+from . import carriers
+from .actions import Carrier, Code, Form, Nothing
 from .budget import in_words, number_of
 from .errors import nearest
 from .events import CallAnswered
@@ -32,7 +33,6 @@ _ALL_GONE = (
 )
 _AGAIN = "Do that again where you need it."
 _LESS_MEMORY = "Work in smaller parts, and `del` what you do not need."
-FORM = "Write one block and end your reply after it:\n```python\n# your code\n```"
 
 
 def task(text: str, variables: Sequence[tuple[str, str]] = (), files: Sequence[tuple[str, str]] = ()) -> str:
@@ -286,13 +286,15 @@ def edited(source: str) -> str:
     return f"The user changed this code before it ran. What ran is:\n{bounded(source, SHOWN)}"
 
 
-def after_nothing(nothing: Nothing, *, notes: Sequence[str] = (), form: Form = "code") -> str:
+def after_nothing(
+    nothing: Nothing, *, notes: Sequence[str] = (), form: Form = "code", carrier: Carrier = "fence"
+) -> str:
     """Why nothing of a reply was run."""
     if form == "json" and nothing.kind in _NO_CALL:
         return "\n".join([_NO_CALL[nothing.kind], *notes])
     if form == "text" and nothing.kind in _NO_LINE:
         return "\n".join([f"{_NO_LINE[nothing.kind]} {_LINE}", *notes])
-    return "\n".join([_why_nothing(nothing), *notes])
+    return "\n".join([_why_nothing(nothing, carrier), *notes])
 
 
 _NO_CALL = {
@@ -312,7 +314,7 @@ _NO_LINE = {
 }
 
 
-def _why_nothing(nothing: Nothing) -> str:
+def _why_nothing(nothing: Nothing, carrier: Carrier) -> str:
     detail = inline(nothing.detail, 80).replace("`", "'")
     match nothing.kind:
         case "empty":
@@ -339,6 +341,8 @@ def _why_nothing(nothing: Nothing) -> str:
             why = f"Nothing ran: `{detail}` is a tool call in another form. Here tools are functions, called in Python."
         case "turn":
             why = f"Nothing ran: you wrote another's turn (`{detail}`) yourself, and all from there on was dropped."
+        case "arguments":
+            why = f"Nothing ran: there is no code in your call: {detail}."
         case "malformed":
             why = "Nothing ran: your action names no tool."
         case "character":
@@ -347,7 +351,7 @@ def _why_nothing(nothing: Nothing) -> str:
             )
         case _:
             assert_never(nothing.kind)
-    return f"{why} {FORM}"
+    return f"{why} {carriers.form(carrier)}"
 
 
 def interpreter_lost(gone: Gone) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .actions import STOP
+from typing import assert_never
+
+from .actions import stops
 from .messages import Prompt, say
 from .pointers import ASK_SUMMARY
 from .state import State
-from .written import STOP as STOP_TEXT
+from .written import STOP
 
 
 def prompt(state: State) -> Prompt:
@@ -14,9 +16,16 @@ def prompt(state: State) -> Prompt:
     shortened rarely.
     """
     messages, gone = (say("system", state.system), *state.messages), state.window.gone
-    if state.started.action == "json":
-        return Prompt(messages, tools=state.started.declarations, gone=gone)
-    return Prompt(messages, STOP_TEXT if state.started.action == "text" else STOP, gone=gone)
+    started = state.started
+    match started.action:
+        case "code":
+            return Prompt(messages, stops(started.carrier), started.declarations, gone)
+        case "json":
+            return Prompt(messages, tools=started.declarations, gone=gone)
+        case "text":
+            return Prompt(messages, STOP, gone=gone)
+        case _:
+            assert_never(started.action)
 
 
 def summary_prompt(state: State, upto: int) -> Prompt:

@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from . import actions, names, observations, plans, weight
+from . import actions, carriers, names, observations, plans, weight
 from . import window as windows
-from .acting import action_of, system_of
+from .acting import action_of
 from .budget import cost
 from .events import (
     ApprovalAsked,
@@ -56,6 +56,7 @@ from .execution import Answer, Gone
 from .marking import marks
 from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
 from .repetition import RECENT, Fingerprint, essence, repeats
+from .system import system_prompt
 from .window import Mark, Window
 
 CUT_OFF = ("cancelled", "error", "paused")  # ends that a task can go on from
@@ -77,6 +78,7 @@ class State:
     cell: int = 0  # the last one started; they count through the session
     calls: tuple[NativeCall, ...] = ()  # found in the last reply, not yet made
     code: actions.Code | None = None  # found in the last reply, not yet started
+    carried: tuple[NativeCall, ...] = ()  # that the last reply's code came in, not yet answered
     notes: tuple[str, ...] = ()  # on the reply that this code came from
     running: CodeStarted | None = None
     idle: int = 0  # replies in a row that held nothing to run
@@ -114,17 +116,17 @@ def after(state: State, event: Event) -> State:
 def _after(state: State, event: Event) -> State:
     match event:
         case RunStarted():
-            system = system_of(event)
+            system = system_prompt(event)
             fixed = weight.of_text(system) + sum(map(weight.of_declaration, event.declarations))
             return replace(state, started=event, system=system, window=replace(state.window, fixed=fixed))
         case TaskGiven():
             state, cut = _left(state)
-            fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None, recent=())
+            fresh = replace(state, step=0, usage=NO_USAGE, idle=0, refusal=None, answer=None, ended=None)
             fresh = replace(fresh, cost=0.0, warned=(), spent=None)
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
-            fresh = replace(fresh, code=None, calls=(), running=None, unasked=None)
+            fresh = replace(fresh, recent=(), code=None, calls=(), running=None, unasked=None)
             fresh = replace(fresh, steps=event.steps, bound=bound, given=given)
             fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
             fresh = replace(fresh, window=replace(state.window, refusals=0))
@@ -246,7 +248,7 @@ def _resumed(state: State, fresh: bool) -> State:
         return state
     cut = state.running.cell if state.running is not None else None
     state = replace(state, running=None, names=frozenset(), sure=True, alive=(), outcome_lost=False)
-    if state.started.action == "json":
+    if state.started.action != "code":
         return state
     return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
 
@@ -258,21 +260,25 @@ def _charged(state: State, usage: Usage, cost: float | None) -> State:
 
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     """The next thing that the user's side says, with what the user said meanwhile."""
-    text = "\n".join((text, *state.warned))
-    text = "\n\n".join((text, *map(observations.user_said, state.said)))
-    told = Message("user", (Text(text), *images))
-    return replace(state, messages=(*state.messages, told), news="", said=(), warned=())
+    text, said = "\n".join((text, *state.warned)), [*map(observations.user_said, state.said)]
+    messages = [Message("user", (Text("\n\n".join((text, *said))), *images))]
+    if state.carried:
+        messages = carriers.answers(state.carried, text, images)
+        messages += [say("user", "\n\n".join(said))] if said else []
+    return replace(state, messages=(*state.messages, *messages), carried=(), news="", said=(), warned=())
 
 
 def _left(state: State) -> tuple[State, str]:
     """What the last task's end cut off, to be told; calls that a provider knows of have to be answered before that."""
-    running, answers = state.running, [answered(call, observations.cut_off()) for call in state.calls]
+    running, native = state.running, state.started.action == "json"
     bound = names.names(running.source if running else "")
     state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
-    if answers and state.started.action == "json":
-        return replace(state, messages=(*state.messages, *answers)), ""
-    unrun = observations.not_begun() if state.code or answers else ""
-    return state, observations.cut_off(running.cell) if running else unrun
+    unrun = observations.not_begun() if state.code or state.calls else ""
+    told = observations.cut_off(running.cell) if running else observations.cut_off() if native else unrun
+    left = state.calls if native else state.carried
+    answers = [answered(call, told) for call in left]
+    state = replace(state, messages=(*state.messages, *answers), carried=())
+    return state, "" if native or answers else told
 
 
 def _beside(state: State, text: str) -> State:
@@ -295,8 +301,8 @@ def _asked(state: State, event: ModelAsked) -> State:
 
 
 def _drafted(state: State, event: ModelReplied) -> State:
-    reply = event.reply
-    text = reply.text.strip() if state.started.action == "json" else actions.read(reply).said.strip()
+    reply, started = event.reply, state.started
+    text = (reply.text if started.action == "json" else actions.read(reply, started.carrier).said).strip()
     messages = (*state.messages, say("assistant", text or "(nothing)"))
     state = _charged(replace(state, messages=messages), reply.usage, cost(state.started.price, reply.usage))
     if reply.finish == "content_filter":
@@ -306,9 +312,10 @@ def _drafted(state: State, event: ModelReplied) -> State:
 
 def _written(state: State, event: ModelReplied, ran: str) -> State:
     """A reply whose code ran while it was written: what of it did not run is left out, and the model is told why."""
-    reply, action = event.reply, actions.read(event.reply)
+    reply, carrier = event.reply, state.started.carrier
+    action = actions.read(reply, carrier)
     whole = event.broken is None and isinstance(action, actions.Code) and action.source == ran
-    said = action.said if whole else actions.until(reply.text, len(ran))
+    said = action.said if whole else actions.until(reply.text, len(ran), carrier)
     notes = action.notes if whole and isinstance(action, actions.Code) else observations.cut_short(event.broken, action)
     return replace(
         state,
@@ -326,21 +333,22 @@ def _replied(state: State, event: ModelReplied) -> State:
     state = replace(state, messages=(*state.messages, say("assistant", action.said or "(nothing)")))
     if reply.finish == "content_filter":
         return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
+    words = state.started.action == "text" or (state.asked == "answer" and isinstance(action, actions.Nothing))
+    if action.calls and not words:  # else all that counts of it is what it says
+        spoken = Message("assistant", (Text(action.said),) if action.said else (), tool_calls=action.calls)
+        state = replace(state, messages=(*state.messages[:-1], spoken))
     match action:
-        case actions.Code():
-            return replace(state, code=action, idle=0)
-        case actions.Calls(calls, said, notes):
-            state = replace(state, calls=calls, notes=notes, idle=0)
-            if state.started.action == "text":
-                return state
-            spoken = Message("assistant", (Text(said),) if said else (), tool_calls=calls)
-            return replace(state, messages=(*state.messages[:-1], spoken))
+        case actions.Code(calls=carried):
+            return replace(state, code=action, carried=carried, idle=0)
+        case actions.Calls(calls, _, notes):
+            return replace(state, calls=calls, notes=notes, idle=0)
         case actions.Nothing(kind, said=said) if state.asked == "answer":
             spoken_answer = kind == "prose" and state.started.answer is None
             return replace(state, answer=Answer(said) if spoken_answer else None)
         case actions.Nothing():
-            state = replace(state, idle=state.idle + 1)
-            return _told(state, observations.after_nothing(action, form=state.started.action) + _budget(state))
+            state = replace(state, idle=state.idle + 1, carried=action.calls)
+            told = observations.after_nothing(action, form=state.started.action, carrier=state.started.carrier)
+            return _told(state, told + _budget(state))
         case _:
             assert_never(action)
 
@@ -351,7 +359,9 @@ def _ran(state: State, event: CodeRan) -> State:
     bound = names.names(running.source) if running else names.Names()
     complete = None if outcome.error is None else outcome.complete
     source = running.source if running else ""
-    mark = Mark(len(state.messages), "result", state.said, event.cell, source, complete, bound.bound)
+    place, apart = len(state.messages) + max(len(state.carried) - 1, 0), bool(state.carried and state.said)
+    mark = Mark(place, "result", () if apart else state.said, event.cell, source, complete, bound.bound)
+    said = (Mark(place + 1, "words", state.said),) if apart else ()
     recent = (*state.recent, (running.source if running else "", essence(outcome)))[-RECENT:]
     state = replace(
         state,
@@ -362,7 +372,7 @@ def _ran(state: State, event: CodeRan) -> State:
         alive=state.alive if outcome.gone else (*state.alive, event.cell),
         recent=recent,
         outcome_lost=outcome.gone is not None,
-        window=replace(state.window, marks=(*state.window.marks, mark)),
+        window=replace(state.window, marks=(*state.window.marks, mark, *said)),
     )
     text = observations.after_cell(
         event.cell,

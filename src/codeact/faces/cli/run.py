@@ -22,6 +22,7 @@ import anyio
 from codeact import approvals, assemble
 from codeact.agent import Agent
 from codeact.approvals import Needs
+from codeact.core import profiles
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
@@ -175,7 +176,9 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
                 replace(bounds, snapshots=True),
                 approve=needs,
                 gate=gate,
-                action=options.action,
+                action=options.action or "code",
+                carrier=options.carrier,
+                profile=options.profile,
                 planning_interval=options.planning_interval,
                 eager=options.eager,
             )
@@ -185,6 +188,9 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
     behind = (
         "model",
+        "action",
+        "carrier",
+        "profile",
         "tools",
         "mcp",
         "imports",
@@ -209,6 +215,11 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     if not isinstance(found, Agent):
         raise UsageError(f"{place} is of type {type(found).__name__}, not an agent")
     return found
+
+
+def _profile(name: str) -> str:
+    profiles.named(name)
+    return name
 
 
 def _approve(text: str | None, tools: Catalogue) -> Needs | None:
@@ -276,9 +287,20 @@ def _parser() -> Parser:
     parser.add_argument(
         "--action",
         metavar="FORM",
-        type=reading(assemble.form),
-        default="code",
+        type=reading(profiles.form_named),
         help="how the model acts: `code` (default); `json`, tool calls in its provider's own form; `text`, plain lines",
+    )
+    parser.add_argument(
+        "--carrier",
+        metavar="NAME",
+        type=reading(profiles.carrier_named),
+        help="what code stands in: fence | execute | code | tool (default by the model's profile)",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        type=reading(_profile),
+        help="what a model of its kind is told: standard | small | codeact | smollm3 | native (default by its name)",
     )
     parser.add_argument(
         "--approve",

@@ -305,7 +305,7 @@ class Console:
             return
         action = action_of(reply, self._run)
         if isinstance(action, Nothing) and reply.finish != "content_filter":
-            told, _, _ = after_nothing(action, form=self._run.action).partition("\n")
+            told, _, _ = after_nothing(action, form=self._run.action, carrier=self._run.carrier).partition("\n")
             self._canvas.note(f"the model is told: {told}")
 
     # -- the cell ------------------------------------------------------------------------------------------------------
