@@ -203,3 +203,29 @@ def test_a_model_may_act_by_native_tool_calls(tmp_path: Path) -> None:
     line = [*line[:-3], "--action", "jsno"]
     wrong = subprocess.run([CODEACT, *line], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "no form of action 'jsno'" in wrong.stderr and "json" in wrong.stderr
+
+
+def test_a_budget_ends_a_task_and_the_line_says_so_with_what_it_cost(tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    reply = {"text": "```python\nx = 1\n```", "usage": {"input_tokens": 300, "output_tokens": 100}}
+    file.write_text("".join(json.dumps(reply) + "\n" for _ in range(9)))
+    done = codeact(
+        "run",
+        "Go.",
+        "--model",
+        f"replay:{file}",
+        "--json",
+        "--budget",
+        "money=0.0041, steps=8",
+        "--price",
+        "1/10",
+        home=tmp_path,
+    )
+    line = json.loads(done.out)
+    assert done.code == 1 and line["stop_reason"] == "budget" and line["steps"] == 3
+    assert abs(line["cost"] - 0.0039) < 1e-9 and "money" in line["error"]["message"]
+
+
+def test_a_budget_that_is_none_is_told_with_the_nearest_word(tmp_path: Path) -> None:
+    done = codeact("run", "Go.", "--model", "replay:none.jsonl", "--budget", "token=5", home=tmp_path)
+    assert done.code == 2 and "did you mean 'tokens'" in done.err

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-from .errors import BudgetExhausted, UsageError
+from .errors import BudgetExhausted, UsageError, nearest
 from .messages import Usage
 
 Kind: TypeAlias = Literal["steps", "tokens", "input_tokens", "output_tokens", "money", "seconds", "tool_calls"]
@@ -145,3 +145,35 @@ def exhausted(kind: Kind, spent: float, limit: float, why: str = "") -> BudgetEx
     """The error of a limit that is reached."""
     words = f"the budget of {in_words(kind, limit)} is used up" + (f": {why}" if why else "")
     return BudgetExhausted(words, kind, spent, limit)
+
+
+def budget_of(text: str) -> Budget:
+    """The budget of `tokens=100000,money=0.50`. Raises UsageError.
+
+    >>> budget_of("steps=5, seconds=1.5")
+    Budget(steps=5, tokens=None, input_tokens=None, output_tokens=None, money=None, seconds=1.5, tool_calls=None)
+    """
+    given: dict[str, Any] = {}
+    known = [one.name for one in fields(Budget)]
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in known:
+            raise UsageError(f"not a budget: {part.strip()!r}; write tokens=100000,money=0.50{nearest(name, known)}")
+        try:
+            given[name] = float(number) if name in ("money", "seconds") else int(number)
+        except ValueError:
+            raise UsageError(f"not a budget: {part.strip()!r}; {name} takes a number") from None
+    return Budget(**given)
+
+
+def price_of_text(text: str) -> Price:
+    """The price of `1.25/10`, or `1.25/10/0.125` with what cached tokens cost. Raises UsageError."""
+    try:
+        numbers = [float(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    if not 2 <= len(numbers) <= 3:
+        raise UsageError(
+            f"not a price: {text!r}; write IN/OUT or IN/OUT/CACHED, for a million tokens, as 1.25/10/0.125"
+        )
+    return Price(*numbers)

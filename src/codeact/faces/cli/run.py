@@ -24,6 +24,7 @@ from codeact.agent import Agent
 from codeact.approvals import Needs
 from codeact.core import profiles
 from codeact.core.approvals import CELL, PLAN
+from codeact.core.budget import budget_of, price_of_text
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
@@ -94,6 +95,7 @@ class Done:
                 "requests": usage.requests,
                 "cache_write_tokens": usage.cache_write_tokens,
             },
+            "cost": result.cost,
             "run_id": result.run_id,
             "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
             "level": self.level,
@@ -179,6 +181,8 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
                 action=options.action or "code",
                 carrier=options.carrier,
                 profile=options.profile,
+                budget=options.budget,
+                prices={model.name: options.price} if options.price is not None else {},
                 planning_interval=options.planning_interval,
                 eager=options.eager,
             )
@@ -202,6 +206,8 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
         "memory",
         "mount",
         "approve",
+        "budget",
+        "price",
         "planning_interval",
         "context_tokens",
         "eager",
@@ -209,7 +215,7 @@ def _own_agent(place: str, options: argparse.Namespace) -> Agent:
     for flag in behind:
         if getattr(options, flag):
             word = flag.replace("_", "-")
-            name = {"with": "packages", "mcp": "tools", "mount": "mounts"}.get(flag, flag)
+            name = {"with": "packages", "mcp": "tools", "mount": "mounts", "price": "prices"}.get(flag, flag)
             raise UsageError(f"--{word} does not go with an agent of yours: set {name} where {place} is made")
     found = assemble.named_object(place)
     if not isinstance(found, Agent):
@@ -318,6 +324,18 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--eager", action="store_true", help="run code while the model is still writing it, statement by statement"
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="LIST",
+        type=reading(budget_of),
+        help="what the task may use in all: tokens=100000,money=0.50,seconds=60,tool_calls=20,steps=10",
+    )
+    parser.add_argument(
+        "--price",
+        metavar="IN/OUT[/CACHED]",
+        type=reading(price_of_text),
+        help="what a million tokens of the model cost, read and written (and read from its cache), such as 1.25/10",
     )
     parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
     parser.add_argument(
