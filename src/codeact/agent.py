@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 from .answers import Answers
 from .approvals import Needs, of_cells, resolved
@@ -57,6 +58,7 @@ class Agent:
     carrier: Carrier | None = None  # of code; None is that of the profile
     parts: tuple[tuple[str, str], ...] = ()  # of the prompt, in place of ours
     store: Store = field(default_factory=MemoryStore)  # where the journal of each of its runs is kept
+    origin: tuple[str, ...] = ()  # the folder and the words that it was made by on a command line
     checks: bool = True  # whether a cell is looked at before it runs
     planning_interval: int | None = None  # steps from one plan to the next; None makes none
     callbacks: tuple[Callback, ...] = ()  # called after each step
@@ -106,3 +108,8 @@ class Agent:
     def catalogue(self) -> Catalogue:
         """The same, to be looked up and searched."""
         return Catalogue(self.specs)
+
+
+def with_parts(agent: Agent, **parts: Any) -> Agent:
+    """An agent with these parts in place of its own, whatever kind of agent it was."""
+    return Agent(**{**{part.name: getattr(agent, part.name) for part in fields(Agent)}, **parts})

@@ -31,6 +31,7 @@ def started(agent: Agent) -> RunStarted:
         planning_interval=agent.planning_interval,
         last_answer=agent.last_answer,
         eager=agent.hurries,
+        origin=agent.origin,
         action=agent.action,
         carrier=carrier,
         lesson=profile.lesson,

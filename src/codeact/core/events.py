@@ -56,6 +56,7 @@ class RunStarted:
     last_answer: bool = False  # whether the model is asked for an answer when its steps are used up
     budget: Budget | None = None  # of each task
     price: Price | None = None  # of the model's tokens, where the user gave it
+    origin: tuple[str, ...] = ()  # the folder and the words that it was begun by on a command line
 
 
 @dataclass(frozen=True, slots=True)

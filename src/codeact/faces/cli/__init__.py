@@ -14,12 +14,23 @@ from . import exits, streams
 COMMANDS = {
     "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
     "run": "give a model one task",
+    "resume": "go on with a run that was cut off",
+    "runs": "the runs that are kept, newest first",
     "exec": "run cells in one sandboxed interpreter, without a model; alone: a sandboxed prompt",
     "eval": "give a model a set of tasks, and count what came of it",
     "fetch": "get what the sandbox wasm needs, once: Deno and Pyodide",
     "doctor": "what this machine gives: the sandbox's layers, models in reach, versions",
 }
-_ROOMS = {"demo": ".demo", "run": ".run", "exec": ".cells", "eval": ".evaluate", "fetch": ".fetch", "doctor": ".doctor"}
+_ROOMS = {
+    "demo": ".demo",
+    "run": ".run",
+    "resume": ".resume",
+    "runs": ".runs",
+    "exec": ".cells",
+    "eval": ".evaluate",
+    "fetch": ".fetch",
+    "doctor": ".doctor",
+}
 
 _HELP = """\
 usage: codeact COMMAND [...]

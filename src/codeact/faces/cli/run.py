@@ -11,7 +11,7 @@ import signal
 import stat
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 
 from codeact import approvals, assemble
-from codeact.agent import Agent
+from codeact.agent import Agent, with_parts
 from codeact.approvals import Needs
 from codeact.core import profiles
 from codeact.core.approvals import CELL, PLAN
@@ -33,6 +33,7 @@ from codeact.core.tasks import check_task
 from codeact.files import read
 from codeact.ports import Listener
 from codeact.result import RunResult
+from codeact.resuming import Resume
 from codeact.session import Session
 
 from . import approve, exits, lines, streams
@@ -49,8 +50,10 @@ def main(argv: Sequence[str]) -> int:
     task, place = _split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
-    with nullcontext(_own_agent(place, options)) if place else _agent(options) as made:
+    with nullcontext(own_agent(place, options)) if place else agent_of(options) as made:
         agent = _recorded(made, options.record) if options.record else made
+        store = agent.store if place and options.journal is None else assemble.store(options.journal)
+        agent = with_parts(agent, store=store, origin=(os.getcwd(), *argv))
         files = read(options.file, agent.policy.limits.scratch)
         variables = _standard_input()
         with assemble.console(sys.stdout, out=options.out, keep=True) as console:
@@ -120,20 +123,40 @@ async def work(
     files: Sequence[File] = (),
 ) -> Done:
     """What came of the task, which the listener was told already. Ctrl-C cancels it."""
-    error: Exception | None = None
 
+    async def do(session: Session) -> None:
+        await session.run(task, additional_args=variables, files=files, max_steps=max_steps)
+
+    return await _watched(Session(agent, [_drawing(console)]), do)
+
+
+async def resumed(agent: Agent, resume: Resume, console: Listener) -> Done:
+    """The same of a run that is taken up again."""
+
+    async def do(session: Session) -> None:
+        await session.resume()
+
+    return await _watched(Session(agent, [_drawing(console)], resume=resume), do)
+
+
+def _drawing(console: Listener) -> Listener:
     def draw(news: Event | Delta) -> None:
         try:
             console(news)
         except BrokenPipeError:
             streams.hang_up()
 
-    async with Session(agent, [draw]) as session:
+    return draw
+
+
+async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]]) -> Done:
+    error: Exception | None = None
+    async with opening as session:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
             loop.add_signal_handler(signal.SIGINT, scope.cancel)
             try:
-                await session.run(task, additional_args=variables, files=files, max_steps=max_steps)
+                await do(session)
             except Exception as raised:
                 error = raised
             finally:
@@ -159,8 +182,15 @@ def _split(words: Sequence[str]) -> tuple[str, str | None]:
             raise UsageError(f"{len(words)} words where one task was expected: put it in quotes")
 
 
+def typed(argv: Sequence[str]) -> tuple[argparse.Namespace, str | None]:
+    """What these words said, and where an agent of the user's own is, if they named one."""
+    options = _parser().read(argv)
+    return options, _split(options.words)[1]
+
+
 @contextmanager
-def _agent(options: argparse.Namespace) -> Iterator[Agent]:
+def agent_of(options: argparse.Namespace) -> Iterator[Agent]:
+    """The agent that the flags make."""
     spec = assemble.choose_model(options.model)
     if spec is None:
         raise UsageError(no_model("run"))
@@ -188,7 +218,7 @@ def _agent(options: argparse.Namespace) -> Iterator[Agent]:
             )
 
 
-def _own_agent(place: str, options: argparse.Namespace) -> Agent:
+def own_agent(place: str, options: argparse.Namespace) -> Agent:
     """The agent that a file defines. It says itself what it is made of: no flag changes that behind its back."""
     behind = (
         "model",
@@ -241,7 +271,7 @@ def _approve(text: str | None, tools: Catalogue) -> Needs | None:
 
 
 def _recorded(agent: Agent, path: str) -> Agent:
-    return replace(agent, model=assemble.recording(agent.model, path, agent.secrets))
+    return with_parts(agent, model=assemble.recording(agent.model, path, agent.secrets))
 
 
 def no_model(command: str, offline: str = "codeact demo") -> str:
@@ -324,6 +354,11 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--eager", action="store_true", help="run code while the model is still writing it, statement by statement"
+    )
+    parser.add_argument(
+        "--journal",
+        metavar="PATH",
+        help="the file in which the run is kept (default: the user's state folder), or memory",
     )
     parser.add_argument(
         "--budget",
