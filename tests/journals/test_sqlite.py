@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,15 @@ async def test_a_full_disk_is_told_once_and_nothing_is_written_after_it(store: S
     read = events_of(store)
     assert read[:5] == EVENTS and all(event == Noted("x" * 4000) for event in read[5:])
     store.open("r1").close()
+
+
+def test_many_that_begin_at_once_make_one_file(store: SqliteStore) -> None:
+    for round in range(10):
+        other = SqliteStore(store.path.with_name(f"journal{round}.db"))
+        with ThreadPoolExecutor(8) as threads:
+            for journal in threads.map(other.create, [f"run{number}" for number in range(8)]):
+                journal.close()
+        assert len(other.runs()) == 8
 
 
 def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:

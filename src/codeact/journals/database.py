@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
@@ -41,16 +42,32 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         raise UsageError(f"there is no journal at {path}")
     file = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
-        _check(path, file, write)
+        with _alone(path) if write else nullcontext():
+            _check(path, file, write)
     except BaseException:
         file.close()
         raise
     return file
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time looks whether the file is made: SQLite does not wait while its mode is changed."""
+    folder = path.with_name(f"{path.name}-locks")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
+    file.execute("BEGIN")  # one look: another process may be making it just now
     application, version = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     empty = file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    file.execute("COMMIT")
     if application != APPLICATION and not (empty and not application):
         raise UsageError(f"{path} is a database, but no journal of codeact: name another file")
     if version > codec.VERSION:
