@@ -426,3 +426,17 @@ async def test_a_conversation_that_was_shortened_goes_on_from_the_short_one(tmp_
         again, heard = shortened(store)
         assert (await again.aresume(result.run_id)).output == 8
         assert heard.prompts[0] == model.prompts[-len(heard.prompts)]
+
+
+@pytest.mark.parametrize("waits", range(0, 60, 2))
+async def test_wherever_a_task_is_cancelled_the_journal_holds_what_is_known(tmp_path: Path, waits: int) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    async with agent(store).session() as session:
+        working = asyncio.create_task(session.run("Book seats."))
+        for _ in range(waits):
+            await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        assert working.cancelled()
+        assert [entry.event for entry in store.entries(session.run_id)] == list(session.events)
+        assert not session.events[2:] or session.result.stop_reason == "cancelled"

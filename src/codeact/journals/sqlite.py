@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -39,6 +40,7 @@ from .chain import first_mark, next_mark
 from .database import connect, transaction, trouble
 from .holder import Hold
 from .summary import Summary, told
+from .uninterrupted import in_a_thread
 
 _AT_ONCE = 500  # rows that are read together
 # What has to be on the disk before anything is done on the strength of it: fsync comes first.
@@ -136,6 +138,7 @@ class SqliteJournal:
         self._store = store
         self._run = run
         self._hold = hold
+        self._turn = threading.Lock()  # a connection is one thread's at a time, and closing is a use of it
         self._broken: Exception | None = None
         self._parent: str | None = None
         self._seq = 0
@@ -181,33 +184,41 @@ class SqliteJournal:
 
     async def append(self, event: Event) -> Entry:
         """Keep an event; once one could not be kept, no later one is. Raises StorageError."""
-        return await anyio.to_thread.run_sync(self._append, event)
+        return await in_a_thread(lambda: self._append(event))
 
     async def read(self) -> AsyncIterator[Entry]:
         """All of its entries, in order."""
-        for entry in await anyio.to_thread.run_sync(lambda: list(_entries(self._file, self._run, self._parent))):
+        for entry in await anyio.to_thread.run_sync(self._read):
             yield entry
 
     def rest(self) -> None:
         """Let another write it until we do again, which fails if one has. Safe to repeat."""
-        self._hold.drop()
+        with self._turn:
+            self._hold.drop()
 
     def close(self) -> None:
         """Let another write it."""
-        self._file.close()
-        self._hold.drop()
+        with self._turn:
+            self._broken = self._broken or StorageError("it was closed")
+            self._file.close()
+            self._hold.drop()
+
+    def _read(self) -> list[Entry]:
+        with self._turn, trouble(self._store.path, "reading"):
+            return list(_entries(self._file, self._run, self._parent))
 
     def _append(self, event: Event) -> Entry:
-        if self._broken is not None:
-            raise StorageError(f"nothing more is written to the journal {self._store.path}: {self._broken}")
-        try:
-            with trouble(self._store.path, "writing"):
-                self._hold.take()
-                return self._write(event)
-        except BaseException as error:
-            # after a failed fsync nobody knows what is on the disk: it is never tried again
-            self._broken = error if isinstance(error, Exception) else StorageError("it was cut off in the middle")
-            raise
+        with self._turn:
+            if self._broken is not None:
+                raise StorageError(f"nothing more is written to the journal {self._store.path}: {self._broken}")
+            try:
+                with trouble(self._store.path, "writing"):
+                    self._hold.take()
+                    return self._write(event)
+            except BaseException as error:
+                # after a failed fsync nobody knows what is on the disk: it is never tried again
+                self._broken = error if isinstance(error, Exception) else StorageError("it was cut off in the middle")
+                raise
 
     def _write(self, event: Event) -> Entry:
         entry = Entry(self._seq, time.time(), self._run, event, self._parent)

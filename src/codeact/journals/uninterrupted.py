@@ -1,0 +1,31 @@
+"""Work that is not cut off: whoever waits for it may be cancelled, and hears of that when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio.to_thread
+
+T = TypeVar("T")
+
+
+async def in_a_thread(work: Callable[[], T]) -> T:
+    """What it gives. Cancelling waits for it, and is delivered at the next wait after it.
+
+    So what is written and what is known of it cannot part: nobody is cancelled between the two.
+    """
+    task, cancelled = asyncio.current_task(), 0
+    doing = asyncio.ensure_future(anyio.to_thread.run_sync(work))
+    while not doing.done():
+        try:
+            await asyncio.wait([doing])
+        except asyncio.CancelledError:
+            cancelled += 1
+            if task is not None:
+                task.uncancel()
+    if task is not None:
+        for _ in range(cancelled):
+            task.cancel()
+    return doing.result()
