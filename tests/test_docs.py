@@ -166,7 +166,7 @@ def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
 def test_no_page_names_a_flag_that_no_command_takes() -> None:
     taken = {
         flag
-        for command in ("", "run", "resume", "runs", "exec", "eval", "doctor")
+        for command in ("", "run", "resume", "runs", "prompt", "exec", "eval", "doctor")
         for flag in FLAG.findall(help_of(command))
     }
     for page in pages():

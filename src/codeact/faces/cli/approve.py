@@ -56,6 +56,8 @@ class Terminal:
     def _show(self, call: ToolCall) -> None:
         for made in call.before[-_CALLS:]:
             self._say(f"  before: {_written(made, 120)}")
+        if call.agent:
+            self._say(f"? asked by the agent {escaped(call.agent)}")
         if call.kind == "cell":
             self._say(f"? cell {call.cell} is about to run, as it is shown above")
         elif call.kind == "plan":

@@ -31,7 +31,7 @@ from codeact.core.events import Delta, Event
 from codeact.core.files import File
 from codeact.core.tasks import check_task
 from codeact.files import read
-from codeact.ports import Listener
+from codeact.ports import Listener, Model
 from codeact.result import RunResult
 from codeact.resuming import Resume
 from codeact.session import Session
@@ -47,7 +47,7 @@ _PATIENCE = 1.0  # seconds until we say that we wait for standard input
 def main(argv: Sequence[str]) -> int:
     """Do the task and say what came of it: drawn for people, or as one line of JSON."""
     options = _parser().read(argv)
-    task, place = _split(options.words)
+    task, place = split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
     with nullcontext(own_agent(place, options)) if place else agent_of(options) as made:
@@ -98,9 +98,9 @@ class Done:
                 "requests": usage.requests,
                 "cache_write_tokens": usage.cache_write_tokens,
             },
-            "cost": result.cost,
             "run_id": result.run_id,
             "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
+            "cost": result.cost,
             "level": self.level,
             "files": [
                 {
@@ -167,7 +167,7 @@ async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]]) -
 # -- what was typed ----------------------------------------------------------------------------------------------------
 
 
-def _split(words: Sequence[str]) -> tuple[str, str | None]:
+def split(words: Sequence[str]) -> tuple[str, str | None]:
     """The task, and where an agent of the user's own is, if one was named."""
     match words:
         case [task]:
@@ -182,19 +182,16 @@ def _split(words: Sequence[str]) -> tuple[str, str | None]:
             raise UsageError(f"{len(words)} words where one task was expected: put it in quotes")
 
 
-def typed(argv: Sequence[str]) -> tuple[argparse.Namespace, str | None]:
+def typed(argv: Sequence[str], command: str = "run") -> tuple[argparse.Namespace, str | None]:
     """What these words said, and where an agent of the user's own is, if they named one."""
-    options = _parser().read(argv)
-    return options, _split(options.words)[1]
+    options = _parser(command).read(argv)
+    return options, split(options.words)[1]
 
 
 @contextmanager
-def agent_of(options: argparse.Namespace) -> Iterator[Agent]:
-    """The agent that the flags make."""
-    spec = assemble.choose_model(options.model)
-    if spec is None:
-        raise UsageError(no_model("run"))
-    model = assemble.model(spec)
+def agent_of(options: argparse.Namespace, model: Model | None = None) -> Iterator[Agent]:
+    """The agent that the flags make; of this model, or of the one that is chosen."""
+    model = model or _model(options)
     bounds = policy(options)
     bounds = replace(bounds, limits=replace(bounds.limits, context_tokens=options.context_tokens))
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
@@ -216,6 +213,13 @@ def agent_of(options: argparse.Namespace) -> Iterator[Agent]:
                 planning_interval=options.planning_interval,
                 eager=options.eager,
             )
+
+
+def _model(options: argparse.Namespace) -> Model:
+    spec = assemble.choose_model(options.model)
+    if spec is None:
+        raise UsageError(no_model("run"))
+    return assemble.model(spec)
 
 
 def own_agent(place: str, options: argparse.Namespace) -> Agent:
@@ -307,14 +311,24 @@ def _standard_input() -> dict[str, str | bytes]:
         return {"stdin": data}
 
 
-def _parser() -> Parser:
+_DOES = {
+    "run": "Give a model one task. It acts by writing Python, which runs in a sandbox.",
+    "prompt": "Print exactly what a model would be sent for a task, and about how many tokens it is. Nothing is asked.",
+}
+_BESIDE = {
+    "run": "What is piped in becomes the variable `stdin`.\n",
+    "prompt": "The flags are those of `codeact run`.\n",
+}
+
+
+def _parser(command: str = "run") -> Parser:
     parser = Parser(
-        "run",
-        "Give a model one task. It acts by writing Python, which runs in a sandbox.",
-        "codeact run TASK [--model SPEC] [--json] [flags]\n       codeact run app.py:agent TASK [--json]",
+        command,
+        _DOES[command],
+        f"codeact {command} TASK [--model SPEC] [--json] [flags]\n       codeact {command} app.py:agent TASK [--json]",
         "TASK",
         "what is to be done; with app.py:agent beside it, an agent object of yours does it",
-        "What is piped in becomes the variable `stdin`.\n"
+        f"{_BESIDE[command]}"
         "SPEC: openai:NAME, anthropic:NAME, ollama:NAME, hf:NAME, URL#NAME (any OpenAI-compatible server),\n"
         "transformers:PATH, pydantic:PROVIDER:NAME, replay:FILE; with parameters: openai:gpt-5?temperature=0.\n"
         "Else CODEACT_MODEL, else the configuration file.",
