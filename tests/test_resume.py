@@ -428,6 +428,52 @@ async def test_a_conversation_that_was_shortened_goes_on_from_the_short_one(tmp_
         assert heard.prompts[0] == model.prompts[-len(heard.prompts)]
 
 
+async def test_an_agent_below_goes_on_where_it_was_and_asks_nothing_twice(tmp_path: Path) -> None:
+    below = (cell("seat = book(1)\nx = 5"), cell("final_answer([seat, x, rows])"))
+    above = (cell("found = helper('Book.', rows=(1, 2))\nmine = book(2)"), cell("final_answer([found, mine])"))
+
+    def made(store: SqliteStore, *told: ScriptedModel) -> CodeAgent:
+        models = told or (ScriptedModel(*above), ScriptedModel(*below))
+        helper = CodeAgent(model=models[1], name="helper", description="Books.", tools=[book], journal="memory")
+        return CodeAgent(model=models[0], tools=[book], managed_agents=[helper], journal=store)
+
+    whole = SqliteStore(tmp_path / "whole.db")
+    result = await made(whole).arun("t")
+    (child,) = (run.run for run in whole.runs(parent=result.run_id))
+    entries = sorted(
+        [*whole.entries(result.run_id), *whole.entries(child)], key=lambda entry: entry.at
+    )  # in the order in which they were kept
+    assert result.output == [["seat 1 is yours", 5, (1, 2)], "seat 2 is yours"] and len(entries) > 20
+    for length in range(4, len(entries)):
+        happened = entries[:length]
+        store = SqliteStore(tmp_path / f"{length}.db")
+        for run, parent in ((result.run_id, None), (child, result.run_id)):
+            if any(entry.run == run for entry in happened):
+                journal = store.create(run, parent)
+                for entry in happened:
+                    if entry.run == run:
+                        await journal.append(entry.event)
+                journal.close()
+        EFFECTS.clear()
+        told = ScriptedModel(*above), ScriptedModel(*below)
+        resumed = await made(store, *told).aresume(result.run_id)
+        if resumed.stop_reason == "paused":
+            (call,) = resumed.unknown
+            assert call.tool in ("helper", "book") and not EFFECTS
+
+            async def again(call: ToolCall) -> Recovery:
+                return Retry()
+
+            resumed = await made(store, *told).aresume(result.run_id, knows=again)
+        assert resumed.output == result.output, length
+        done = {entry.event.key for entry in happened if isinstance(entry.event, ToolReturned)}
+        kept = [e.event for e in happened if isinstance(e.event, ToolCalled) and e.event.key in done]
+        booked = Counter(f"book {event.arguments['seat']}" for event in kept if event.tool == "book")
+        assert dict(booked + EFFECTS) == {"book 1": 1, "book 2": 1}, length
+        for model, run in zip(told, (result.run_id, child), strict=True):
+            assert len(model.prompts) == 2 - asked([entry.event for entry in happened if entry.run == run])
+
+
 @pytest.mark.parametrize("waits", range(0, 60, 2))
 async def test_wherever_a_task_is_cancelled_the_journal_holds_what_is_known(tmp_path: Path, waits: int) -> None:
     store = SqliteStore(tmp_path / "runs.db")

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from codeact import CodeAgent, Limits, Mount, ToolCallingAgent, UsageError, only
+from codeact import Budget, CodeAgent, Limits, Mount, ToolCallingAgent, UsageError, only
+from codeact.managed import AgentTool
 from codeact.testing import ScriptedModel
 
 MODULE = '''\
@@ -255,3 +256,25 @@ def test_an_agent_of_another_kind_says_so(tmp_path: Path) -> None:
 def test_tools_that_are_given_only_once_are_not_lost() -> None:
     agent = CodeAgent(model=ScriptedModel(), tools=(one for one in [bound]))
     assert len(agent.replace(max_steps=2).tools) == 1
+
+
+def test_agents_below_budgets_and_what_a_model_is_told_are_kept(tmp_path: Path) -> None:
+    below = ToolCallingAgent(
+        model="openai:gpt-5", name="helper", description="Helps.", tools=["fetch"], budget=Budget(steps=3)
+    )
+    agent = CodeAgent(
+        model="openai:gpt-5",
+        managed_agents=[below],
+        budget=Budget(tokens=1000, money=0.5),
+        prices={"openai:gpt-5": (1.25, 10)},
+        prompt={"role": "You are terse."},
+        profile="small",
+        carrier="code",
+    )
+    agent.save(tmp_path)
+    again = CodeAgent.load(tmp_path)
+    for what in ("budget", "prices", "parts", "profile", "carrier", "specs"):
+        assert getattr(again, what) == getattr(agent, what), what
+    (tool,) = again.tools
+    assert isinstance(tool, AgentTool) and tool.agent.budget == Budget(steps=3) and tool.agent.action == "json"
+    assert [one.spec.name for one in tool.agent.tools] == ["fetch"]

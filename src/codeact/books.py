@@ -50,6 +50,7 @@ class Books:
             approvals.freed,
             approvals.answer,
             place,
+            agent.store if above is None else above.store,
             self._bill,
         )
 

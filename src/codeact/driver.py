@@ -64,7 +64,8 @@ from .eager import Eager
 from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
-from .resuming import Resume, check_parts, check_stands, rebuild, settle
+from .ports import Store
+from .resuming import Resume, action_of, check_parts, check_stands, rebuild, settle
 from .served import Served
 from .tools.context import Call as Answering
 from .tools.deadline import Deadline
@@ -154,7 +155,7 @@ class Driver:
             await self._record(TaskGiven(task, shown, limits.steps, told))
             await self._loop(limits)
 
-    async def take_up(self, resume: Resume) -> None:
+    async def take_up(self, resume: Resume, store: Store) -> None:
         """Stand where the run was cut off: its interpreter as it was, or `fresh`. Raises what the errors of it say."""
         state, events = self._history.state, list(self._history.events)
         if not resume.anyway:
@@ -163,8 +164,8 @@ class Driver:
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
         served = Served(events)
         self._cut = None if resume.fresh else state.running
-        action = state.running.cell if state.running is not None else state.cell + 1
-        self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows)
+        action = action_of(state)
+        self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows, store)
         self._door.served = served
         if self._agent.action == "code":
             await rebuild(events, replace(state, alive=()) if resume.fresh else state, self._given_again, self._rerun)

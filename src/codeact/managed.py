@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import anyio.to_thread
+
 from .agent import Agent
 from .core.budget import Price, price_of
 from .core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
-from .core.execution import ToolSpec
-from .ports import Commanding, Tool
-from .session import Session
+from .core.events import TaskGiven
+from .core.execution import ToolCall, ToolSpec
+from .core.recovery import Recovery, Retry
+from .core.state import State, after
+from .ports import Commanding, Store, Tool
+from .result import RunResult
+from .resuming import Resume, action_of, settle
+from .served import Served
+from .session import Session, ended
 from .tools.context import ANSWERING
 from .tools.function import FunctionTool, Options
 from .tools.names import is_free
@@ -78,18 +87,50 @@ class AgentTool:
         """Ask the agent."""
         return await self._function.call(arguments)
 
+    async def recover(self, call: ToolCall, store: Store) -> Recovery | None:
+        """It may be called again, and goes on where it was, unless a call of its own was cut off."""
+        run = run_of(call.key)
+        if not await anyio.to_thread.run_sync(store.has, run):
+            return Retry()
+        events = [entry.event for entry in await anyio.to_thread.run_sync(lambda: list(store.entries(run)))]
+        at = action_of(functools.reduce(after, events, State()))
+        return None if await settle(self.agent, Served(events), at, None, store) else Retry()
+
 
 async def _answer(agent: Agent, task: str, data: dict[str, Any]) -> Any:
     call = ANSWERING.get(None)
-    run = None if call is None else hashlib.sha256(f"run {call.key}".encode()).hexdigest()[:32]
+    run = None if call is None else run_of(call.key)
+    store = agent.store if call is None or call.caller is None else call.caller.store
     try:
-        async with Session(agent, run_id=run) as session:
-            result = await session.run(task, additional_args=data)
+        if run is not None and await anyio.to_thread.run_sync(store.has, run):
+            result = await _go_on(agent, run, store, task, data)
+        else:
+            async with Session(agent, run_id=run) as session:
+                result = await session.run(task, additional_args=data)
     except CodeactError as error:
         raise AgentError(agent.name, "error", f"{type(error).__name__}: {error}") from error
     if result.stop_reason != "final_answer":
         raise AgentError(agent.name, result.stop_reason, result.error or "")
     return plain(result.answer)
+
+
+async def _go_on(agent: Agent, run: str, store: Store, task: str, data: dict[str, Any]) -> RunResult:
+    """The call was cut off, and is made again: its run goes on where it was."""
+    if (result := await ended(agent, run, store)) is not None:
+        return result
+
+    async def again(call: ToolCall) -> Recovery:
+        return Retry()  # whoever had this agent called again has said so of its calls, too
+
+    async with Session(agent, resume=Resume(run, again)) as session:
+        if any(isinstance(event, TaskGiven) for event in session.events):
+            return await session.resume()
+        return await session.run(task, additional_args=data)
+
+
+def run_of(key: str) -> str:
+    """The run that an agent answers the call of this key in."""
+    return hashlib.sha256(f"run {key}".encode()).hexdigest()[:32]
 
 
 def with_agents(tools: Sequence[Tool], managed: Iterable[Any]) -> list[Tool]:

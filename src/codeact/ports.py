@@ -156,8 +156,8 @@ class Declaring(Protocol):
 class Recovering(Protocol):
     """What a tool is, too, that can say what is to become of a call that began and of which no end was recorded."""
 
-    async def recover(self, call: ToolCall) -> Recovery | None:
-        """What became of it, or that it may be made again; None where only a person can know."""
+    async def recover(self, call: ToolCall, store: Store) -> Recovery | None:
+        """What became of it, or that it may be made again; None where only a person can know. `store` has its run."""
 
 
 @runtime_checkable
@@ -193,6 +193,9 @@ class Store(Protocol):
 
     def open(self, run: str) -> Journal:
         """The journal of a run that is there, to go on with it. Raises RunLocked, StorageError, UsageError."""
+
+    def has(self, run: str) -> bool:
+        """Whether there is such a run."""
 
     def entries(self, run: str) -> Iterator[Entry]:
         """What happened in a run, in order, whoever writes it. Raises StorageError, UsageError."""

@@ -21,7 +21,7 @@ from .core.recovery import Failed, Happened, Recovery, Retry
 from .core.state import State
 from .core.untrusted import inline
 from .guest import display
-from .ports import Recovering
+from .ports import Recovering, Store
 from .served import Served
 
 Knows: TypeAlias = Callable[[ToolCall], Awaitable[Recovery | None]]  # a person, or what stands for one
@@ -47,13 +47,18 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 _LIMITS = ("timeout", "memory")
 
 
-async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None) -> tuple[ToolCall, ...]:
+def action_of(state: State) -> int:
+    """The number of the cell, or of the action, that is to go on."""
+    return state.running.cell if state.running is not None else state.cell + 1
+
+
+async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, store: Store) -> tuple[ToolCall, ...]:
     """Find out what became of the calls that were cut off, by their tools or whoever knows; what is left is unknown."""
     tools = {tool.spec.name: tool for tool in agent.tools}
     left = []
     for call in served.unknown(cell):
         tool = tools.get(call.tool)
-        found = await tool.recover(call) if isinstance(tool, Recovering) else None
+        found = await tool.recover(call, store) if isinstance(tool, Recovering) else None
         if found is None and knows is not None:
             found = await knows(call)
         match found:

@@ -24,7 +24,7 @@ from .files import Given, read
 from .history import History
 from .journals.memory import MemoryJournal
 from .nesting import check_depth, nesting
-from .ports import Journal, Listener
+from .ports import Journal, Listener, Store
 from .result import RunResult, result_of
 from .resuming import Resume
 from .tools.context import ANSWERING
@@ -49,6 +49,7 @@ class Session:
         self._kept = journal
         heard = [*agent.listeners, *listeners, *nesting(call, self.run_id, agent.name)]
         self._parent = call.run if call is not None else None
+        self._store = call.caller.store if call is not None and call.caller is not None else agent.store
         self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard)
         self._driver = Driver(agent, self.run_id, self._history, call)
         self._busy = False
@@ -65,7 +66,7 @@ class Session:
                 await self._driver.start()
             await stack.enter_async_context(self._driver.interpreter)
             if self._resume is not None:
-                await self._driver.take_up(self._resume)
+                await self._driver.take_up(self._resume, self._store)
             self._stack = stack.pop_all()
         self._open = True
         return self
@@ -73,11 +74,10 @@ class Session:
     async def _keep(self, stack: AsyncExitStack) -> None:
         """Have a journal, which is ours alone until the session ends."""
         if self._kept is None:
-            store = self._agent.store
             if self._resume is None:
-                made = await anyio.to_thread.run_sync(store.create, self.run_id, self._parent)
+                made = await anyio.to_thread.run_sync(self._store.create, self.run_id, self._parent)
             else:
-                made = await anyio.to_thread.run_sync(store.open, self.run_id)
+                made = await anyio.to_thread.run_sync(self._store.open, self.run_id)
             self._history.journal = self._kept = made
         stack.callback(self._kept.close)
 
@@ -282,11 +282,11 @@ class Session:
         )
 
 
-async def ended(agent: Agent, run: str) -> RunResult | None:
+async def ended(agent: Agent, run: str, store: Store | None = None) -> RunResult | None:
     """How the last task of a run ended, if it did so by itself: nothing of it is left to do."""
 
     def read() -> list[Event]:
-        return [entry.event for entry in agent.store.entries(run)]
+        return [entry.event for entry in (store or agent.store).entries(run)]
 
     events = await anyio.to_thread.run_sync(read)
     state = functools.reduce(after, events, State())

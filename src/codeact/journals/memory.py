@@ -46,6 +46,10 @@ class MemoryStore:
         """See `Store`."""
         raise UsageError(f"the run {run!r} is in no journal: name one, such as journal='runs.db', before it starts")
 
+    def has(self, run: str) -> bool:
+        """See `Store`."""
+        return False
+
     def entries(self, run: str) -> Iterator[Entry]:
         """See `Store`."""
         return iter(self.open(run).entries)

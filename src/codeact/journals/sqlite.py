@@ -97,6 +97,13 @@ class SqliteStore:
                 raise UsageError(f"there is no run {run!r} in {self.path}; `codeact runs` lists those that are")
             yield from _entries(file, run, row[0])
 
+    def has(self, run: str) -> bool:
+        """Whether there is such a run."""
+        if not self.path.exists():
+            return False
+        with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
+            return file.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone() is not None
+
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
         if not self.path.exists():

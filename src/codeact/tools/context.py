@@ -19,7 +19,7 @@ from ..core.execution import ToolCall
 from ..core.messages import Usage
 from ..ledger import Ledger
 from ..metered import Metered
-from ..ports import Gate, Model
+from ..ports import Gate, Model, Store
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class Caller:
     freed: Callable[[ToolCall], bool]
     gate: Gate
     place: Callable[[str], Awaitable[int]]
+    store: Store  # where its journal is, and those of the sessions that are part of it
     bill: list[Charged] = field(default_factory=list)  # what is not recorded yet
 
     def tell(self, item: Event | Delta) -> None:

@@ -189,7 +189,7 @@ class FunctionTool:
         """How many of its calls may run at once."""
         return self._options.concurrency
 
-    async def recover(self, call: ToolCall) -> Recovery | None:
+    async def recover(self, call: ToolCall, store: ports.Store) -> Recovery | None:
         """What became of a call that was cut off."""
         if self._options.probe is None:
             return Retry() if self._options.idempotent else None
