@@ -486,3 +486,11 @@ async def test_wherever_a_task_is_cancelled_the_journal_holds_what_is_known(tmp_
         assert working.cancelled()
         assert [entry.event for entry in store.entries(session.run_id)] == list(session.events)
         assert not session.events[2:] or session.result.stop_reason == "cancelled"
+
+
+def test_a_journal_that_code_would_see_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "runs.db", tmp_path / "below" / "runs.db"):
+        with pytest.raises(UsageError, match="keep it elsewhere"):
+            agent(path, mounts=[tmp_path])
+    (tmp_path / "data").mkdir()
+    assert agent(tmp_path / "runs.db", mounts=[tmp_path / "data"]).policy.mounts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from .answers import Answers
@@ -84,6 +86,7 @@ class Agent:
                 f"a budget of money needs the price of {self.model.name}: "
                 f"prices={{{self.model.name!r}: (input, output)}}, for a million tokens"
             )
+        _check_apart(self.store, self.policy)
 
     def _below(self) -> set[str]:
         return {name for tool in self.tools if isinstance(tool, Commanding) for name in tool.below}
@@ -113,3 +116,13 @@ class Agent:
 def with_parts(agent: Agent, **parts: Any) -> Agent:
     """An agent with these parts in place of its own, whatever kind of agent it was."""
     return Agent(**{**{part.name: getattr(agent, part.name) for part in fields(Agent)}, **parts})
+
+
+def _check_apart(store: Store, policy: Policy) -> None:
+    """Code must not see the journal of its own run, nor those of others."""
+    path = getattr(store, "path", None)
+    if path is None:
+        return
+    for mount in policy.mounts:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(mount.path)):
+            raise UsageError(f"mounts: the journal {path} lies in {mount.path}, for code to see: keep it elsewhere")
