@@ -133,15 +133,14 @@ class Session:
         """
         self._check_open()
         self._check_idle()
-        state = self._history.state
-        starts = [i for i, event in enumerate(self._history.events) if isinstance(event, TaskGiven)]
-        if starts and state.ended is None:
+        state, start = self._history.state, _last_task(self._history.events)
+        if start is not None and state.ended is None:
             self._busy = True
             try:
                 await self._driver.go_on(replace(self._limits, steps=state.steps), ANSWERING.get(None))
             finally:
                 self._busy = False
-        return self._result(starts[-1] if starts else 0)
+        return self._result(start or 0)
 
     async def stream(
         self,
@@ -258,8 +257,7 @@ class Session:
     @property
     def result(self) -> RunResult:
         """Where the last task stands, or how it ended, also when it raised."""
-        starts = [i for i, event in enumerate(self._history.events) if isinstance(event, TaskGiven)]
-        return self._result(starts[-1] if starts else 0)
+        return self._result(_last_task(self._history.events) or 0)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -292,5 +290,10 @@ async def ended(agent: Agent, run: str, store: Store | None = None) -> RunResult
     state = functools.reduce(after, events, State())
     if state.ended is None or state.ended.stop_reason in CUT_OFF:
         return None
-    starts = [i for i, event in enumerate(events) if isinstance(event, TaskGiven)]
-    return result_of(run, state, events[starts[-1] :], agent.answers.read if agent.answers else None)
+    start = _last_task(events) or 0
+    return result_of(run, state, events[start:], agent.answers.read if agent.answers else None)
+
+
+def _last_task(events: Sequence[Event]) -> int | None:
+    """Where the last task begins; None where there was none."""
+    return next((place for place in reversed(range(len(events))) if isinstance(events[place], TaskGiven)), None)
