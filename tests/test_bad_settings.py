@@ -179,8 +179,13 @@ def test_an_odd_environment_changes_nothing(odd: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "before",
-    ["os.umask(0o777)", "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))", "os.closerange(0, 3)"],
-    ids=["u-09 umask 777", "u-09 64 files", "u-09 no standard streams"],
+    [
+        "os.umask(0o777)",
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))",
+        "os.closerange(0, 3)",
+        "resource.setrlimit(resource.RLIMIT_AS, (64 << 20, -1))",
+    ],
+    ids=["u-09 umask 777", "u-09 64 files", "u-09 no standard streams", "u-09 64 MiB"],
 )
 def test_an_odd_process_works_or_says_what_it_lacks_in_one_line(before: str, tmp_path: Path) -> None:
     done = run_in(tmp_path, before)
@@ -200,3 +205,23 @@ def test_u_10_a_listener_that_raises_is_left_behind_and_the_run_goes_on(caplog: 
     result = agent(listeners=[broken]).run("x")
     assert result.output == 1 and any(isinstance(event, ModelAsked) for event in result.events)
     assert len(heard) > 5 and "the screen is broken" in caplog.text
+
+
+FORKED = """
+import os, signal
+from codeact import CodeAgent
+from codeact.testing import ScriptedModel
+agent = CodeAgent(model=ScriptedModel("```python\\nfinal_answer(1)\\n```"), journal="memory")
+print(agent.run("x").output, flush=True)
+if (child := os.fork()) == 0:
+    signal.alarm(50)
+    print(agent.run("x").output, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(agent.run("x").output)
+"""
+
+
+def test_u_08_an_agent_runs_in_a_fork_of_a_host_that_has_run_it() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n1\n1\n"), done.stderr
