@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime
 import json
@@ -15,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codeact.core.budget import Budget
-from codeact.core.events import CodeRan, Event, ModelReplied, Noted, RunStarted, TaskGiven, ToolReturned
-from codeact.core.execution import Limits, Outcome, Returned
+from codeact.core.events import CodeRan, Entry, Event, ModelReplied, Noted, RunStarted, TaskGiven, ToolReturned
+from codeact.core.execution import Answer, Limits, Outcome, Returned
 from codeact.core.messages import Image, Reply, Usage
 from codeact.journals import codec
 
@@ -81,6 +82,24 @@ def test_what_is_long_lies_beside_the_line() -> None:
     image = Image(b"\x89PNG" * 10_000, size=(3, 4))
     line = codec.encode(CodeRan(1, Outcome("done", stdout="x" * 100_000, images=(image,))))
     assert len(line.text) < 300 and sorted(map(len, line.blobs)) == [40_000, 100_000]
+
+
+def test_an_entry_can_be_had_with_nothing_beside_it() -> None:
+    value = {"text": "y" * 70_000, "bytes": b"\0" * 70_000, "pair": ("$str", {"$str": 0})}
+    shown = codec.whole(
+        Entry(3, 1.5, "r", CodeRan(1, Outcome("final_answer", stdout="x" * 9000, answer=Answer(value))))
+    )
+    assert json.loads(json.dumps(shown)) == shown
+    assert (shown["seq"], shown["at"], shown["run"], shown["event"], shown["cell"]) == (3, 1.5, "r", "CodeRan", 1)
+    assert shown["outcome"]["stdout"] == "x" * 9000
+    assert shown["outcome"]["answer"]["value"] == [
+        {
+            "text": "y" * 70_000,
+            "bytes": {"$bytes": base64.b64encode(b"\0" * 70_000).decode()},
+            "pair": {"$tuple": ["$str", {"$dict": [["$str", 0]]}]},
+        }
+    ]
+    assert "parent" not in shown and codec.whole(Entry(0, 0.0, "r", Noted("n"), "above"))["parent"] == "above"
 
 
 def test_what_is_not_finite_is_kept_where_values_are() -> None:

@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..core import events
-from ..core.events import Event
+from ..core.events import Entry, Event
 from ..guest import values
 
 VERSION = 1
 LONG = 1 << 12  # characters or bytes that stand in a line; what is longer lies beside it
 
-Write = Callable[[Any, list[bytes]], Any]
+Blobs = list[bytes] | None  # what lies beside a line that is written; None: nothing may
+Write = Callable[[Any, Blobs], Any]
 Read = Callable[[Any, Sequence[bytes], str], Any]
 
 _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(events.Event)}
@@ -67,6 +68,17 @@ def decode(line: Line) -> Event:
     return event
 
 
+def whole(entry: Entry) -> dict[str, Any]:
+    """An entry as one object of JSON with nothing beside it, for whoever shows it: its place, and its event's line.
+
+    Bytes stand in it as base64. It is not read back.
+    """
+    place = {"seq": entry.seq, "at": entry.at, "run": entry.run}
+    above = {} if entry.parent is None else {"parent": entry.parent}
+    name = type(entry.event).__name__
+    return {**place, **above, "event": name, **_form(_EVENTS[name])[0](entry.event, None)}
+
+
 def _no_constant(name: str) -> typing.NoReturn:
     raise ValueError(f"{name} is no JSON")
 
@@ -96,7 +108,7 @@ def _object(cls: type) -> tuple[Write, Read]:
     hints = typing.get_type_hints(cls)
     forms = {field.name: (*_form(hints[field.name]), field.default) for field in dataclasses.fields(cls)}
 
-    def write(value: Any, blobs: list[bytes]) -> Any:
+    def write(value: Any, blobs: Blobs) -> Any:
         if type(value) is not cls:
             raise TypeError(f"a {type(value).__name__} where a {cls.__name__} belongs")
         written = {}
@@ -138,7 +150,7 @@ def _optional(arguments: tuple[Any, ...]) -> tuple[Write, Read]:
         raise TypeError(f"a journal has no form for a choice of {arguments!r}")
     put, get = _form(kinds[0])
 
-    def write(value: Any, blobs: list[bytes]) -> Any:
+    def write(value: Any, blobs: Blobs) -> Any:
         return None if value is None else put(value, blobs)
 
     def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
@@ -150,7 +162,7 @@ def _optional(arguments: tuple[Any, ...]) -> tuple[Write, Read]:
 def _items(kind: Any) -> tuple[Write, Read]:
     put, get = _form(kind)
 
-    def write(value: Any, blobs: list[bytes]) -> Any:
+    def write(value: Any, blobs: Blobs) -> Any:
         return [put(one, blobs) for one in value]
 
     def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
@@ -162,7 +174,7 @@ def _items(kind: Any) -> tuple[Write, Read]:
 def _places(kinds: tuple[Any, ...]) -> tuple[Write, Read]:
     forms = [_form(kind) for kind in kinds]
 
-    def write(value: Any, blobs: list[bytes]) -> Any:
+    def write(value: Any, blobs: Blobs) -> Any:
         return [put(one, blobs) for (put, _), one in zip(forms, value, strict=True)]
 
     def read(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
@@ -182,7 +194,7 @@ def _list(tree: Any, path: str) -> list[Any]:
     return tree
 
 
-def _as_it_is(value: Any, blobs: list[bytes]) -> Any:
+def _as_it_is(value: Any, blobs: Blobs) -> Any:
     return value
 
 
@@ -195,8 +207,8 @@ def _read_as(*kinds: type) -> Read:
     return read
 
 
-def _write_text(value: Any, blobs: list[bytes]) -> Any:
-    if len(value) <= LONG:
+def _write_text(value: Any, blobs: Blobs) -> Any:
+    if blobs is None or len(value) <= LONG:
         return value
     blobs.append(value.encode("utf-8", "surrogatepass"))
     return {"$str": len(blobs) - 1}
@@ -211,8 +223,8 @@ def _read_text(tree: Any, blobs: Sequence[bytes], path: str) -> str:
         raise Malformed(f"{path}: {error}") from None
 
 
-def _write_bytes(value: Any, blobs: list[bytes]) -> Any:
-    if len(value) <= LONG:
+def _write_bytes(value: Any, blobs: Blobs) -> Any:
+    if blobs is None or len(value) <= LONG:
         return base64.b64encode(value).decode()
     blobs.append(value)
     return {"$bytes": len(blobs) - 1}
@@ -234,12 +246,28 @@ def _blob(tree: Any, tag: str, blobs: Sequence[bytes], path: str) -> bytes:
     raise Malformed(f"{path}: not a text or bytes, nor a blob that is there")
 
 
-def _write_any(value: Any, blobs: list[bytes]) -> Any:
+def _write_any(value: Any, blobs: Blobs) -> Any:
     packed = values.encode(value)
     if not packed.blobs:
         return [packed.tree]
+    if blobs is None:
+        return [_with(packed.tree, packed.blobs)]
     blobs += packed.blobs
     return [packed.tree, len(packed.blobs), len(blobs)]  # its blobs are those before the last number
+
+
+def _with(tree: Any, blobs: Sequence[bytes]) -> Any:
+    """A tree of the table of values with its blobs put in."""
+    if type(tree) is list:
+        return [_with(one, blobs) for one in tree]
+    if type(tree) is not dict:
+        return tree
+    match tree:
+        case {"$str": int(number)}:
+            return blobs[number].decode("utf-8", "surrogatepass")
+        case {"$bytes": int(number)}:
+            return {"$bytes": base64.b64encode(blobs[number]).decode()}
+    return {name: _with(one, blobs) for name, one in tree.items()}
 
 
 def _read_any(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
