@@ -138,9 +138,11 @@ def test_a_killed_writer_loses_nothing_that_it_was_told_is_kept(store: SqliteSto
 TAMPERED = {
     "a line": "UPDATE entries SET line = replace(line, 'colder', 'warmer') WHERE seq = 1",
     "a time": "UPDATE entries SET at = at + 1 WHERE seq = 2",
-    "a blob": "UPDATE blobs SET data = x'00' WHERE seq = 3 AND n = 0",
-    "a blob that is gone": "DELETE FROM blobs WHERE seq = 3",
-    "one blob more": "INSERT INTO blobs VALUES ('r1', 2, 0, x'00')",
+    "what lies beside": "UPDATE contents SET data = x'00' WHERE length(data) = 9000",
+    "what lay beside": "DELETE FROM contents WHERE length(data) = 9000",
+    "where it lies": "UPDATE entries SET digests = zeroblob(64) WHERE seq = 3",
+    "half of where it lies": "UPDATE entries SET digests = zeroblob(40) WHERE seq = 3",
+    "something more beside": "INSERT INTO contents VALUES (x'00', x'00')",
     "a row that is gone": "DELETE FROM entries WHERE seq = 2",
     "rows in another order": "UPDATE entries SET seq = 9 WHERE seq = 1; UPDATE entries SET seq = 1 WHERE seq = 2;"
     "UPDATE entries SET seq = 2 WHERE seq = 9",
@@ -158,7 +160,7 @@ async def test_what_was_changed_is_found_and_what_is_before_it_is_whole(store: S
         file.executescript(TAMPERED[what])
     file.close()
     read: list[Event] = []
-    if what == "one blob more":  # nothing refers to it
+    if what == "something more beside":  # nothing refers to it
         assert events_of(store) == EVENTS
         return
     with pytest.raises(JournalCorrupt, match=r"entry \d of run r1"):

@@ -6,6 +6,8 @@ import hashlib
 
 from .codec import Line
 
+DIGEST = 32  # bytes; long enough that nobody finds two contents of one digest
+
 
 def first_mark(run: str) -> bytes:
     """Where the chain of a run's checksums begins."""
@@ -20,3 +22,8 @@ def next_mark(mark: bytes, seq: int, at: float, fence: int, line: Line) -> bytes
     for blob in line.blobs:
         digest.update(blob)
     return digest.digest()
+
+
+def digest_of(content: bytes) -> bytes:
+    """What bytes that lie beside a line are found by: the same bytes are kept once."""
+    return hashlib.blake2b(content, digest_size=DIGEST).digest()

@@ -23,7 +23,7 @@ from ..core import events
 from ..core.events import Entry, Event
 from ..guest import values
 
-VERSION = 1
+VERSION = 2
 LONG = 1 << 12  # characters or bytes that stand in a line; what is longer lies beside it
 
 Blobs = list[bytes] | None  # what lies beside a line that is written; None: nothing may

@@ -24,11 +24,14 @@ CREATE INDEX runs_by_time ON runs (started DESC, run);
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE TABLE entries (
     run TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, fence INTEGER NOT NULL, line TEXT NOT NULL,
-    blobs INTEGER NOT NULL, mark BLOB NOT NULL, PRIMARY KEY (run, seq)
+    blobs INTEGER NOT NULL, mark BLOB NOT NULL, digests BLOB NOT NULL DEFAULT x'', PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
-CREATE TABLE blobs (
-    run TEXT NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run, seq, n)
-);
+CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
+"""
+# From version 1, whose rows stay as they are: what lay beside a line stood in a table `blobs`, by run and place.
+FROM_1 = """
+ALTER TABLE entries ADD COLUMN digests BLOB NOT NULL DEFAULT x'';
+CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 """
 
 
@@ -78,13 +81,12 @@ def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
     if not write:
         return
     file.execute("PRAGMA journal_mode = WAL")
-    if empty:
+    if empty or version < codec.VERSION:
         with transaction(file):
-            if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                for statement in SCHEMA.split(";"):
-                    file.execute(statement)
-                file.execute(f"PRAGMA application_id = {APPLICATION}")
-                file.execute(f"PRAGMA user_version = {codec.VERSION}")
+            for statement in (SCHEMA if empty else FROM_1).split(";"):
+                file.execute(statement)
+            file.execute(f"PRAGMA application_id = {APPLICATION}")
+            file.execute(f"PRAGMA user_version = {codec.VERSION}")
 
 
 @contextmanager

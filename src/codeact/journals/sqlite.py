@@ -10,52 +10,26 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
-import anyio.to_thread
-
-from ..core.errors import JournalCorrupt, StorageError, UsageError
-from ..core.events import (
-    ApprovalGiven,
-    CodeContinued,
-    CodeRan,
-    CodeStarted,
-    Entry,
-    Event,
-    ModelReplied,
-    RunStarted,
-    TaskEnded,
-    TaskGiven,
-    ToolCalled,
-    ToolReturned,
-)
-from ..guest.values import Refused
-from . import codec
-from .chain import first_mark, next_mark
+from ..core.errors import UsageError
+from ..core.events import Entry
+from .chain import DIGEST
 from .database import connect, transaction, trouble
 from .holder import Hold
-from .summary import Summary, told
-from .uninterrupted import in_a_thread
+from .journal import KeptJournal
+from .rows import Found, Row, Tail, checked, parts
+from .summary import Summary
+from .writing import Writer, Writers
 
 _AT_ONCE = 500  # rows that are read together
-# What has to be on the disk before anything is done on the strength of it: fsync comes first.
-_DURABLE = (
-    RunStarted,
-    TaskGiven,
-    ModelReplied,
-    CodeStarted,
-    CodeContinued,
-    CodeRan,
-    ToolCalled,
-    ToolReturned,
-    ApprovalGiven,
-    TaskEnded,
-)
+
+
+Begin: TypeAlias = "Callable[[_File], Tail]"
 
 
 class SqliteStore:
@@ -63,39 +37,45 @@ class SqliteStore:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser().absolute()
+        self.place = str(self.path)
+        self._writers = Writers(lambda: _File(self.path))
 
     def create(self, run: str, parent: str | None = None) -> SqliteJournal:
         """The journal of a new run, with us as its writer. Blocks for the disk."""
-        journal = SqliteJournal(self, run, Hold(self._lock(run), run))
-        try:
-            with trouble(self.path, "writing"):
-                journal.begin(parent)
-        except BaseException:
-            journal.close()
-            raise
-        return journal
+        tail = Tail(Summary(run, parent), 1)
+        return self._journal(run, lambda file: file.begin(tail))
 
     def open(self, run: str) -> SqliteJournal:
         """The journal of a run that is there, to go on with it.
 
         Raises RunLocked while another writes it, UsageError when there is none, JournalCorrupt.
         """
-        journal = SqliteJournal(self, run, Hold(self._lock(run), run))
+        return self._journal(run, lambda file: file.take(run))
+
+    def _journal(self, run: str, begin: Begin) -> SqliteJournal:
+        hold = Hold(self._lock(run), run)
         try:
-            with trouble(self.path, "writing"):
-                journal.take()
+            with trouble(self.path, "opening"):
+                hold.take()
+                writer = self._writers.take()
+            try:
+                with trouble(self.path, "writing"):
+                    tail = writer.call(begin)
+            except BaseException:
+                self._writers.give_back(writer)
+                raise
         except BaseException:
-            journal.close()
+            hold.drop()
             raise
-        return journal
+        return SqliteJournal(self.place, tail, hold, writer, self._writers, self.entries)
 
     def entries(self, run: str) -> Iterator[Entry]:
         """What happened in a run, in order, also while another writes. Raises JournalCorrupt where it is not whole."""
         with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             row = file.execute("SELECT parent FROM runs WHERE run = ?", (run,)).fetchone()
             if row is None:
-                raise UsageError(f"there is no run {run!r} in {self.path}; `codeact runs` lists those that are")
-            yield from _entries(file, run, row[0])
+                raise _absent(run, self.path)
+            yield from checked(run, row[0], _rows(file, run))
 
     def has(self, run: str) -> bool:
         """Whether there is such a run."""
@@ -138,151 +118,113 @@ class SqliteStore:
         return self.path.with_name(self.path.name + "-locks") / hashlib.sha256(run.encode()).hexdigest()[:32]
 
 
-class SqliteJournal:
-    """One run's journal, which we alone write."""
+class SqliteJournal(KeptJournal):
+    """One run's journal in a file, which we alone write."""
 
-    def __init__(self, store: SqliteStore, run: str, hold: Hold) -> None:
-        self._store = store
-        self._run = run
-        self._hold = hold
-        self._turn = threading.Lock()  # a connection is one thread's at a time, and closing is a use of it
-        self._broken: Exception | None = None
-        self._parent: str | None = None
-        self._seq = 0
-        self._fence = 0
-        self._mark = b""
-        self._told = Summary(run)
-        self._file = self._opened()
+    _writer: Writer[_File]
 
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            with trouble(self._store.path, "opening"):
-                self._hold.take()
-                return connect(self._store.path, write=True)
-        except BaseException:
-            self._hold.drop()
-            raise
+    @property
+    def _file(self) -> sqlite3.Connection:
+        return self._writer.place.file
 
-    def begin(self, parent: str | None) -> None:
+
+class _File:
+    """The connection that all runs of a store are written by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.file = connect(path, write=True)
+
+    def begin(self, tail: Tail) -> Tail:
         """Write down that there is such a run."""
         now = time.time()
-        self._parent, self._fence, self._mark = parent, 1, first_mark(self._run)
-        with transaction(self._file, durable=True):
-            self._file.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, 1, 0, ?, '', '', NULL, 0)",
-                (self._run, parent, now, now, self._mark),
-            )
+        try:
+            with transaction(self.file, durable=True):
+                self.file.execute(
+                    "INSERT INTO runs VALUES (?, ?, ?, ?, 1, 0, ?, '', '', NULL, 0)",
+                    (tail.told.run, tail.told.parent, now, now, tail.mark),
+                )
+        except sqlite3.IntegrityError:
+            raise UsageError(f"there is a run {tail.told.run!r} in {self._path} already") from None
+        return tail
 
-    def take(self) -> None:
+    def take(self, run: str) -> Tail:
         """Become the writer of what is there: nobody who was it before can write any more."""
-        with transaction(self._file, durable=True):
-            row = self._file.execute(
-                "SELECT parent, fence, rows, mark, model, task, stop_reason, steps FROM runs WHERE run = ?",
-                (self._run,),
+        with transaction(self.file, durable=True):
+            row = self.file.execute(
+                "SELECT parent, fence, rows, mark, model, task, stop_reason, steps FROM runs WHERE run = ?", (run,)
             ).fetchone()
             if row is None:
-                raise UsageError(
-                    f"there is no run {self._run!r} in {self._store.path}; `codeact runs` lists those that are"
-                )
-            self._parent, fence, self._seq, self._mark, *rest = row
-            self._fence = fence + 1
-            self._told = Summary(self._run, self._parent, 0.0, 0.0, self._seq, *rest)
-            self._file.execute("UPDATE runs SET fence = ? WHERE run = ?", (self._fence, self._run))
+                raise _absent(run, self._path)
+            parent, fence, entries, mark, *rest = row
+            self.file.execute("UPDATE runs SET fence = ? WHERE run = ?", (fence + 1, run))
+        return Tail(Summary(run, parent, 0.0, 0.0, entries, *rest), fence + 1, mark)
 
-    async def append(self, event: Event) -> Entry:
-        """Keep an event; once one could not be kept, no later one is. Raises StorageError."""
-        return await in_a_thread(lambda: self._append(event))
+    def write(self, rows: Sequence[Row]) -> list[bool]:
+        """Keep these rows, each where its writer still is the one of its run."""
+        with (
+            trouble(self._path, "writing"),
+            transaction(self.file, durable=any(row.durable for row in rows)),
+        ):
+            return [self._keep(row) for row in rows]
 
-    async def read(self) -> AsyncIterator[Entry]:
-        """All of its entries, in order."""
-        for entry in await anyio.to_thread.run_sync(self._read):
-            yield entry
-
-    def rest(self) -> None:
-        """Let another write it until we do again, which fails if one has. Safe to repeat."""
-        with self._turn:
-            self._hold.drop()
+    def _keep(self, row: Row) -> bool:
+        entry, known = row.entry, row.told
+        ours = (entry.run, row.fence, entry.seq)
+        changed = self.file.execute(
+            "UPDATE runs SET rows = ?, mark = ?, changed = ?, model = ?, task = ?, stop_reason = ?, steps = ? "
+            "WHERE run = ? AND fence = ? AND rows = ?",
+            (entry.seq + 1, row.mark, entry.at, known.model, known.task, known.stop_reason, known.steps, *ours),
+        ).rowcount
+        if changed != 1:
+            return False
+        digests = row.digests
+        self.file.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (entry.run, entry.seq, entry.at, row.fence, row.line.text, len(digests), row.mark, b"".join(digests)),
+        )
+        self.file.executemany(
+            "INSERT INTO contents VALUES (?, ?) ON CONFLICT DO NOTHING", zip(digests, row.line.blobs, strict=True)
+        )
+        return True
 
     def close(self) -> None:
-        """Let another write it."""
-        with self._turn:
-            self._broken = self._broken or StorageError("it was closed")
-            self._file.close()
-            self._hold.drop()
-
-    def _read(self) -> list[Entry]:
-        with self._turn, trouble(self._store.path, "reading"):
-            return list(_entries(self._file, self._run, self._parent))
-
-    def _append(self, event: Event) -> Entry:
-        with self._turn:
-            if self._broken is not None:
-                raise StorageError(f"nothing more is written to the journal {self._store.path}: {self._broken}")
-            try:
-                with trouble(self._store.path, "writing"):
-                    self._hold.take()
-                    return self._write(event)
-            except BaseException as error:
-                # after a failed fsync nobody knows what is on the disk: it is never tried again
-                self._broken = error if isinstance(error, Exception) else StorageError("it was cut off in the middle")
-                raise
-
-    def _write(self, event: Event) -> Entry:
-        entry = Entry(self._seq, time.time(), self._run, event, self._parent)
-        try:
-            line = codec.encode(event)
-        except Refused as error:
-            raise StorageError(f"{type(event).__name__} holds what no journal can keep: {error}") from error
-        mark = next_mark(self._mark, entry.seq, entry.at, self._fence, line)
-        known = told(self._told, event)
-        ours = (self._run, self._fence, entry.seq)
-        with transaction(self._file, durable=isinstance(event, _DURABLE)):
-            changed = self._file.execute(
-                "UPDATE runs SET rows = ?, mark = ?, changed = ?, model = ?, task = ?, stop_reason = ?, steps = ? "
-                "WHERE run = ? AND fence = ? AND rows = ?",
-                (entry.seq + 1, mark, entry.at, known.model, known.task, known.stop_reason, known.steps, *ours),
-            ).rowcount
-            if changed != 1:
-                raise StorageError(f"another process has taken over the run {self._run}")
-            self._file.execute(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (self._run, entry.seq, entry.at, self._fence, line.text, len(line.blobs), mark),
-            )
-            for n, data in enumerate(line.blobs):
-                self._file.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", (self._run, entry.seq, n, data))
-        self._seq, self._mark, self._told = entry.seq + 1, mark, known
-        return entry
+        """Let go of the file."""
+        self.file.close()
 
 
-def _entries(file: sqlite3.Connection, run: str, parent: str | None) -> Iterator[Entry]:
-    """The rows of a run, each checked against the chain; a tail that is not there is not missed."""
-    mark, expected, before = first_mark(run), 0, 0
+def _rows(file: sqlite3.Connection, run: str) -> Iterator[Found]:
+    """The rows of a run as they stand there, also in the form of version 1, which had no digests."""
+    has = {name for _, name, *_ in file.execute("PRAGMA table_info(entries)")}
+    digests = "digests" if "digests" in has else "x''"
+    expected = 0
     while True:
         rows = file.execute(
-            "SELECT seq, at, fence, line, blobs, mark FROM entries WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?",
+            f"SELECT seq, at, fence, line, blobs, mark, {digests} FROM entries "
+            "WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?",
             (run, expected, _AT_ONCE),
         ).fetchall()
         if not rows:
-            break
-        for seq, at, fence, text, count, written in rows:
-            data = (
-                file.execute("SELECT data FROM blobs WHERE run = ? AND seq = ? ORDER BY n", (run, seq)).fetchall()
-                if count
-                else ()
-            )
-            line = _line(run, seq, text, [blob for (blob,) in data])
-            mark = next_mark(mark, seq, float(at), fence, line)
-            if seq != expected or len(line.blobs) != count or mark != written or fence < before:
-                raise JournalCorrupt(f"entry {expected} of run {run} is damaged or missing; those before it are whole")
-            try:
-                event = codec.decode(line)
-            except codec.Malformed as error:
-                raise JournalCorrupt(f"entry {seq} of run {run} cannot be read: {error}") from None
-            yield Entry(seq, float(at), run, event, parent)
-            expected, before = seq + 1, fence
+            return
+        for seq, at, fence, text, count, mark, beside in rows:
+            blobs = _beside(file, run, seq, beside) if count or beside else []
+            yield Found(seq, at, fence, text, count, blobs, mark)
+            expected = seq + 1
 
 
-def _line(run: str, seq: int, text: Any, blobs: list[Any]) -> codec.Line:
-    if type(text) is not str or not all(type(blob) is bytes for blob in blobs):
-        raise JournalCorrupt(f"entry {seq} of run {run} is damaged; those before it are whole")
-    return codec.Line(text, tuple(blobs))
+def _beside(file: sqlite3.Connection, run: str, seq: int, digests: object) -> list[object]:
+    if type(digests) is bytes and digests:
+        if len(digests) % DIGEST:
+            return []
+        found = [
+            file.execute("SELECT data FROM contents WHERE digest = ?", (one,)).fetchone() for one in parts(digests)
+        ]
+        return [row[0] for row in found if row is not None]
+    older = file.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'blobs'").fetchone()
+    if older is None:
+        return []
+    return [data for (data,) in file.execute("SELECT data FROM blobs WHERE run = ? AND seq = ? ORDER BY n", (run, seq))]
+
+
+def _absent(run: str, path: Path) -> UsageError:
+    return UsageError(f"there is no run {run!r} in {path}; `codeact runs` lists those that are")

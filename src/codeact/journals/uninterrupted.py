@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TypeVar
-
-import anyio.to_thread
 
 T = TypeVar("T")
 
 
-async def in_a_thread(work: Callable[[], T]) -> T:
+async def settled(doing: asyncio.Future[T]) -> T:
     """What it gives. Cancelling waits for it, and is delivered at the next wait after it.
 
     So what is written and what is known of it cannot part: nobody is cancelled between the two.
     """
     task, cancelled = asyncio.current_task(), 0
-    doing = asyncio.ensure_future(anyio.to_thread.run_sync(work))
     while not doing.done():
         try:
             await asyncio.wait([doing])
