@@ -156,7 +156,7 @@ def help_of(command: str) -> str:
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
-@pytest.mark.parametrize("command", ["run", "exec", "eval", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["run", "exec", "mcp", "eval", "doctor", "demo"])
 def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
     told = {flag for name in first_column(LINE, f"codeact {command}") for flag in FLAG.findall(name)}
     taken = set(FLAG.findall(help_of(command))) - {"-h", "--help"}
@@ -166,7 +166,7 @@ def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
 def test_no_page_names_a_flag_that_no_command_takes() -> None:
     taken = {
         flag
-        for command in ("", "run", "resume", "runs", "prompt", "exec", "eval", "doctor")
+        for command in ("", "run", "resume", "runs", "prompt", "exec", "mcp", "eval", "doctor")
         for flag in FLAG.findall(help_of(command))
     }
     for page in pages():

@@ -12,7 +12,7 @@ from .core.files import File
 from .door import Door
 from .files import Files, read
 from .interpreter import Interpreter, Snapshot
-from .ports import Emit, Sandbox, Tool
+from .ports import Emit, Gate, Sandbox, Tool
 from .tools.names import check_names
 
 
@@ -23,7 +23,8 @@ def _ignore(delta: Delta) -> None:
 class Cells:
     """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one.
 
-    Those that `fork` gave end with `async with`, by `close()`, or with the one that was first.
+    Those that `fork` gave end with `async with`, by `close()`, or with the one that was first. `gate` is asked before
+    every tool call. With `keep`, a guest that is lost is set back to a copy that is kept after each cell.
     """
 
     def __init__(
@@ -33,13 +34,18 @@ class Cells:
         tools: Sequence[Tool] = (),
         emit: Emit = _ignore,
         files: Sequence[File] = (),
+        *,
+        gate: Gate | None = None,
+        keep: bool = False,
     ) -> None:
         check_names(tools)
         self._made_of = (sandbox, policy, tools, emit)
+        self._gate = gate
         self._room = policy.limits.scratch
         self._files = read(files, self._room)
-        self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools])
-        self._door = Door(tools, policy.limits, run=secrets.token_hex(16))  # so that no other's calls have its keys
+        self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools], keep=keep)
+        run = secrets.token_hex(16)  # so that no other's calls have its keys
+        self._door = Door(tools, policy.limits, run=run, gate=gate)
         self._emit = emit
         self._count = 0
 
@@ -80,7 +86,7 @@ class Cells:
 
     async def fork(self) -> Cells:
         """Another interpreter that goes on from the same state, beside this one. Raises SnapshotRefused."""
-        other = Cells(*self._made_of)
+        other = Cells(*self._made_of, gate=self._gate)
         other._interpreter = await self._interpreter.fork()
         other._count = self._count
         return other
@@ -93,9 +99,10 @@ class Cells:
         """Put a file into `inputs/`, in place of one of its name; text is written as UTF-8. Raises UsageError."""
         await self._interpreter.put(read([File(name, data.encode() if isinstance(data, str) else data)], self._room))
 
-    async def outputs(self) -> Files:
-        """The files that lie under `outputs/` now, and what of them was left out."""
-        return Files(*await self._interpreter.collect(everything=True))
+    async def outputs(self, *, new: bool = False) -> Files:
+        """The files that lie under `outputs/` now, or what of them is `new` since the last look; and what was left
+        out."""
+        return Files(*await self._interpreter.collect(everything=not new))
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping the variables if it comes out within the grace."""

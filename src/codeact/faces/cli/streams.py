@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 
 def prepare() -> None:
@@ -23,6 +23,18 @@ def for_programs() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return kept
+
+
+def for_protocol() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output, kept for a protocol: whatever else reads finds nothing, what prints goes to stderr."""
+    sys.stdout.flush()
+    kept = (io.FileIO(os.dup(0), "r"), io.FileIO(os.dup(1), "w"))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return io.BufferedReader(kept[0]), io.BufferedWriter(kept[1])
 
 
 def at_keyboard() -> bool:

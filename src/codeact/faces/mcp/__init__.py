@@ -1,0 +1,126 @@
+"""`codeact mcp`: a confined, stateful Python for any MCP client, over standard input and output or HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from codeact import approvals, assemble
+from codeact.agent import Agent
+from codeact.approvals import Needs
+from codeact.core.catalogue import Catalogue
+from codeact.core.errors import UsageError
+from codeact.files import read
+
+from ..cli import exits, streams
+from ..cli.arguments import Parser, add_interpreter_flags, policy, reading, tools
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until the client leaves, or until Ctrl-C."""
+    options = _parser().read(argv)
+    serving = _serving()
+    wire = None if options.http is not None else streams.for_protocol()
+    with _offered(options, serving) as server:
+        if wire is not None:
+            serving.over_standard_streams(server, *wire)
+        else:
+            serving.over_http(server, *options.http)
+    return exits.DONE
+
+
+def _serving() -> Any:
+    """The room that needs the library, which is an extra."""
+    try:
+        return import_module(".serving", __name__)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "codeact":
+            raise
+        raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[mcp]'") from None
+
+
+@contextmanager
+def _offered(options: argparse.Namespace, serving: Any) -> Iterator[Any]:
+    """What makes a server for each client that comes."""
+    if options.words:
+        yield serving.of_agents(_agents(options))
+        return
+    wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
+    bounds = replace(policy(options), snapshots=True)
+    files = read(options.file, bounds.limits.scratch)
+    with tools(options) as found:
+        needs = _approve(options.approve, Catalogue(tool.spec for tool in found))
+        yield serving.of_python(wall, bounds, tuple(found), files, needs, options.out, searched=options.mcp is not None)
+
+
+def _agents(options: argparse.Namespace) -> dict[str, Agent]:
+    """The agents that files define, by the names that a client calls them by."""
+    taken = [flag for flag, value in vars(options).items() if value and flag not in ("words", "http")]
+    if taken:
+        word = taken[0].replace("_", "-")
+        raise UsageError(f"--{word} does not go with agents of yours: set it where {options.words[0]} is made")
+    found: dict[str, Agent] = {}
+    for place in options.words:
+        if ".py:" not in place:
+            raise UsageError(f"an agent is named by its file, such as app.py:agent, not {place!r}")
+        agent = assemble.named_object(place)
+        if not isinstance(agent, Agent):
+            raise UsageError(f"{place} is of type {type(agent).__name__}, not an agent")
+        name = agent.name or place.rpartition(":")[2]
+        if name in found:
+            raise UsageError(f"two agents of the name {name!r}: give one of them another name=")
+        found[name] = agent
+    return found
+
+
+def _approve(text: str | None, catalogue: Catalogue) -> Needs | None:
+    names: Any = text if text in (None, "all") else [name.strip() for name in str(text).split(",")]
+    return approvals.resolved(approvals.named(names), catalogue)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """`PORT` or `HOST:PORT` of this machine."""
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]") if colon else LOOPBACK[0]
+    if not (port.isascii() and port.isdigit() and int(port[:6]) < 1 << 16):
+        raise UsageError(f"not a port: {port!r}; write --http 8321, or --http 127.0.0.1:8321")
+    if not _of_this_machine(host):
+        raise UsageError(f"{host!r} is not of this machine alone: {', '.join(LOOPBACK)} are; put a proxy before it")
+    return host, int(port)
+
+
+def _of_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "mcp",
+        "Serve a confined, stateful Python to any MCP client: run_python, reset, and files. With --mcp FILE the tools\n"
+        "of those servers are called from its code. With agents of yours each of them is a tool.",
+        "codeact mcp [--http [HOST:]PORT] [flags]\n       codeact mcp app.py:agent... [--http [HOST:]PORT]",
+        "AGENT",
+        "an agent object of yours, app.py:agent: a tool that takes a task and gives the answer",
+        "Without --http it speaks on standard input and output, for a client that starts it.\n",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="[HOST:]PORT",
+        type=reading(_address),
+        help="serve by streamable HTTP on this machine; the address and a token are said on stderr",
+    )
+    parser.add_argument(
+        "--approve", metavar="NAMES", help="have the client ask its user before these tools run, or `all`; or `cell`"
+    )
+    add_interpreter_flags(parser)
+    return parser

@@ -1,0 +1,85 @@
+"""How clients come: one on standard input and output, or many by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio
+from mcp.server import Server
+from mcp.server.runner import serve_loop
+from mcp.server.stdio import stdio_server
+
+from codeact.agent import Agent
+from codeact.approvals import Needs
+from codeact.core.catalogue import Catalogue
+from codeact.core.execution import Policy
+from codeact.core.files import File
+from codeact.ports import Sandbox, Tool
+
+from . import agents, http
+from .python import python_server
+from .workspace import Offer
+
+
+def of_python(
+    wall: Sandbox,
+    bounds: Policy,
+    tools: tuple[Tool, ...],
+    files: Sequence[File],
+    needs: Needs | None,
+    out: Path | None,
+    *,
+    searched: bool,
+) -> Server[Any]:
+    """A server that gives each client an interpreter of its own."""
+    catalogue = Catalogue(tool.spec for tool in tools)
+    return python_server(Offer(wall, bounds, tools, files, needs, out, searched, catalogue))
+
+
+def of_agents(found: Mapping[str, Agent]) -> Server[Any]:
+    """A server each of whose tools is an agent."""
+    return agents.agents_server(found)
+
+
+def over_standard_streams(server: Server[Any], reader: BinaryIO, writer: BinaryIO) -> None:
+    """Serve the one client that started this process, until it closes its end."""
+
+    async def serve() -> None:
+        lines: Any = _Lines(reader)  # in place of a file that a thread waits on, which would hold up our end
+        out = anyio.wrap_file(io.TextIOWrapper(writer, encoding="utf-8", newline="\n"))
+        async with stdio_server(lines, out) as (incoming, outgoing), server.lifespan(server) as state:
+            # the versions of the protocol that begin with a handshake: they have a session, and ask users by a request
+            await serve_loop(server, incoming, outgoing, lifespan_state=state)
+
+    asyncio.run(serve())
+
+
+def over_http(server: Server[Any], host: str, port: int) -> None:
+    """Serve every client that brings the token, until Ctrl-C."""
+    asyncio.run(http.serve(server, host, port))
+
+
+class _Lines:
+    """The lines of a file as they come, read by a thread that nobody waits for at the end."""
+
+    def __init__(self, reader: BinaryIO) -> None:
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, args=(reader,), name="codeact-mcp-stdin", daemon=True).start()
+
+    def _read(self, reader: BinaryIO) -> None:
+        try:
+            for line in reader:
+                self._loop.call_soon_threadsafe(self._lines.put_nowait, line.decode("utf-8", "replace"))
+            self._loop.call_soon_threadsafe(self._lines.put_nowait, None)
+        except (OSError, ValueError, RuntimeError):  # the loop has ended
+            return
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (line := await self._lines.get()) is not None:
+            yield line
