@@ -55,6 +55,8 @@ FLOORS = {
     "assemble": 5,
     "evals": 5,
     "vocabulary": 6,
+    "forking": 4,
+    "returning": 6,
     "api": 6,
     "sources": 6,
     "faces": 7,
@@ -106,6 +108,11 @@ WITHIN = {  # on one floor, who may know whom: the rest may not
     ("blocking", "cells"),
     ("testing", "cells"),
     ("api", "saved"),
+    ("api", "returning"),
+    ("returning", "vocabulary"),
+    ("forking", "agent"),
+    ("forking", "beginning"),
+    ("forking", "resuming"),
 }
 
 

@@ -19,7 +19,6 @@ from .blocking import BlockingCells, BlockingSession
 from .cells import Cells
 from .core import profiles
 from .core.actions import Carrier, Form
-from .core.approvals import Decision
 from .core.budget import Budget
 from .core.budget import prices as known_prices
 from .core.errors import UsageError
@@ -28,12 +27,13 @@ from .files import Given, read
 from .managed import check_prices, with_agents
 from .ports import Gate, Listener, Model, Sandbox, Store
 from .result import RunResult
-from .resuming import Knows, Resume
-from .session import Session, ended
+from .resuming import Resume
+from .returning import Returning
+from .session import Session
 from .vocabulary import Tools, budget_of, parts_of, policy_of, refusing_unknown, tools_of
 
 
-class CodeAgent(Agent):
+class CodeAgent(Returning):
     """An agent that acts by writing Python. It never changes, and may run many tasks at once.
 
     model: a specification such as `"openai:gpt-5"`, or an object with `name` and `ask`.
@@ -253,61 +253,6 @@ class CodeAgent(Agent):
         With `resume`, the id of a run in the journal, it is that conversation, which goes on.
         """
         return Opening(Session(self, listeners, resume=None if resume is None else Resume(resume)))
-
-    @refusing_unknown
-    def resume(
-        self,
-        run_id: str,
-        *,
-        knows: Knows | None = None,
-        decisions: Mapping[str, Decision] | None = None,
-        fresh: bool = False,
-        anyway: bool = False,
-        show: bool = False,
-        listeners: Sequence[Listener] = (),
-    ) -> RunResult:
-        """Go on with a run that was cut off, to the end of its task; one that has ended is told as it ended.
-
-        Nothing is asked of the model twice, and no tool runs twice. knows: an async function of a call that was cut
-        off, where its tool cannot say what became of it: `Happened(value)`, `Failed(reason)`, `Retry()` or None; while
-        one is not known the stop reason is `paused`. decisions: answers to approvals that it waits for, by key.
-        fresh: go on with an empty interpreter, running nothing again. anyway: also where this agent is of other parts.
-
-        Raises RunLocked, RunDiffers, ReplayDivergence, StorageError, and what `run` raises.
-        """
-
-        async def run() -> RunResult:
-            return await self.aresume(
-                run_id,
-                knows=knows,
-                decisions=decisions,
-                fresh=fresh,
-                anyway=anyway,
-                show=show,
-                listeners=listeners,
-            )
-
-        return portal.call(run)
-
-    @refusing_unknown
-    async def aresume(
-        self,
-        run_id: str,
-        *,
-        knows: Knows | None = None,
-        decisions: Mapping[str, Decision] | None = None,
-        fresh: bool = False,
-        anyway: bool = False,
-        show: bool = False,
-        listeners: Sequence[Listener] = (),
-    ) -> RunResult:
-        """The same, async."""
-        if (result := await ended(self, run_id)) is not None:
-            return result
-        shown = (assemble.console(),) if show else ()
-        resume = Resume(run_id, knows, decisions or {}, fresh, anyway)
-        async with Session(self, (*listeners, *shown), resume=resume) as session:
-            return await session.resume()
 
 
 class ToolCallingAgent(CodeAgent):

@@ -176,7 +176,8 @@ class Door:
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""
-        content = _canonical([self._run, asked.cell, asked.tool, asked.arguments.tree])
+        run = self._run if self.served is None else self.served.owner(asked.cell)
+        content = _canonical([run, asked.cell, asked.tool, asked.arguments.tree])
         digest = hashlib.sha256(content.encode())
         for blob in asked.arguments.blobs:
             digest.update(hashlib.sha256(blob).digest())

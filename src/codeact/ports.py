@@ -185,6 +185,14 @@ class Journal(Protocol):
         """Write no more of it. Safe to repeat."""
 
 
+@runtime_checkable
+class Filling(Protocol):
+    """What a journal is, too, that can begin with what happened in another run, whole or not at all."""
+
+    async def fill(self, entries: Sequence[Entry], last: Event) -> None:
+        """Keep the events of these entries as its first, each with its own time, and then `last`."""
+
+
 class Store(Protocol):
     """Where journals are kept: each is of one run, and has one writer at a time."""
 

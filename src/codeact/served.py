@@ -7,10 +7,11 @@ was, and nothing is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from .core.approvals import Deny
+from .core.branch import owner
 from .core.errors import ReplayDivergence
 from .core.events import ApprovalGiven, Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Returned, ToolCall
@@ -21,10 +22,14 @@ INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of the ca
 
 
 class Served:
-    """The answers of a run's journal. `known` is whether the cell that runs had ended."""
+    """The answers of a run's journal. `known` is whether the cell that runs had ended.
 
-    def __init__(self, events: Iterable[Event]) -> None:
+    `owner` says of a cell by the name of which run the keys of its calls were made.
+    """
+
+    def __init__(self, events: Sequence[Event], run: str = "") -> None:
         self.known = True
+        self.owner = owner(events, run)
         self._returned: dict[str, Returned] = {}
         self._denied: dict[str, str] = {}
         self._called: dict[str, ToolCalled] = {}

@@ -279,9 +279,17 @@ class InterpreterRestored:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """A session went on from here beside the one that all before happened in: the run of that one."""
+    """A run went on from here beside the one that all before happened in: the run of that one.
+
+    `at` is the step of it that this is behind, counted through that run; None is where it stood just then. `say` is
+    what the user said there, which the model reads next, so that how the step ended the task does not count. `steps`
+    are the replies that the task may take now, where that was changed.
+    """
 
     run: str
+    at: int | None = None
+    say: str = ""
+    steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .events import CallsAnswered, CodeRan, Event, TaskGiven
+from .events import CallsAnswered, CodeRan, Event, Forked, TaskGiven
 from .messages import Message
 from .window import Mark
 
@@ -22,5 +22,7 @@ def marks(event: Event, before: Sequence[Message], then: Sequence[Message], said
             return [*results, Mark(last, "words", said)] if said else results
         case CallsAnswered():
             return [Mark(last, "result", said)]
+        case Forked(say=say):
+            return [Mark(last, "words", (*said, say))]
         case _:
             return [Mark(last, "words", said)] if said else []

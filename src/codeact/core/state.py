@@ -1,4 +1,4 @@
-"""Where a session stands: a function of its events, and nothing else.
+"""Where a session stands after an event: a function of its events, and nothing else.
 
 `after` keeps the rendered messages, append-only, so that a step costs the same whether it is the tenth or the
 thousandth, and what the model saw yesterday is byte for byte the start of what it sees today.
@@ -7,7 +7,7 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from . import actions, carriers, names, observations, plans, weight
@@ -40,7 +40,6 @@ from .events import (
     ModelReplied,
     Noted,
     PlanMade,
-    Purpose,
     Resumed,
     RunStarted,
     SandboxReady,
@@ -54,54 +53,13 @@ from .events import (
 )
 from .execution import Answer, Gone
 from .marking import marks
-from .messages import NO_USAGE, Image, Message, NativeCall, Reply, Text, Usage, answered, say
-from .repetition import RECENT, Fingerprint, essence, repeats
+from .messages import NO_USAGE, Image, Message, Reply, Text, Usage, answered, say
+from .repetition import RECENT, essence, repeats
+from .standing import State as State
 from .system import system_prompt
-from .window import Mark, Window
+from .window import Mark
 
 CUT_OFF = ("cancelled", "error", "paused")  # ends that a task can go on from
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a session knows of itself."""
-
-    started: RunStarted = field(default_factory=lambda: RunStarted("", ""))
-    system: str = ""
-    messages: tuple[Message, ...] = ()
-    step: int = 0  # replies of this task
-    steps: int = 20  # that it may take
-    bound: tuple[str, ...] = ()  # names that the user gave, and that every fresh interpreter is given again
-    given: bool = False  # whether there are files of the user's, which every fresh interpreter has again
-    usage: Usage = NO_USAGE  # of this task, and of all that was asked for it
-    cost: float | None = 0.0  # of the same; None where it is not known
-    cell: int = 0  # the last one started; they count through the session
-    calls: tuple[NativeCall, ...] = ()  # found in the last reply, not yet made
-    code: actions.Code | None = None  # found in the last reply, not yet started
-    carried: tuple[NativeCall, ...] = ()  # that the last reply's code came in, not yet answered
-    notes: tuple[str, ...] = ()  # on the reply that this code came from
-    running: CodeStarted | None = None
-    idle: int = 0  # replies in a row that held nothing to run
-    refusal: str | None = None
-    answer: Answer | None = None
-    ended: TaskEnded | None = None
-    refused: str | None = None  # the source of the cell that was looked at last and not run
-    names: frozenset[str] = frozenset()  # that cells have bound, as far as their source shows
-    sure: bool = True  # whether that is all of them
-    alive: tuple[int, ...] = ()  # the cells whose effects are in the namespace
-    recent: tuple[Fingerprint, ...] = ()
-    outcome_lost: bool = False  # the last cell took the interpreter with it, and the model was told
-    news: str = ""  # for the next observation
-    said: tuple[str, ...] = ()  # by the user, and not read by the model yet
-    asked: Purpose = "step"  # what the model was asked for last
-    draft: str | None = None  # a plan that does not count yet
-    plan: str = ""  # the one that counts
-    planned: int | None = None  # the step after which it was made
-    objections: tuple[str, ...] = ()  # to the plans that were made since
-    window: Window = field(default_factory=Window)  # what of the messages is what, and how much room they take
-    unasked: State | None = None  # where it stood before a question that has no reply yet
-    warned: tuple[str, ...] = ()  # of the budget, and not read by the model yet
-    spent: str | None = None  # which budget left no room
 
 
 def after(state: State, event: Event) -> State:
@@ -180,6 +138,9 @@ def _after(state: State, event: Event) -> State:
             return replace(state, ended=event)
         case Resumed(fresh):
             return _resumed(state, fresh)
+        case Forked(say=say, steps=steps):
+            state = replace(state, steps=steps or state.steps)
+            return _reopened(state, say) if say else state
         case ModelFailed(type):
             state = _charged(state, Usage(), None)  # it may have cost something: nobody knows
             return replace(state, window=state.window.overflowed()) if type == "ContextOverflow" else state
@@ -212,7 +173,6 @@ def _after(state: State, event: Event) -> State:
             | ToolReturned()
             | Connected()
             | Disconnected()
-            | Forked()
             | FilesCollected()
             | SummaryAsked()
         ):
@@ -251,6 +211,12 @@ def _resumed(state: State, fresh: bool) -> State:
     if state.started.action != "code":
         return state
     return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
+
+
+def _reopened(state: State, say: str) -> State:
+    """The user said something behind a step: however that ended the task, it goes on."""
+    state = replace(state, answer=None, refusal=None, ended=None, idle=0, recent=(), objections=(), asked="step")
+    return _beside(state, observations.user_said(say))
 
 
 def _charged(state: State, usage: Usage, cost: float | None) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio.to_thread
@@ -12,7 +12,7 @@ from ..core.errors import StorageError
 from ..core.events import Entry, Event
 from .rows import Row, Tail
 from .uninterrupted import settled
-from .writing import Writer, Writers
+from .writing import Place, Writer, Writers
 
 
 class Right(Protocol):
@@ -52,6 +52,11 @@ class KeptJournal:
         self._check()
         return await settled(self._writer.append(self, event))
 
+    async def fill(self, entries: Sequence[Entry], last: Event) -> None:
+        """Keep the events of another run as its first, each with its own time, and then `last`: all, or nothing."""
+        news = [*((entry.event, entry.at) for entry in entries), (last, None)]
+        await anyio.to_thread.run_sync(lambda: self._writer.call(lambda place: self._filled(place, news)))
+
     async def read(self) -> AsyncIterator[Entry]:
         """All of its entries, in order."""
         for entry in await anyio.to_thread.run_sync(lambda: list(self._entries(self._tail.told.run))):
@@ -86,6 +91,21 @@ class KeptJournal:
             return row.entry
         self._broken = self._broken or error
         raise error or StorageError("it was cut off in the middle")
+
+    def _filled(self, place: Place, news: Sequence[tuple[Event, float | None]]) -> None:
+        with self.turn:
+            self._check()
+            self._right.take()
+            rows = []
+            try:
+                for event, at in news:
+                    rows.append(self._tail.next(event, at))
+                    self._tail.kept(rows[-1])
+                if not all(place.write(rows)):
+                    raise StorageError(f"another process has taken over the run {self._tail.told.run}")
+            except BaseException as error:
+                self._broken = error
+                raise
 
     def _check(self) -> None:
         if self._broken is not None:

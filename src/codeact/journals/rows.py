@@ -72,9 +72,9 @@ class Tail:
         self.mark = first_mark(told.run) if mark is None else mark
         self.seq = told.entries
 
-    def next(self, event: Event) -> Row:
-        """The row that this event makes here. Raises StorageError where it holds what cannot be kept."""
-        entry = Entry(self.seq, time.time(), self.told.run, event, self.told.parent)
+    def next(self, event: Event, at: float | None = None) -> Row:
+        """The row that this event makes here, now or at its own time. Raises StorageError where it cannot be kept."""
+        entry = Entry(self.seq, time.time() if at is None else at, self.told.run, event, self.told.parent)
         try:
             line = codec.encode(event)
         except Refused as error:

@@ -231,8 +231,10 @@ class Console:
             case InterpreterRestored(gone):
                 then = f"after cell {gone.restored}" if gone.restored else "before the first cell"
                 self._canvas.trouble(f"{gone.why}; a copy from {then} goes on")
-            case Forked(run):
-                self._canvas.note(f"goes on from run {run}")
+            case Forked(run, at, say):
+                self._canvas.note(f"goes on from {'' if at is None else f'step {at} of '}run {run}")
+                if say:
+                    self._canvas.note(f"you said: {say}")
             case Resumed(fresh):
                 self._canvas.note("goes on where it was cut off" + (", with a fresh interpreter" if fresh else ""))
             case InputsGiven():

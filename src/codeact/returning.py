@@ -1,0 +1,133 @@
+"""An agent that comes back to its runs: one that was cut off goes on, and another begins in the middle of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from . import assemble, portal
+from .agent import Agent
+from .core.approvals import Decision
+from .forking import fork
+from .ports import Listener
+from .result import RunResult
+from .resuming import Knows, Resume
+from .session import Session, ended
+from .vocabulary import refusing_unknown
+
+
+class Returning(Agent):
+    """What an agent can do with runs that are in its journal."""
+
+    @refusing_unknown
+    def resume(
+        self,
+        run_id: str,
+        *,
+        knows: Knows | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """Go on with a run that was cut off, to the end of its task; one that has ended is told as it ended.
+
+        Nothing is asked of the model twice, and no tool runs twice. knows: an async function of a call that was cut
+        off, where its tool cannot say what became of it: `Happened(value)`, `Failed(reason)`, `Retry()` or None; while
+        one is not known the stop reason is `paused`. decisions: answers to approvals that it waits for, by key.
+        fresh: go on with an empty interpreter, running nothing again. anyway: also where this agent is of other parts.
+
+        Raises RunLocked, RunDiffers, ReplayDivergence, StorageError, and what `run` raises.
+        """
+
+        async def run() -> RunResult:
+            return await self.aresume(
+                run_id,
+                knows=knows,
+                decisions=decisions,
+                fresh=fresh,
+                anyway=anyway,
+                show=show,
+                listeners=listeners,
+            )
+
+        return portal.call(run)
+
+    @refusing_unknown
+    async def aresume(
+        self,
+        run_id: str,
+        *,
+        knows: Knows | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """The same, async."""
+        if (result := await ended(self, run_id)) is not None:
+            return result
+        shown = (assemble.console(),) if show else ()
+        resume = Resume(run_id, knows, decisions or {}, fresh, anyway)
+        async with Session(self, (*listeners, *shown), resume=resume) as session:
+            return await session.resume()
+
+    @refusing_unknown
+    def fork(
+        self,
+        run_id: str,
+        *,
+        at: int,
+        say: str | None = None,
+        max_steps: int | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """A new run that begins with all that happened in this one up to the end of step `at`, and goes on to its end.
+
+        Steps are counted through the run; 0 is its first task, as it was given. The model of this agent goes on,
+        which may be another. say: what it reads next. max_steps: replies that the task may take now. The rest is as
+        of `resume`: no tool that the other run called is called again. That run stays as it is.
+
+        Raises UsageError where there is no such step, RunDiffers, ReplayDivergence, and what `run` raises.
+        """
+
+        async def run() -> RunResult:
+            return await self.afork(
+                run_id,
+                at=at,
+                say=say,
+                max_steps=max_steps,
+                decisions=decisions,
+                fresh=fresh,
+                anyway=anyway,
+                show=show,
+                listeners=listeners,
+            )
+
+        return portal.call(run)
+
+    @refusing_unknown
+    async def afork(
+        self,
+        run_id: str,
+        *,
+        at: int,
+        say: str | None = None,
+        max_steps: int | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        fresh: bool = False,
+        anyway: bool = False,
+        show: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> RunResult:
+        """The same, async."""
+        new = await fork(self, run_id, at, say, max_steps, anyway)
+        shown = (assemble.console(),) if show else ()
+        resume = Resume(new, None, decisions or {}, fresh, anyway)
+        async with Session(self, (*listeners, *shown), resume=resume) as session:
+            return await session.resume()
