@@ -29,7 +29,7 @@ import codeact
 from codeact import UsageError, api
 from codeact.core import errors, events, observations
 from codeact.core.execution import Ended, Limits
-from codeact.faces.cli import lines
+from codeact.faces.cli import COMMANDS, lines
 from codeact.guest.advice import OUTSIDE
 from codeact.models import specs
 from codeact.testing import ScriptedModel
@@ -156,7 +156,18 @@ def help_of(command: str) -> str:
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
-@pytest.mark.parametrize("command", ["run", "exec", "mcp", "eval", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run",
+        "fork",
+        "exec",
+        "mcp",
+        "eval",
+        "doctor",
+        "demo",
+    ],
+)
 def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
     told = {flag for name in first_column(LINE, f"codeact {command}") for flag in FLAG.findall(name)}
     taken = set(FLAG.findall(help_of(command))) - {"-h", "--help"}
@@ -166,7 +177,7 @@ def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
 def test_no_page_names_a_flag_that_no_command_takes() -> None:
     taken = {
         flag
-        for command in ("", "run", "resume", "runs", "prompt", "exec", "mcp", "eval", "doctor")
+        for command in ("", *COMMANDS)
         for flag in FLAG.findall(help_of(command))
     }
     for page in pages():

@@ -23,6 +23,7 @@ from .callbacks import StepCallbacks
 from .calling import Calling
 from .check import complaints
 from .core.approvals import CELL, PLAN, Deny, Edit
+from .core.branch import just_forked
 from .core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
 from .core.events import (
     AskedBeside,
@@ -174,7 +175,8 @@ class Driver:
             said = Reply(f"```python\n{state.running.source}\n```", finish="unknown")
             await self._record(ModelReplied(said, "was cut off there"))
         self.approvals.load(events, resume.decisions)
-        await self._record(Resumed(resume.fresh))
+        if resume.fresh or not just_forked(events):
+            await self._record(Resumed(resume.fresh))
 
     async def go_on(self, limits: Limits, call: Answering | None = None) -> None:
         """Work on the task that was cut off, from where `take_up` stands, to its end."""

@@ -17,6 +17,8 @@ from .events import (
     InterpreterLost,
     InterpreterRestored,
     ModelReplied,
+    Noted,
+    SandboxReady,
     TaskGiven,
     ToolCalled,
 )
@@ -56,6 +58,12 @@ def _no_such(count: int, at: int) -> str:
     if not at:
         return "the run was cut off before its task had begun: there is nothing to go on from"
     return f"step {at} was cut off before its end: go on from step {at - 1}, or have the run itself go on by resume"
+
+
+def just_forked(events: Sequence[Event]) -> bool:
+    """Whether nothing has been done in a run since it branched off."""
+    news = (event for event in reversed(events) if not isinstance(event, SandboxReady | Noted))
+    return isinstance(next(news, None), Forked)
 
 
 def owner(events: Sequence[Event], run: str) -> Callable[[int], str]:

@@ -232,7 +232,7 @@ class Console:
                 then = f"after cell {gone.restored}" if gone.restored else "before the first cell"
                 self._canvas.trouble(f"{gone.why}; a copy from {then} goes on")
             case Forked(run, at, say):
-                self._canvas.note(f"goes on from {'' if at is None else f'step {at} of '}run {run}")
+                self._canvas.note(f"goes on from {'' if at is None else f'step {at} of '}run {run[:12]}")
                 if say:
                     self._canvas.note(f"you said: {say}")
             case Resumed(fresh):

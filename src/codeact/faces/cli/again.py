@@ -1,0 +1,100 @@
+"""A run of the command line is worked on again: by the agent that its line made, in the folder it was typed in."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+from codeact import assemble
+from codeact.agent import Agent, with_parts
+from codeact.core.errors import CodeactError, UsageError
+from codeact.core.events import Event, Forked, RunStarted, TaskGiven
+from codeact.core.execution import ToolCall
+from codeact.core.untrusted import inline
+from codeact.ports import Store
+from codeact.resuming import Resume
+from codeact.session import ended
+
+from . import lines, run, streams
+from .arguments import Parser
+
+
+def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[[Agent], Resume]) -> int:
+    """Have the run that `taken` names go on with what `name` was begun with, and say what came of it, as `run` does."""
+    out = streams.for_programs() if options.json else None
+    events = [entry.event for entry in store.entries(name)]
+    folder, *words = _origin(name, events)
+    typed, place = run.typed(words)
+    typed.journal = options.journal
+    model = getattr(options, "model", None)
+    if model:
+        typed.model, words = model, [*words, "--model", model]
+    with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as made:
+        agent = with_parts(made, store=store, origin=(folder, *words))
+        resume = taken(agent)
+        with assemble.console(sys.stdout, out=typed.out, keep=True) as console:
+            over = asyncio.run(ended(agent, resume.run))
+            for event in _head([entry.event for entry in store.entries(resume.run)]):
+                console(event)
+            if over is not None:
+                done = run.Done(over, "", None)
+                for event in over.events[1:]:
+                    console(event)
+            else:
+                done = asyncio.run(run.resumed(agent, resume, console))
+    if done.error is not None and not isinstance(done.error, CodeactError):
+        traceback.print_exception(done.error)
+    if done.result.stop_reason == "paused":
+        _ask(resume.run, done.result.unknown)
+    if out is not None:
+        print(lines.line(done.line(console.saved)), file=out, flush=True)
+    return done.status()
+
+
+def _origin(name: str, events: Sequence[Event]) -> tuple[str, ...]:
+    """What was typed when the run began, behind the folder that it was typed in, which is ours from here on."""
+    started = next((event for event in events if isinstance(event, RunStarted)), None)
+    if started is None or not started.origin:
+        raise UsageError(f"the run {name} was not begun by `codeact run`: go on with it by agent.resume({name!r})")
+    if not any(isinstance(event, TaskGiven) for event in events):
+        raise UsageError(f"the run {name} was cut off before its task had begun: there is nothing to go on with")
+    folder = started.origin[0]
+    try:
+        os.chdir(folder)  # what was named by a path is found from there
+    except OSError as error:
+        raise UsageError(f"the run {name} was begun in {folder}: {error.strerror}") from None
+    return started.origin
+
+
+def _head(events: Sequence[Event]) -> list[Event]:
+    """What is drawn of what had happened: what the run is made of, its last task, and where it was forked last."""
+    last = max(n for n, event in enumerate(events) if isinstance(event, TaskGiven))
+    started = [event for event in events if isinstance(event, RunStarted)]
+    return [*started, events[last], *[event for event in events[last:] if isinstance(event, Forked)][-1:]]
+
+
+def _ask(name: str, unknown: Sequence[ToolCall]) -> None:
+    print("Nobody knows whether these calls took effect, so nothing was done:", file=sys.stderr)
+    for call in unknown:
+        given = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
+        print(f"  {call.key[:12]}  {inline(f'{call.tool}({given})', 300)}", file=sys.stderr)
+    print(
+        f"Find out, and say it: codeact resume {name[:12]} with --done KEY=VALUE (as JSON), --failed KEY, or "
+        "--retry KEY to have it called again",
+        file=sys.stderr,
+    )
+
+
+def add_flags(parser: Parser) -> None:
+    """The flags of every command that works on a run again."""
+    parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in")
+    parser.add_argument(
+        "--fresh", action="store_true", help="with an empty interpreter, running nothing again; the model is told"
+    )
+    parser.add_argument("--anyway", action="store_true", help="also with other parts than it was made of")
+    parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, as of `run`")

@@ -1,0 +1,69 @@
+"""`codeact fork`, `show`, `diff` and `export`: runs that are kept are looked at, branched off and taken elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .command import codeact
+
+TOOLS = '''
+from codeact import tool
+
+@tool
+def book(seat: int) -> str:
+    """Book a seat."""
+    with open("ledger", "a") as ledger:
+        ledger.write(f"{seat}\\n")
+    return f"seat {seat}"
+'''
+REPLIES = (
+    "I book two.\n```python\ngot = [book(1), book(2)]\nprint(len(got))\n```",
+    "One is missing.\n```python\ngot.append(book(3))\n```",
+    "That is all.\n```python\nfinal_answer(got)\n```",
+)
+KEPT = ("--journal", "runs.db")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a journal that holds a run of three steps, which called a tool three times."""
+    place = tmp_path_factory.mktemp("desk")
+    (place / "tools.py").write_text(TOOLS)
+    (place / "replies.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in REPLIES))
+    others = (*REPLIES[:2], "Only the last.\n```python\nfinal_answer(got[-1])\n```")
+    (place / "others.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in others))
+    words = ("Book seats.", "--model", "replay:replies.jsonl", "--tools", "tools.py", *KEPT)
+    done = codeact("run", *words, home=place)
+    assert done.code == 0, done.err
+    return place
+
+
+def test_a_run_is_forked_behind_a_step_with_a_word_and_another_model(desk: Path) -> None:
+    first = codeact("runs", *KEPT, "--json", home=desk).lines[-1]["run"]
+    words = ("--at", "2", "--say", "Only the last.", "--model", "replay:others.jsonl", "--json")
+    done = codeact("fork", first[:10], *words, *KEPT, home=desk, cwd=Path("/"), CODEACT_JOURNAL="")
+    assert done.code == 2 and "no journal" in done.err  # the path is where it was typed
+    done = codeact("fork", first[:10], *words, *KEPT, home=desk)
+    assert (done.code, done.lines[0]["output"]) == (0, "seat 3"), done.err
+    assert "step 2 of run" in done.err and "you said: Only the last." in done.err
+    assert (desk / "ledger").read_text().split() == ["1", "2", "3"]
+    again = codeact("resume", "last", *KEPT, "--json", home=desk)
+    assert (again.code, again.lines[0]["run_id"]) == (0, done.lines[0]["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "which run?"),
+        (("last",), "--at N"),
+        (("last", "--at", "two"), "not the number of a step: 'two'"),
+        (("last", "--at", "9"), "the run has 3 steps"),
+        (("nobody", "--at", "1"), "no run begins with 'nobody'"),
+    ],
+)
+def test_what_cannot_be_forked_is_said(desk: Path, words: tuple[str, ...], why: str) -> None:
+    done = codeact("fork", *words, *KEPT, home=desk)
+    assert done.code == 2 and why in done.err
