@@ -175,11 +175,7 @@ def test_the_flags_of_a_command_are_those_of_its_help(command: str) -> None:
 
 
 def test_no_page_names_a_flag_that_no_command_takes() -> None:
-    taken = {
-        flag
-        for command in ("", *COMMANDS)
-        for flag in FLAG.findall(help_of(command))
-    }
+    taken = {flag for command in ("", *COMMANDS) for flag in FLAG.findall(help_of(command))}
     for page in pages():
         for span in re.findall(r"`(codeact [^`]+|--[^`]+)`", page.read_text(encoding="utf-8")):
             assert set(FLAG.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", span))) <= taken, f"{page.name}: {span}"
