@@ -15,7 +15,6 @@ from .core.approvals import Deny, Edit
 from .core.errors import BudgetExhausted, nearest
 from .core.events import BudgetEnded, Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
-from .crashpoints import crashpoint
 from .guest import values
 from .interpreter import Asked
 from .ports import Gate, Tool
@@ -157,10 +156,8 @@ class Door:
             try:
                 before = ANSWERING.set(call)
                 try:
-                    crashpoint("tool starts")
                     with Deadline(seconds) as deadline:
                         value = await tool.call(arguments)
-                    crashpoint("tool returned")
                 finally:
                     ANSWERING.reset(before)
             finally:

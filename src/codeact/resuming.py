@@ -20,7 +20,6 @@ from .core.execution import Failure, Outcome, Returned, ToolCall
 from .core.recovery import Failed, Happened, Recovery, Retry
 from .core.state import State
 from .core.untrusted import inline
-from .crashpoints import crashpoint
 from .guest import display
 from .ports import Recovering, Store
 from .served import Served
@@ -58,7 +57,6 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
     tools = {tool.spec.name: tool for tool in agent.tools}
     left = []
     for call in served.unknown(cell):
-        crashpoint("settle")
         tool = tools.get(call.tool)
         found = await tool.recover(call, store) if isinstance(tool, Recovering) else None
         if found is None and knows is not None:
@@ -84,7 +82,6 @@ async def rebuild(
         match event:
             case InputsGiven():
                 await given(event)
-                crashpoint("given again")
             case CodeStarted():
                 started = event
             case CodeContinued(_, source) if started is not None:
@@ -95,9 +92,7 @@ async def rebuild(
                 source = started.source
                 if outcome.ended in _LIMITS:
                     source = beginning(source, outcome.complete)
-                crashpoint("run again")
                 compare(cell, outcome, await run(cell, source, started.seed))
-                crashpoint("ran again")
                 started = None
 
 

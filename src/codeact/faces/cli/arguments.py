@@ -84,8 +84,8 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def add_interpreter_flags(parser: Parser) -> None:
-    """The flags of everything that runs cells."""
+def add_interpreter_flags(parser: Parser, files: bool = True) -> None:
+    """The flags of everything that runs cells; those of `files` go in and out with the one task that is typed."""
     parser.add_argument(
         "--tools",
         metavar="FILE.py[:NAME,...]",
@@ -123,13 +123,14 @@ def add_interpreter_flags(parser: Parser) -> None:
         help="hosts that the code may reach, such as api.github.com,'*.example.org:443' (default none); repeatable",
     )
     parser.add_argument("--refresh", action="store_true", help="look for newer versions of what is named by --with")
-    parser.add_argument(
-        "--file",
-        metavar="PATH",
-        action="append",
-        default=[],
-        help="a file that is copied into the sandbox, as inputs/NAME; repeatable",
-    )
+    if files:
+        parser.add_argument(
+            "--file",
+            metavar="PATH",
+            action="append",
+            default=[],
+            help="a file that is copied into the sandbox, as inputs/NAME; repeatable",
+        )
     parser.add_argument(
         "--mount",
         metavar="PATH[:rw]",
@@ -138,9 +139,10 @@ def add_interpreter_flags(parser: Parser) -> None:
         type=reading(assemble.mount_of),
         help="a folder that code sees at its own path, to read, or with :rw to change as well; repeatable",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=reading(folder_to_save), help="where files go that code saves under outputs/"
-    )
+    if files:
+        parser.add_argument(
+            "--out", metavar="DIR", type=reading(folder_to_save), help="where files go that code saves under outputs/"
+        )
     parser.add_argument("--seconds", metavar="S", type=reading(assemble.seconds), help="limit of a cell (default 30)")
     parser.add_argument(
         "--memory", metavar="SIZE", type=reading(assemble.size), help="limit of the interpreter (default 1GiB)"

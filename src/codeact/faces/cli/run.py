@@ -196,7 +196,7 @@ def agent_of(options: argparse.Namespace, model: Model | None = None) -> Iterato
     bounds = replace(bounds, limits=replace(bounds.limits, context_tokens=options.context_tokens))
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
-        needs = _approve(options.approve, Catalogue(tool.spec for tool in found))
+        needs = approve_of(options.approve, Catalogue(tool.spec for tool in found))
         with approve.terminal() if needs is not None else nullcontext() as gate:
             yield Agent(
                 model,
@@ -262,7 +262,7 @@ def _profile(name: str) -> str:
     return name
 
 
-def _approve(text: str | None, tools: Catalogue) -> Needs | None:
+def approve_of(text: str | None, tools: Catalogue) -> Needs | None:
     """What is asked about: `all` tool calls, or these tools; `cell` is every cell, `plan` every plan."""
     if text is None or text == "all":
         return approvals.named(text)
@@ -333,6 +333,24 @@ def _parser(command: str = "run") -> Parser:
         "transformers:PATH, pydantic:PROVIDER:NAME, replay:FILE; with parameters: openai:gpt-5?temperature=0.\n"
         "Else CODEACT_MODEL, else the configuration file.",
     )
+    add_agent_flags(parser)
+    parser.add_argument(
+        "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
+    )
+    parser.add_argument(
+        "--journal",
+        metavar="PATH",
+        help="the file in which the run is kept (default: the user's state folder), or memory",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"
+    )
+    add_interpreter_flags(parser)
+    return parser
+
+
+def add_agent_flags(parser: Parser) -> None:
+    """The flags of everything that makes an agent."""
     parser.add_argument("--model", metavar="SPEC", help="who writes the code")
     parser.add_argument(
         "--action",
@@ -358,9 +376,6 @@ def _parser(command: str = "run") -> Parser:
         help="ask at the terminal before these tools run, or `all`; `cell` is every cell, `plan` every plan",
     )
     parser.add_argument(
-        "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
-    )
-    parser.add_argument(
         "--planning-interval",
         metavar="N",
         type=positive,
@@ -368,11 +383,6 @@ def _parser(command: str = "run") -> Parser:
     )
     parser.add_argument(
         "--eager", action="store_true", help="run code while the model is still writing it, statement by statement"
-    )
-    parser.add_argument(
-        "--journal",
-        metavar="PATH",
-        help="the file in which the run is kept (default: the user's state folder), or memory",
     )
     parser.add_argument(
         "--budget",
@@ -390,8 +400,3 @@ def _parser(command: str = "run") -> Parser:
     parser.add_argument(
         "--context-tokens", metavar="N", type=positive, help="tokens of a prompt (default: what the model tells)"
     )
-    parser.add_argument(
-        "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"
-    )
-    add_interpreter_flags(parser)
-    return parser

@@ -1,0 +1,351 @@
+"""The runs of a server: each is a conversation with a task of its own, and goes on whether anybody looks or not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from codeact.agent import Agent, with_parts
+from codeact.core.approvals import Decision
+from codeact.core.errors import CodeactError, UsageError
+from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
+from codeact.core.files import File
+from codeact.core.tasks import check_task
+from codeact.forking import fork
+from codeact.ports import Store
+from codeact.result import RunResult
+from codeact.resuming import Knows, Resume
+from codeact.session import Session
+
+from .feed import Feed
+from .offer import Choice, Offer
+from .shelf import Shelf
+
+_log = logging.getLogger("codeact")
+
+Phase: TypeAlias = Literal["starting", "running", "idle", "over"]
+Work: TypeAlias = Callable[[Session], Awaitable[RunResult]]
+
+
+class Busy(CodeactError):
+    """It cannot be done now; the message says why."""
+
+
+class Missing(CodeactError):
+    """There is nothing of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a server does at once."""
+
+    running: int = 32  # tasks
+    idle: int = 8  # conversations whose interpreters wait for more
+    idle_seconds: float = 900.0
+
+
+class Conversation:
+    """One session, open as long as its tasks run, and for a while after them."""
+
+    def __init__(self, run: str, agent: str, feed: Feed) -> None:
+        self.run = run
+        self.agent = agent
+        self.feed = feed
+        self.phase: Phase = "starting"
+        self.waiting: dict[str, ApprovalAsked] = {}
+        self.result: RunResult | None = None
+        self.error: Exception | None = None
+        self.stands = asyncio.Event()  # it was opened, or could not be
+        self.at_rest = asyncio.Event()  # no task is at work
+        self.session: Session | None = None
+        self._next: asyncio.Queue[Work | None] = asyncio.Queue()
+        self._scope: anyio.CancelScope | None = None
+        self._cut = False
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> str:
+        """What it does: `starting`, `running`, `waiting` for an answer, `idle` or `over`."""
+        return "waiting" if self.phase == "running" and self.waiting else self.phase
+
+    def give(self, work: Work) -> None:
+        """Something to do next. Raises Busy while a task runs."""
+        if self.phase not in ("starting", "idle"):
+            raise Busy(f"the run {self.run} is at work: wait for the end of its task, stop it, or say something to it")
+        self.phase = "running"
+        self.at_rest.clear()
+        self._next.put_nowait(work)
+
+    async def stop(self) -> None:
+        """Cancel what it does; the run stands where it was cut off."""
+        if self.phase == "running":
+            self._cut = True
+            if self._scope is not None:
+                self._scope.cancel()
+            await self.at_rest.wait()
+
+    def leave(self) -> None:
+        """Close the session when it has nothing to do."""
+        self._next.put_nowait(None)
+
+    def saw(self, entry: Entry) -> None:
+        """Something was recorded, of this run or one below it."""
+        match entry.event:
+            case ApprovalAsked(key):
+                self.waiting[key] = entry.event
+            case ApprovalGiven(key):
+                self.waiting.pop(key, None)
+        self.feed.add(entry)
+
+    async def live(self, session: Session, seconds: float) -> None:
+        """All of its life."""
+        try:
+            async with session:
+                self.session = session
+                self.stands.set()
+                while (work := await self._more(seconds)) is not None:
+                    await self._do(work, session)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.error = error
+            if not isinstance(error, CodeactError):
+                _log.exception("the run %s failed", self.run)
+        finally:
+            self.phase = "over"
+            self.waiting.clear()
+            self.session = None
+            self.stands.set()
+            self.at_rest.set()
+            self.feed.close()
+
+    async def _more(self, seconds: float) -> Work | None:
+        with anyio.move_on_after(seconds):
+            return await self._next.get()
+        return None
+
+    async def _do(self, work: Work, session: Session) -> None:
+        self.phase, self.error = "running", None
+        with anyio.CancelScope() as self._scope:
+            if self._cut:  # it was stopped before it could begin
+                self._scope.cancel()
+            try:
+                self.result = await work(session)
+            except Exception as error:
+                self.error = error
+                if not isinstance(error, CodeactError):
+                    _log.exception("a task of the run %s failed", self.run)
+        self._scope, self._cut = None, False
+        self.waiting.clear()
+        self.phase = "idle"
+        self.at_rest.set()
+        self.feed.wake()
+
+
+class Runs:
+    """All runs of a server: those that live here, and those that the journal knows."""
+
+    def __init__(
+        self, agents: Sequence[Agent], models: Sequence[str], store: Store, bounds: Bounds | None = None
+    ) -> None:
+        self.shelf = Shelf(store, self._wrote)
+        self.offer = Offer(agents, models, self.shelf)
+        self._bounds = bounds or Bounds()
+        self._live: dict[str, Conversation] = {}  # also those of the runs below
+        self._opening: set[str] = set()
+        self._closed = False
+
+    # -- what there is ------------------------------------------------------------------------------------------------
+
+    def live(self, run: str) -> Conversation | None:
+        """The conversation of a run that lives here; that of the run above, where it is one below."""
+        return self._live.get(run)
+
+    async def events(self, run: str) -> list[Event]:
+        """All that happened in a run. Raises Missing."""
+
+        def read() -> list[Event]:
+            if not self.shelf.has(run):
+                raise Missing(f"there is no run {run!r}")
+            return [entry.event for entry in self.shelf.entries(run)]
+
+        return await anyio.to_thread.run_sync(read)
+
+    # -- what can be done ---------------------------------------------------------------------------------------------
+
+    async def begin(self, name: str, task: str, files: Sequence[File], choice: Choice, **more: Any) -> Conversation:
+        """A task in a conversation of its own. Raises UsageError, Busy, and what opening a session raises."""
+        check_task(task)
+        agent = _begun_by(self.offer.chosen(name, choice), choice.model, task)
+        run = secrets.token_hex(16)
+        found = self._new(run, name, [])
+        session = Session(agent, [found.feed.hear], run_id=run)
+        return await self._open(found, session, _task(task, files, **more))
+
+    async def go_on(self, run: str, task: str, files: Sequence[File], **more: Any) -> Conversation:
+        """Another task in the same conversation, with its variables; one that is not open is built again first."""
+        check_task(task)
+        return await self._work(run, _task(task, files, **more))
+
+    async def take_up(
+        self, run: str, decisions: Mapping[str, Decision] | None = None, fresh: bool = False, knows: Knows | None = None
+    ) -> Conversation:
+        """Go on with a task that was cut off."""
+        return await self._work(run, lambda session: session.resume(), Resume(run, knows, decisions or {}, fresh))
+
+    async def fork(self, run: str, at: int, say: str | None, max_steps: int | None = None) -> Conversation:
+        """A new run that goes on from a step of this one, which stays as it is."""
+        self._check_room()
+        _, agent = await self._agent(run)
+        new = await fork(agent, run, at, say, max_steps)
+        return await self.take_up(new)
+
+    async def say(self, run: str, text: str) -> None:
+        """Tell the model something in the middle. Raises Busy where nothing is at work."""
+        found = self._live.get(run)
+        if found is None or found.session is None:
+            raise Busy(f"the run {run} is not at work: go on with it, with what is to be said as its task")
+        await found.session.say(text)
+
+    async def stop(self, run: str) -> None:
+        """Cancel its task, if one is at work."""
+        if (found := self._live.get(run)) is not None:
+            await found.stop()
+
+    async def decide(self, run: str, key: str, decision: Decision) -> None:
+        """Answer a question of a run, also of one that was cut off while it waited. Raises Missing."""
+        found = self._live.get(run)
+        if found is not None and found.phase == "running":
+            if found.session is None or key not in found.waiting:
+                raise Missing(f"nothing waits for a decision under the key {key!r}")
+            found.session.decide(key, decision)
+            return
+        if key not in open_questions(await self.events(run)):
+            raise Missing(f"nothing waits for a decision under the key {key!r}")
+        if found is not None:
+            await self._end(found)
+        await self.take_up(run, {key: decision})
+
+    async def close(self) -> list[str]:
+        """Stop all, and say which runs were cut off by it."""
+        self._closed = True
+        cut = [run for run, one in self._live.items() if one.run == run and one.phase in ("starting", "running")]
+        alive = set(self._live.values())
+        for one in alive:
+            one.feed.close()
+            if one.task is not None:
+                one.task.cancel()
+        await asyncio.gather(*(one.task for one in alive if one.task is not None), return_exceptions=True)
+        return cut
+
+    # -- within -------------------------------------------------------------------------------------------------------
+
+    async def _work(self, run: str, work: Work, resume: Resume | None = None) -> Conversation:
+        found = self._live.get(run)
+        if found is not None and found.run != run:
+            raise UsageError(f"{run} is part of the run {found.run}: go on with that one")
+        if run in self._opening or (found is not None and found.phase in ("starting", "running")):
+            raise Busy(f"the run {run} is at work: wait for the end of its task, stop it, or say something to it")
+        if found is not None and found.phase == "idle" and resume is None:
+            self._check_room()
+            found.give(work)
+            return found
+        self._opening.add(run)
+        try:
+            if found is not None:
+                await self._end(found)
+            return await self._reopen(run, work, resume or Resume(run))
+        finally:
+            self._opening.discard(run)
+
+    async def _reopen(self, run: str, work: Work, resume: Resume) -> Conversation:
+        name, agent = await self._agent(run)
+        known = await anyio.to_thread.run_sync(lambda: [placed.entry for placed in self.shelf.family(run)])
+        found = self._new(run, name, known)
+        return await self._open(found, Session(agent, [found.feed.hear], resume=resume), work)
+
+    async def _agent(self, run: str) -> tuple[str, Agent]:
+        """The agent that an old run goes on with, and its name."""
+        was = next((event for event in await self.events(run) if isinstance(event, RunStarted)), None)
+        if was is None:
+            raise UsageError(f"the run {run} was cut off before it had begun")
+        return await anyio.to_thread.run_sync(self.offer.of_run, run, was)
+
+    def _new(self, run: str, name: str, known: Sequence[Entry]) -> Conversation:
+        self._check_room()
+        found = self._live[run] = Conversation(run, name, Feed(run, known))
+        return found
+
+    async def _open(self, found: Conversation, session: Session, work: Work) -> Conversation:
+        found.give(work)
+        found.task = asyncio.create_task(found.live(session, self._bounds.idle_seconds), name=f"run {found.run}")
+        found.task.add_done_callback(lambda task: self._forget(found))
+        await found.stands.wait()
+        if found.phase == "over" and found.error is not None:
+            raise found.error
+        return found
+
+    async def _end(self, found: Conversation) -> None:
+        found.leave()
+        if found.task is not None:
+            await asyncio.wait([found.task])
+
+    def _forget(self, found: Conversation) -> None:
+        for run in [run for run, one in self._live.items() if one is found]:
+            del self._live[run]
+        if found.task is not None and not found.task.cancelled():
+            with contextlib.suppress(asyncio.CancelledError):
+                found.task.exception()
+
+    def _check_room(self) -> None:
+        if self._closed:
+            raise Busy("the server is being stopped")
+        mine = set(self._live.values())
+        if sum(one.phase in ("starting", "running") for one in mine) >= self._bounds.running:
+            raise Busy(f"{self._bounds.running} tasks are at work, and no more may be at once")
+        idle = [one for one in mine if one.phase == "idle"]
+        for one in idle[: max(0, len(idle) - self._bounds.idle + 1)]:
+            one.leave()
+
+    def _wrote(self, entry: Entry) -> None:
+        found = self._live.get(entry.run) or self._live.get(entry.parent or "")
+        if found is not None:
+            self._live.setdefault(entry.run, found)
+            found.saw(entry)
+
+
+def open_questions(events: Sequence[Event]) -> dict[str, ApprovalAsked]:
+    """What was asked in a run and not answered, by key."""
+    asked: dict[str, ApprovalAsked] = {}
+    for event in events:
+        match event:
+            case ApprovalAsked(key):
+                asked[key] = event
+            case ApprovalGiven(key):
+                asked.pop(key, None)
+            case TaskEnded(reason) if reason not in ("cancelled", "error", "paused"):
+                asked.clear()
+    return asked
+
+
+def _begun_by(agent: Agent, model: str | None, task: str) -> Agent:
+    """The same, whose origin is a line that `codeact resume` can read, where it was made by one."""
+    if not agent.origin or task.startswith("-"):
+        return with_parts(agent, origin=())
+    chosen = ("--model", model) if model is not None else ()
+    return with_parts(agent, origin=(*agent.origin, *chosen, task))
+
+
+def _task(task: str, files: Sequence[File], **more: Any) -> Work:
+    async def work(session: Session) -> RunResult:
+        return await session.run(task, files=files, **more)
+
+    return work

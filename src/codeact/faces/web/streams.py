@@ -1,0 +1,82 @@
+"""What happens in a run as server-sent events: entries by their place, what streams meanwhile, and how it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from codeact.journals import codec
+
+from .feed import Feed, Placed, Viewer, delta_of
+
+_AT_ONCE = 100  # entries that are made ready together
+BEAT = 15.0  # seconds until a line says that we are still there
+
+State = Callable[[], dict[str, Any]]
+
+
+def frame(event: str, value: object, mark: int | None = None) -> bytes:
+    """One event of a stream."""
+    place = "" if mark is None else f"id: {mark}\n"
+    return f"{place}event: {event}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+def entry_frame(placed: Placed) -> bytes:
+    """An entry; one of a run below says for which call it happened."""
+    called = {"agent": placed.agent, "key": placed.key} if placed.key else {}
+    return frame("entry", {**codec.whole(placed.entry), **called}, placed.mark)
+
+
+def _ready(entries: list[Placed]) -> bytes:
+    return b"".join(map(entry_frame, entries))
+
+
+async def kept(entries: Iterator[Placed], state: dict[str, Any]) -> AsyncIterator[bytes]:
+    """A run that does not live here: all that is kept of it, and its end."""
+    while data := await anyio.to_thread.run_sync(lambda: _ready(list(islice(entries, _AT_ONCE)))):
+        yield data
+    yield frame("end", state)
+
+
+async def live(feed: Feed, after: int, state: State) -> AsyncIterator[bytes]:
+    """A run that lives here, from behind an entry, for as long as it lives."""
+    place = feed.behind(after)
+    viewer = feed.join()
+    said: dict[str, Any] = {}
+    try:
+        while True:
+            viewer.news = anyio.Event()
+            upto = min(viewer.pieces[0].place if viewer.pieces else len(feed.entries), place + _AT_ONCE)
+            if place < upto:
+                yield await anyio.to_thread.run_sync(_ready, feed.entries[place:upto])
+                place = upto
+            elif viewer.pieces:
+                yield _passing(viewer, place)
+            elif place < len(feed.entries):
+                continue
+            elif (now := state()) != said:
+                said = now
+                yield frame("state", now)
+            elif feed.closed:
+                yield frame("end", now)
+                return
+            else:
+                with anyio.move_on_after(BEAT) as waited:
+                    await viewer.news.wait()
+                if waited.cancelled_caught:
+                    yield b": still there\n\n"
+    finally:
+        feed.leave(viewer)
+
+
+def _passing(viewer: Viewer, place: int) -> bytes:
+    """All that streams before the next entry."""
+    frames = []
+    while viewer.pieces and viewer.pieces[0].place <= place:
+        frames.append(frame("delta", delta_of(viewer.pop())))
+    return b"".join(frames)

@@ -1,0 +1,123 @@
+"""A run as a list shows it, and as its own page does: what was to be done, where it stands, what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from codeact.core.budget import cost
+from codeact.core.events import (
+    Charged,
+    Entry,
+    FilesCollected,
+    ModelReplied,
+    RunStarted,
+    SandboxReady,
+    Summarised,
+    TaskEnded,
+)
+from codeact.core.messages import NO_USAGE, Usage
+from codeact.journals import codec
+from codeact.journals.summary import Summary
+
+from .runs import Conversation, open_questions
+from .shelf import grown
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What all entries of a run come to."""
+
+    summary: Summary
+    started: RunStarted | None = None
+    level: str | None = None
+    usage: Usage = NO_USAGE
+    cost: float | None = 0.0
+    ended: TaskEnded | None = None
+    files: tuple[dict[str, Any], ...] = ()
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+
+def whole(run: str, entries: Iterable[Entry]) -> Whole:
+    """Read a run from its beginning."""
+    found = Whole(Summary(run))
+    events = []
+    for entry in entries:
+        found = _read(replace(found, summary=grown(found.summary, entry)), entry)
+        events.append(entry.event)
+    return replace(found, asked=[_question(event) for event in open_questions(events).values()])
+
+
+def _read(found: Whole, entry: Entry) -> Whole:
+    match entry.event:
+        case RunStarted():
+            return replace(found, started=entry.event)
+        case SandboxReady(level):
+            return replace(found, level=level)
+        case ModelReplied(reply):
+            return _spent(found, reply.usage)
+        case Summarised(usage=usage):
+            return _spent(found, usage)
+        case Charged(usage=usage, cost=price):
+            total = None if found.cost is None or price is None else found.cost + price
+            return replace(found, usage=found.usage + usage, cost=total)
+        case TaskEnded():
+            return replace(found, ended=entry.event)
+        case FilesCollected(files):
+            made = ({"name": one.name, "type": one.media_type, "size": len(one.data)} for one in files)
+            return replace(found, files=(*found.files, *made))
+        case _:
+            return found
+
+
+def _spent(found: Whole, usage: Usage) -> Whole:
+    price = cost(found.started.price if found.started is not None else None, usage)
+    total = None if found.cost is None or price is None else found.cost + price
+    return replace(found, usage=found.usage + usage, cost=total)
+
+
+def _question(event: Any) -> dict[str, Any]:
+    return {
+        key: value for key, value in codec.whole(Entry(0, 0.0, "", event)).items() if key not in ("seq", "at", "run")
+    }
+
+
+def line(summary: Summary, live: Conversation | None) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "run": summary.run,
+        "parent": summary.parent,
+        "agent": None if live is None else live.agent,
+        "task": summary.task,
+        "model": summary.model,
+        "state": state_of(summary, live),
+        "stop_reason": summary.stop_reason,
+        "steps": summary.steps,
+        "started": summary.started,
+        "changed": summary.changed,
+        "entries": summary.entries,
+    }
+
+
+def state_of(summary: Summary, live: Conversation | None) -> str:
+    """`running`, `waiting` for an answer, `ended`, or `cut off`, which can be gone on with."""
+    if live is not None and live.state in ("starting", "running", "waiting"):
+        return "waiting" if live.state == "waiting" else "running"
+    return "ended" if summary.stop_reason not in (None, "cancelled", "error", "paused") else "cut off"
+
+
+def page(found: Whole, live: Conversation | None, agent: str | None) -> dict[str, Any]:
+    """A run by itself."""
+    ended = found.ended if found.summary.stop_reason is not None else None
+    return {
+        **line(found.summary, live),
+        "agent": agent,
+        "level": found.level,
+        "usage": dataclasses.asdict(found.usage),
+        "cost": found.cost,
+        "error": None if ended is None or ended.error is None else {"type": ended.error_type, "message": ended.error},
+        "waiting": found.asked if live is None or live.state in ("waiting", "idle") else [],
+        "files": list(found.files),
+    }
