@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codeact.core.budget import Budget
-from codeact.core.events import CodeRan, Entry, Event, ModelReplied, Noted, RunStarted, TaskGiven, ToolReturned
+from codeact.core.events import CodeRan, Entry, Event, Forked, ModelReplied, Noted, RunStarted, TaskGiven, ToolReturned
 from codeact.core.execution import Answer, Limits, Outcome, Returned
 from codeact.core.messages import Image, Reply, Usage
 from codeact.journals import codec
@@ -99,6 +99,9 @@ def test_an_entry_can_be_had_with_nothing_beside_it() -> None:
             "pair": {"$tuple": ["$str", {"$dict": [["$str", 0]]}]},
         }
     ]
+    assert codec.whole(Entry(1, 0.0, "r", Forked("other"))) == {
+        "seq": 1, "at": 0.0, "run": "r", "event": "Forked", "run_": "other"
+    }  # fmt: skip
     assert "parent" not in shown and codec.whole(Entry(0, 0.0, "r", Noted("n"), "above"))["parent"] == "above"
 
 

@@ -30,6 +30,8 @@ Blobs = list[bytes] | None  # what lies beside a line that is written; None: not
 Write = Callable[[Any, Blobs], Any]
 Read = Callable[[Any, Sequence[bytes], str], Any]
 
+_PLACE = ("seq", "at", "run", "parent", "event")  # what an entry says beside its event
+
 _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(events.Event)}
 
 
@@ -71,12 +73,15 @@ def decode(line: Line) -> Event:
 def whole(entry: Entry) -> dict[str, Any]:
     """An entry as one object of JSON with nothing beside it, for whoever shows it: its place, and its event's line.
 
-    Bytes stand in it as base64. It is not read back.
+    Bytes stand in it as base64. A field that is named as a part of the place is, as `Forked.run`, has a mark behind its
+    name: `run_`. It is not read back.
     """
     place = {"seq": entry.seq, "at": entry.at, "run": entry.run}
     above = {} if entry.parent is None else {"parent": entry.parent}
     name = type(entry.event).__name__
-    return {**place, **above, "event": name, **_form(_EVENTS[name])[0](entry.event, None)}
+    line = _form(_EVENTS[name])[0](entry.event, None)
+    fields = {f"{field}_" if field in _PLACE else field: value for field, value in line.items()}
+    return {**place, **above, "event": name, **fields}
 
 
 def _no_constant(name: str) -> typing.NoReturn:
