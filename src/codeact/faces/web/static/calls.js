@@ -1,0 +1,92 @@
+// The tool calls of a step, each with its arguments, what came of it, and the runs of agents that it asked.
+import { block, count, duration, el, fold, money, plainly, seen } from "./text.js";
+import { drawn, repr } from "./values.js";
+
+const FEW = 8; // calls that are shown of a step before somebody asks for more
+const LINE = 90; // characters of a call, on its line
+
+/** The calls of a step; null where there are none. */
+export function calls(one, run, story, desk) {
+  const made = [...one.calls.values()].filter((call) => call.tool !== "cell" && call.tool !== "plan").map((call) => drawCall(call, run, story, desk));
+  const failed = (one.answers ?? []).filter((answer) => answer.failed).map(answered);
+  const lines = [...decided(one), ...made, ...failed, ...one.connections.map(connection)];
+  if (!lines.length) return null;
+  const list = el("ul", { class: "calls", "aria-label": "tool calls" }, lines.slice(0, FEW));
+  if (lines.length > FEW) {
+    const more = el("button", { type: "button", class: "quiet more" }, `${count(lines.length - FEW, "more call")}`);
+    more.addEventListener("click", () => more.parentNode.replaceWith(...lines.slice(FEW)));
+    list.append(el("li", {}, more));
+  }
+  return list;
+}
+
+/** What was decided about the cell itself, or a plan. */
+function decided(one) {
+  return [...one.calls.values()]
+    .filter((call) => call.given && (call.tool === "cell" || call.tool === "plan"))
+    .map((call) => el("li", { class: "decided" }, decision(call)));
+}
+
+function decision({ tool, given }) {
+  const did = { allow: "allowed by you", "allow for the session": "allowed by you, for the session", deny: "denied by you", edit: "changed by you" };
+  const what = { cell: "The code was ", plan: "The plan was " }[tool] ?? "";
+  const name = given.decision === "deny" ? "denied" : "allowed";
+  return el("span", { class: `decision ${name}` }, `${what}${did[given.decision] ?? given.decision}`, given.reason ? ": " : "", ...seen(given.reason ?? ""));
+}
+
+function drawCall(call, run, story, desk) {
+  const failure = call.returned?.failure;
+  const state = failure ? "failed" : call.returned ? "came" : call.given?.decision === "deny" ? "denied" : "open";
+  const line = [
+    el("code", {}, el("b", {}, plainly(call.tool, 60)), ...seen(shortly(call.edited ?? call.arguments))),
+    call.given ? decision(call) : null,
+    el("span", { class: "came" }, ...came(call)),
+    call.calledAt && call.returnedAt ? el("span", { class: "seconds" }, duration(call.returnedAt - call.calledAt)) : null,
+  ];
+  const below = story.below(run, call.key);
+  const made = fold(el("span", { class: "line" }, line), () => whole(call), { class: "call-fold" });
+  return el("li", { class: `call ${state}` }, made, below.map((one) => nested(one, story, desk)));
+}
+
+function shortly(given) {
+  const text = `(${Object.entries(given ?? {}).map(([name, value]) => `${name}=${repr(value, 200).replace(/\s+/g, " ")}`).join(", ")})`;
+  return text.length <= LINE ? text : `${text.slice(0, LINE - 2)}…)`;
+}
+
+function came(call) {
+  if (call.returned?.failure) return seen(plainly(`${call.returned.failure.type}: ${call.returned.failure.message}`, LINE));
+  if (call.returned) return seen(plainly(repr(call.returned.value?.[0] ?? null, 300), LINE));
+  return [call.calledAt ? "is running …" : call.given?.decision === "deny" ? "was not called" : call.asked && !call.given ? "waits for an answer" : ""];
+}
+
+/** All of a call: its arguments, those that it was given in their place, and what came of it. */
+function whole(call) {
+  const rows = (given) => Object.entries(given ?? {}).flatMap(([name, value]) => [el("dt", {}, plainly(name)), el("dd", {}, shown(value))]);
+  const parts = [el("dl", { class: "arguments" }, rows(call.arguments))];
+  if (call.edited) parts.push(el("p", { class: "remark" }, "It was called with these in their place:"), el("dl", { class: "arguments" }, rows(call.edited)));
+  if (call.returned?.failure) parts.push(block(`${call.returned.failure.type}: ${call.returned.failure.message}`, { class: "error" }));
+  else if (call.returned) parts.push(el("p", { class: "remark" }, "It gave:"), shown(call.returned.value?.[0] ?? null));
+  for (const { model, cost } of call.spent) parts.push(el("p", { class: "remark" }, `It asked ${plainly(model)}${cost ? `, for ${money(cost)}` : ""}.`));
+  return parts;
+}
+
+function shown(value) {
+  return typeof value === "string" ? block(value, { class: "value" }) : drawn(value);
+}
+
+function answered({ call, text }) {
+  return el("li", { class: "call failed" }, el("code", {}, el("b", {}, plainly(call.name, 60)), plainly(`(${call.arguments})`, LINE)), el("span", { class: "came" }, ...seen(plainly(text, 300))));
+}
+
+function connection({ host, port, address, refused }) {
+  const words = refused ? `not connected: ${refused}` : `connected to ${host}:${port}${address && address !== host ? ` (${address})` : ""}`;
+  return el("li", { class: refused ? "call failed" : "call" }, ...seen(words));
+}
+
+/** The run of an agent that was asked, folded in. */
+function nested(run, story, desk) {
+  const steps = run.tasks.reduce((sum, task) => sum + task.steps, 0);
+  const state = run.state === "ended" ? duration((run.task?.endedAt ?? run.last) - run.at) : "is at work …";
+  const title = [el("b", {}, plainly(run.agent || "agent", 60)), ` · ${count(steps, "step")} · ${state} · `, el("span", { class: "quiet" }, plainly(run.made.model ?? "", 60))];
+  return fold(el("span", {}, title), () => desk.inside(run, story), { class: "nested" });
+}
