@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import html
 import json
 import re
@@ -15,13 +16,42 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from codeact.core.events import Entry, TaskGiven, ToolCalled
 from codeact.core.untrusted import inline
+from codeact.journals import codec
+from codeact.managed import run_of
+from codeact.ports import Store
 
+_MOST = 1000  # runs of agents that one run asked
 STATIC = Path(__file__).parent / "web" / "static"
 
 _IMPORT = re.compile(r'^import (?:\{([^}]*)\}|(\w+)) from "\./([\w./]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"export ?(?:default (\w+)|\{(\w+) as default\});?\s*$")
+
+
+def page_of(store: Store, run: str) -> str:
+    """The page of a run that is kept, and of the runs of the agents that it asked."""
+    entries = family(store, run)
+    title = next((entry.event.task for entry in entries if isinstance(entry.event, TaskGiven)), run)
+    return page(map(codec.whole, entries), title)
+
+
+def family(store: Store, run: str) -> list[Entry]:
+    """The entries of a run and of those that its calls began, as they happened."""
+    return list(heapq.merge(*_lists(store, run), key=lambda entry: entry.at))
+
+
+def _lists(store: Store, run: str) -> list[list[Entry]]:
+    own = list(store.entries(run))
+    below = [run_of(entry.event.key) for entry in own if isinstance(entry.event, ToolCalled)]
+    if hasattr(store, "runs"):
+        below += [one.run for one in store.runs(limit=_MOST, parent=run)]
+    found = [own]
+    for one in dict.fromkeys(below):
+        if store.has(one):
+            found += _lists(store, one)
+    return found
 
 
 def page(entries: Iterable[dict[str, Any]], title: str) -> str:

@@ -36,7 +36,7 @@ function decision({ tool, given }) {
 
 function drawCall(call, run, story, desk) {
   const failure = call.returned?.failure;
-  const state = failure ? "failed" : call.returned ? "came" : call.given?.decision === "deny" ? "denied" : "open";
+  const state = failure ? "failed" : call.returned ? "done" : call.given?.decision === "deny" ? "denied" : "open";
   const line = [
     el("code", {}, el("b", {}, plainly(call.tool, 60)), ...seen(shortly(call.edited ?? call.arguments))),
     call.given ? decision(call) : null,

@@ -59,7 +59,7 @@ function figures(one, desk, run) {
   const words = [
     one.done || one.ran ? duration((one.done ?? one.ran) - one.asked) : "",
     tokens ? `${number(tokens)} tokens` : "",
-    one.cost ? money(one.cost) : "",
+    one.cost ? `cost ${money(one.cost)}` : "",
   ].filter(Boolean);
   const made = el("div", { class: "figures" }, words.map((word) => el("span", { title: split(one) }, word)));
   if (desk.fork && one.kind === "step" && one.done) made.append(desk.fork(one, run));
@@ -167,7 +167,7 @@ function notes(one) {
 export function ending(task) {
   if (!task.ended) return null;
   const { stop_reason: reason, output: box, last, error } = task.ended;
-  const made = el("section", { class: `ending ${reason === "final_answer" ? "good" : "stopped"}` });
+  const made = el("section", { class: `ending ${reason === "final_answer" ? "good" : "stopped"}`, tabindex: "-1" });
   const value = reason === "final_answer" ? box?.[0] : last ? last.value?.[0] : undefined;
   if (value !== undefined || reason === "final_answer") made.append(el("h3", {}, "Answer"), answer(value ?? null));
   if (reason !== "final_answer") made.append(el("p", { class: "remark failed" }, ...seen(`${STOPS[reason] ?? reason}${error ? `: ${error}` : ""}`)));
@@ -201,6 +201,6 @@ export function sums(task, until) {
     task.calls ? count(task.calls, "tool call") : "",
     duration((task.endedAt ?? until ?? task.at) - task.at),
     usage.requests ? tokens : "",
-    task.cost ? `${money(task.cost)} spent` : "",
+    task.cost ? `cost ${money(task.cost)}` : "",
   ].filter(Boolean);
 }

@@ -27,6 +27,7 @@ export class View {
     const { run } = this;
     const states = `${run.tasks.length}.${run.state}.${run.task?.steps}.${run.task?.usage.requests}.${run.level}`;
     patch(this.element, [
+      ["title", this.prefix ? 0 : run.tasks.length > 0, () => !this.prefix && title(run.tasks[0], 0, false)],
       ["head", this.prefix ? 0 : states, () => !this.prefix && head(run)],
       ["line", this.prefix ? 0 : `${states}.${run.task?.items.length}`, () => !this.prefix && timeline(run, (step) => this.go(step))],
       ...run.tasks.map((task, i) => [`task${i}`, NaN, (old) => this.task(old, task, i)]),
@@ -42,7 +43,7 @@ export class View {
       return [`i${i}`, one.asked ? version : 0, () => item(one, this.run, this.story, this.desk, `${this.prefix}t${place}-${i}`)];
     });
     patch(made, [
-      ["title", 0, () => title(task, place, Boolean(this.prefix))],
+      ["title", 0, () => (place || this.prefix) && title(task, place, Boolean(this.prefix))],
       ...items,
       ["end", task.ended ? task.endedAt + task.files.length : 0, () => ending(task)],
     ]);
@@ -51,7 +52,7 @@ export class View {
 
   /** The elements that one goes through by keys, in order. */
   get stops() {
-    return [...this.element.querySelectorAll(":scope > .task > .title, :scope > .task > .item, :scope > .task > .ending")];
+    return [...this.element.querySelectorAll(":scope > .title, :scope > .task > .title, :scope > .task > .item, :scope > .task > .ending")];
   }
 
   go(step) {
@@ -61,7 +62,7 @@ export class View {
 }
 
 function title(task, place, below) {
-  const { task: text = "", variables = [], files = [] } = task.given;
+  const { task: text = "", variables = [], files = [] } = task?.given ?? {};
   const whole = text.trim();
   const short = whole.length <= TITLE && !whole.includes("\n");
   const name = place || below ? "h2" : "h1";

@@ -41,7 +41,7 @@ function key(kind, words) {
 }
 
 function grow(part, amount) {
-  part.style.flexGrow = String(Math.max(amount, 0));
+  part.style.flexGrow = String(1000 * Math.max(amount, 0));
 }
 
 function seconds(step) {
