@@ -47,11 +47,19 @@ def chunk(kind, data):
 class Dot:
     def _repr_png_(self):
         head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-        return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\\0\\0")) + chunk(b"IEND", b"")
+        body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\\0\\0")) + chunk(b"IEND", b"")
+        return b"\\x89PNG\\r\\n\\x1a\\n" + body
 display(Dot())
 df"""
+FILES = "mean = researcher('The mean?', numbers=[3, 7])\nopen('outputs/mean.txt', 'w').write(str(mean))"
 ANSWER = f"""\
-final_answer("**Bergen** is warmer.\\n\\n| city | C |\\n|---|---|\\n| Oslo | 3 |\\n\\n[why]({EVIL}/a?q=1) ![p]({EVIL}/p.png)")"""
+final_answer('''**Bergen** is warmer.
+
+| city | C |
+|---|---|
+| Oslo | 3 |
+
+[why]({EVIL}/a?q=1) ![p]({EVIL}/p.png)''')"""
 REPLIES = (
     says("1. Ask.\n2. Answer."),
     says("I *ask* for both.", "found = {c: weather(c) for c in ('Oslo', 'Bergen')}\nprint('asked', len(found))", "Hm."),
@@ -116,7 +124,7 @@ def test_all_that_happened_stands_on_the_page(shown: Tab) -> None:
     assert [part in facts for part in ("answered", "6 steps", "4 tool calls", "10,320 tokens", "cost 0.0")] == [
         True
     ] * 5
-    assert shown.texts(".run > .task > .item > h3") == ["Plan", *(f"Step {n}" for n in range(1, 7))]
+    assert shown.texts("main > .run > .task > .item > h3") == ["Plan", *(f"Step {n}" for n in range(1, 7))]
     assert "I ask for both." in shown.texts(".item .words")[1]
     assert shown.texts(".item .words em") == ["ask"]
     assert shown.texts(".output .stdout")[0] == "asked 2"
@@ -124,7 +132,7 @@ def test_all_that_happened_stands_on_the_page(shown: Tab) -> None:
     assert shown.texts(".decision") == ["changed by you"]
     assert "subject='Weather in Norway'" in shown.texts(".call:has(.decision)")[0]
     assert "KeyError: 'Rome'" in shown.texts(".output .error")[0]
-    assert "9,030 of 12,000 tokens" in shown.texts(".remark.warning")[0]
+    assert "10,320 of 12,000 tokens" in shown.texts(".remark.warning")[0]
     assert shown.page.locator(".lane.time .part").count() == 7
 
 
@@ -150,7 +158,7 @@ def test_tables_pictures_and_files_are_what_they_are(shown: Tab, tmp_path: Path)
 
 
 def test_an_answer_is_read_as_text_and_nothing_of_it_can_be_followed(shown: Tab) -> None:
-    answer = shown.page.locator(".run > .task > .ending .answer")
+    answer = shown.page.locator("main > .run > .task > .ending .answer")
     assert answer.locator("strong").inner_text() == "Bergen"
     assert answer.locator("td").all_inner_texts() == ["Oslo", "3"]
     assert f"why ({EVIL}/a?q=1)" in answer.inner_text()
