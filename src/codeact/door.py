@@ -13,7 +13,7 @@ import anyio
 
 from .core.approvals import Deny, Edit
 from .core.errors import BudgetExhausted, nearest
-from .core.events import BudgetEnded, Event, ToolCalled, ToolReturned
+from .core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .guest import values
 from .interpreter import Asked
@@ -70,6 +70,8 @@ class Door:
 
     async def __call__(self, asked: Asked) -> values.Packed | Failure:
         """The packed value of a call, or why there is none."""
+        if asked.clock and not (self.served is not None and self.served.known):
+            await self._record(ClockRead(asked.cell, asked.clock))
         tool = self._tools.get(asked.tool)
         if asked.tool == ANSWER and self._answer is not None:
             if self.served is not None and self.served.known:
@@ -93,7 +95,9 @@ class Door:
                 case Deny(reason):
                     return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
                 case Failure() | values.Packed() as known:
+                    await self.served.turn(key)
                     return known
+            self.served.asked(key)
         ledger = self.caller.ledger if self.caller is not None else None
         try:
             if ledger is not None:

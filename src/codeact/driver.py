@@ -59,6 +59,7 @@ from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summaris
 from .core.messages import Reply, Usage
 from .core.names import Names
 from .core.prompt import prompt, summary_prompt
+from .core.reads import Again
 from .core.untrusted import inline
 from .door import Door
 from .eager import Eager
@@ -66,7 +67,7 @@ from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
 from .ports import Store
-from .resuming import Resume, action_of, check_parts, check_stands, rebuild, settle
+from .resuming import Resume, action_of, check_parts, check_stands, read_by, rebuild, settle
 from .served import Served
 from .tools.context import Call as Answering
 from .tools.deadline import Deadline
@@ -188,7 +189,9 @@ class Driver:
             if self._cut is not None:
                 cell, source, seed = self._cut.cell, self._cut.source, self._cut.seed
                 self._cut = None
-                outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell)
+                again = read_by(self._history.events, cell)
+                tell = self._history.tell
+                outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, tell, again=again)
                 await self._ran(cell, outcome)
             await self._loop(limits)
 
@@ -198,8 +201,8 @@ class Driver:
             await self.interpreter.bind(inputs.variables)
             self._bound |= inputs.variables.keys()
 
-    async def _rerun(self, cell: int, source: str, seed: bytes) -> Outcome:
-        return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None)
+    async def _rerun(self, cell: int, source: str, seed: bytes, again: Again) -> Outcome:
+        return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None, again=again)
 
     @asynccontextmanager
     async def _to_its_end(self, limits: Limits, call: Answering | None) -> AsyncIterator[None]:

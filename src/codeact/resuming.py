@@ -7,16 +7,28 @@ cell that does not do what it had done stops it, before anything is called or wr
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from .agent import Agent
 from .core.approvals import Decision
 from .core.errors import ReplayDivergence, RunDiffers
-from .core.events import CodeContinued, CodeRan, CodeStarted, Connected, Event, InputsGiven, RunStarted, SandboxReady
+from .core.events import (
+    ClockRead,
+    CodeContinued,
+    CodeRan,
+    CodeStarted,
+    Connected,
+    Event,
+    InputsGiven,
+    RunStarted,
+    SandboxReady,
+)
 from .core.execution import Failure, Outcome, Returned, ToolCall
+from .core.reads import Again, Reads
 from .core.recovery import Failed, Happened, Recovery, Retry
 from .core.state import State
 from .core.untrusted import inline
@@ -25,7 +37,7 @@ from .ports import Recovering, Store
 from .served import Served
 
 Knows: TypeAlias = Callable[[ToolCall], Awaitable[Recovery | None]]  # a person, or what stands for one
-Rerun: TypeAlias = Callable[[int, str, bytes], Awaitable[Outcome]]
+Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +90,15 @@ async def rebuild(
 ) -> None:
     """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order."""
     started: CodeStarted | None = None
+    read: Reads = ()
     for event in events:
         match event:
             case InputsGiven():
                 await given(event)
             case CodeStarted():
-                started = event
+                started, read = event, ()
+            case ClockRead(_, reads):
+                read += reads
             case CodeContinued(_, source) if started is not None:
                 started = replace(started, source=started.source + source)
             case Connected(_, host) if started is not None and started.cell in state.alive:
@@ -92,8 +107,14 @@ async def rebuild(
                 source = started.source
                 if outcome.ended in _LIMITS:
                     source = beginning(source, outcome.complete)
-                compare(cell, outcome, await run(cell, source, started.seed))
+                compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)))
                 started = None
+
+
+def read_by(events: Iterable[Event], cell: int) -> Again:
+    """What a cell that was cut off has read of the clock."""
+    reads = (event.reads for event in events if isinstance(event, ClockRead) and event.cell == cell)
+    return Again(tuple(itertools.chain.from_iterable(reads)), ended=False)
 
 
 def beginning(source: str, statements: int) -> str:

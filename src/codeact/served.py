@@ -1,14 +1,17 @@
 """What the journal knows of tool calls: a call that it knows is answered by it, and is never made again.
 
 Calls are known by their key, which is their content and not their order, so that threads and gathers may run as they
-like. In a cell that had ended, a call that is not known is one that had not been made: then the cell is not what it
-was, and nothing is called.
+like. Their answers are given in the order in which they came, and not before what was asked before them: so code that
+works with whichever comes first does the same again. In a cell that had ended, a call that is not known is one that had
+not been made: then the cell is not what it was, and nothing is called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+import anyio
 
 from .core.approvals import Deny
 from .core.branch import owner
@@ -18,6 +21,7 @@ from .core.execution import Failure, Returned, ToolCall
 from .core.untrusted import inline
 from .guest import values
 
+_PATIENCE = 0.5  # seconds without anything
 INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of the call's effect
 
 
@@ -33,12 +37,16 @@ class Served:
         self._returned: dict[str, Returned] = {}
         self._denied: dict[str, str] = {}
         self._called: dict[str, ToolCalled] = {}
+        self._order = Order()
         for event in events:
             match event:
                 case ToolCalled(key):
                     self._called[key] = event
+                    self._order.was(event.cell, "asked", key)
                 case ToolReturned(key, returned):
                     self._returned[key] = returned
+                    if key in self._called:
+                        self._order.was(self._called[key].cell, "answered", key)
                 case ApprovalGiven(key, _, "deny", reason):
                     self._denied[key] = reason
 
@@ -69,9 +77,59 @@ class Served:
         asked = _spelled(call.tool, call.arguments)
         raise ReplayDivergence(call.cell, "what it calls", " and ".join(made[:5]) or "nothing", asked)
 
+    def asked(self, key: str) -> None:
+        """A call was asked for that has no answer here."""
+        self._order.now("asked", key)
+
+    async def turn(self, key: str) -> None:
+        """Wait until it is this call's turn to be answered: until all has happened that had before."""
+        self._order.now("asked", key)
+        await self._order.reached(key)
+        self._order.now("answered", key)
+
     def _ended(self, key: str) -> bool:
         returned = self._returned.get(key)
         return returned is not None and (returned.failure is None or returned.failure.type != INTERRUPTED)
+
+
+class Order:
+    """What happened of the calls of each cell, in its order, and how far that has happened again."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, list[tuple[str, str]]] = {}
+        self._cell_of: dict[str, int] = {}
+        self._place: dict[int, int] = {}
+        self._happened: set[tuple[str, str]] = set()
+        self._moved = anyio.Event()
+
+    def was(self, cell: int, what: str, key: str) -> None:
+        """This is what happened next."""
+        self._cells.setdefault(cell, []).append((what, key))
+        self._cell_of[key] = cell
+
+    def now(self, what: str, key: str) -> None:
+        """This has happened again."""
+        self._happened.add((what, key))
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    async def reached(self, key: str) -> None:
+        """Wait for all that stands before this answer, as long as anything of it happens."""
+        while self._next(self._cell_of.get(key)) not in (None, ("answered", key)):
+            with anyio.move_on_after(_PATIENCE) as waited:
+                await self._moved.wait()
+            if waited.cancelled_caught:  # what it waits for does not come: code that stops at a limit, or another order
+                return
+
+    def _next(self, cell: int | None) -> tuple[str, str] | None:
+        """What has not happened again yet."""
+        if cell is None:
+            return None
+        order, place = self._cells[cell], self._place.get(cell, 0)
+        while place < len(order) and order[place] in self._happened:
+            place += 1
+        self._place[cell] = place
+        return order[place] if place < len(order) else None
 
 
 def _spelled(tool: str, arguments: dict[str, Any]) -> str:

@@ -49,6 +49,7 @@ class Guest:
         self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
         self.cell = 0
         self.open: list[wire.Call] = []
+        self.reads: list[Any] = []
         self.folder = tempfile.TemporaryDirectory()
         mine, theirs = socket.socketpair()
         self.socket = mine
@@ -105,7 +106,12 @@ class Guest:
         self.socket.sendall(wire.encode(word))
 
     def next(self) -> Any:
-        """The next word; output that comes meanwhile is kept."""
+        """The next word; output that comes meanwhile is kept, and what was read of the clock."""
+        while type(said := self._next()) is wire.Looked:
+            self.reads += said.reads
+        return said
+
+    def _next(self) -> Any:
         while not self.words:
             ends = {read: stream for stream, (read, _) in self.streams.items()}
             ready, _, _ = select.select([self.socket, *ends], [], [], 10)

@@ -20,6 +20,7 @@ from .execution import Answer, Gone, Imports, Limits, Mount, Outcome, Returned, 
 from .files import File, LeftOut
 from .lessons import Size
 from .messages import Image, NativeCall, Reply, ToolDeclaration, Usage
+from .reads import ClockRead as ClockRead
 from .spending import BudgetEnded as BudgetEnded
 from .spending import BudgetWarned as BudgetWarned
 from .spending import Charged as Charged
@@ -365,6 +366,7 @@ Event: TypeAlias = (
     | CodeRefused
     | CodeStarted
     | CodeContinued
+    | ClockRead
     | CodeRan
     | ApprovalAsked
     | ApprovalGiven

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from . import hosts
 from .errors import UsageError
 from .messages import Image
+from .reads import Reads
 
 MIB = 1 << 20
 
@@ -230,7 +231,8 @@ class Outcome:
     `value` is the repr of a last expression, cut at 64 KiB (None when there is none or it is None), `preview` what a
     model is shown of it. `stdout` and `stderr` are whole up to the limit, then their first and last half with a line
     that counts what was cut; `dropped` is how many bytes that was, of both. `images` are the pictures that it drew.
-    `gone` says that the interpreter did not survive, and what stands in its place; `seconds` is wall time.
+    `gone` says that the interpreter did not survive, and what stands in its place; `seconds` is wall time. `clock` is
+    what it read of the clock since its last call.
     """
 
     ended: Ended
@@ -246,6 +248,7 @@ class Outcome:
     dropped: int = 0
     notes: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    clock: Reads = ()
 
     @property
     def ok(self) -> bool:

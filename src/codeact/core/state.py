@@ -22,6 +22,7 @@ from .events import (
     BudgetWarned,
     CallsAnswered,
     Charged,
+    ClockRead,
     CodeContinued,
     CodeRan,
     CodeRefused,
@@ -164,7 +165,7 @@ def _after(state: State, event: Event) -> State:
             return replace(state, warned=(*state.warned, observations.nearly_spent(event)))
         case BudgetEnded():
             return replace(state, spent=event.why)
-        case ApprovalAsked() | ApprovalGiven() | CodeContinued() | Noted():
+        case ApprovalAsked() | ApprovalGiven() | ClockRead() | CodeContinued() | Noted():
             return state
         case (
             InputsGiven()

@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 if __package__:
-    from . import keyboard, stacks, stubs, unheard, values
+    from . import clock, keyboard, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Descriptor, Ended
@@ -45,12 +45,14 @@ if __package__:
         HOST_WORDS,
         Bind,
         Bound,
+        Clock,
         Collect,
         Copy,
         Decoder,
         Done,
         Fetch,
         Fetched,
+        Looked,
         More,
         Next,
         Open,
@@ -72,6 +74,7 @@ def prepare(path: Sequence[str]) -> None:
         for place in (directory, *_path_lines(directory)):
             if place not in sys.path and os.path.exists(place):
                 sys.path.append(place)
+    clock.install()
     keyboard.install()
     stacks.install()
     unheard.install()
@@ -142,6 +145,8 @@ class Session:
         self._interrupts = Interrupts(channel.arriving)
         self._interrupts.install()
         channel.check = self._interrupts.check
+        channel.before = self._looked
+        self._nonce = ""
         self._output = Output()
         self._copies = Copies(channel, self._output, _end_with, network)
         self._seeds = Seeds()
@@ -207,15 +212,19 @@ class Session:
         if type(word) is Run:
             done = self._run(word)
             try:
+                if looked := self._looked():
+                    self._channel.say(looked)
                 self._channel.send(done)
             except TooLarge:  # the answer fits by itself
                 notes = [*done.notes, "the pictures did not fit beside the answer"]
                 self._channel.send(replace(done, images=None, notes=notes))
             return
         self._interrupts.forget()
-        if type(word) is More:
+        if type(word) is Clock:
+            clock.CLOCK.serve(word.reads, word.ended)
+        elif type(word) is More:
             return  # it met the end of its cell
-        if type(word) is Copy:
+        elif type(word) is Copy:
             if self._copies.answer(word, self._cells):
                 self._pid = os.getpid()
                 self._folders.scratch = self._copies.home
@@ -236,6 +245,8 @@ class Session:
         self._interrupts.begin()
         self._calls.open(word.nonce)
         self._seeds.begin(word.seed)
+        clock.CLOCK.begin()
+        self._nonce = word.nonce
         self._cells.within(self._output.begin)
         self._drawings.begin()
         try:
@@ -252,6 +263,11 @@ class Session:
         done = self._done(word.nonce, ran)
         self._interrupts.end()
         return done
+
+    def _looked(self) -> bytes:
+        """What the cell has read of the clock and the host does not know yet."""
+        reads = clock.CLOCK.noted()
+        return encode(Looked(self._nonce, reads)) if reads else b""
 
     def _following(self, nonce: str) -> Following:
         """How the cell waits for the rest of itself. It is still running: calls of its threads are answered."""

@@ -121,6 +121,7 @@ class Channel:
         self._asked = 0
         self._begin()
         self.check: Callable[[], None] = lambda: None  # raises a waiting interrupt
+        self.before: Callable[[], bytes] = bytes  # what is to be said ahead of a question
 
     def _begin(self) -> None:
         self._writing = _thread.allocate_lock()
@@ -149,11 +150,18 @@ class Channel:
             self._write(frame)
 
     @shut_to_interrupts
+    def say(self, frame: bytes) -> None:
+        """Send the frame of a word."""
+        with self._writing:
+            self._write(frame)
+
+    @shut_to_interrupts
     def ask(self, waiter: Waiter, question: Callable[[int], Word]) -> None:
         """Send the question of the next number; the waiter gets its answer."""
         with self._writing:
             number = self._asked + 1
             frame = encode(question(number))
+            frame = self.before() + frame
             self._asked = waiter.id = number
             self._waiters[number] = waiter
             self._write(frame)

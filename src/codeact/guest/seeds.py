@@ -1,4 +1,5 @@
-"""The same seed, the same numbers: `random`, numpy's global generator, os.urandom and what is made of it, as uuid4.
+"""The same seed, the same numbers: `random`, numpy's generators, os.urandom and what is made of it, as uuid4, secrets,
+generators that were given no seed, and the names of temporary files.
 
 A module that is imported in the middle of a cell is seeded the moment it is there.
 """
@@ -8,13 +9,19 @@ from __future__ import annotations
 import _random
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_WATCHED = ("random", "numpy.random")
+from . import clock
+
+_WATCHED = ("random", "numpy.random", "tempfile", "uuid")
+_FOLLOWED: dict[str, Callable[[Any], None]] = {
+    "pandas": clock.follow_pandas,
+    "concurrent.futures.thread": clock.follow_pools,
+}
 
 
 class Seeds:
@@ -24,7 +31,10 @@ class Seeds:
         self._bytes = _random.Random(0)
         self._seed = 0
         self._looking = False
+        self._followed: set[str] = set()
         os.urandom = self.urandom
+        if hasattr(os, "getrandom"):
+            os.getrandom = self._getrandom
 
     def begin(self, seed: str) -> None:
         """Seed what is there, for a cell; 32 hex digits."""
@@ -32,7 +42,7 @@ class Seeds:
         self._bytes.seed(self._seed ^ 0x5DEECE66D)
         if sys.meta_path[:1] != [self]:
             sys.meta_path.insert(0, self)
-        for name in _WATCHED:
+        for name in (*_WATCHED, *_FOLLOWED):
             module = sys.modules.get(name)
             if module is not None:
                 self._sow(name, module)
@@ -43,11 +53,15 @@ class Seeds:
             raise ValueError("negative argument not allowed")
         return self._bytes.getrandbits(8 * size).to_bytes(size, "little") if size else b""
 
+    def _getrandom(self, size: int, flags: int = 0) -> bytes:
+        """Obtain a series of random bytes; the same ones for the same seed of the cell."""
+        return self.urandom(size)
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Ask the other finders, and have the module seeded once it is loaded."""
-        if name not in _WATCHED or self._looking:
+        if (name not in _WATCHED and name not in _FOLLOWED) or self._looking:
             return None
         self._looking = True
         try:
@@ -75,10 +89,34 @@ class Seeds:
 
     def _sow(self, name: str, module: Any) -> None:
         try:
-            if name == "random":
+            if name in _FOLLOWED:
+                if name not in self._followed:
+                    self._followed.add(name)
+                    _FOLLOWED[name](module)
+            elif name == "random":
                 module._urandom = self.urandom
+                self._seed_the_seedless(module)
                 module.seed(self._seed)
+            elif name == "tempfile":
+                module._name_sequence = None  # its generator is made anew when a name is asked for
+            elif name == "uuid":
+                module._generate_time_safe = module._UuidCreate = None  # these look at the clock in C
+                module._node = module._node or _random.Random(self._seed).getrandbits(48) | 1 << 40
             else:
                 module.seed([self._seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)])
         except Exception:  # a module of this name that a cell made, or one it broke: its own numbers
             pass
+
+    def _seed_the_seedless(self, module: Any) -> None:
+        """`Random()` asks the system for a seed, in C."""
+        if "random" in self._followed:
+            return
+        self._followed.add("random")
+        real = module.Random.seed
+
+        def seed(its: Any, a: Any = None, version: int = 2) -> None:
+            real(its, int.from_bytes(self.urandom(32), "little") if a is None else a, version)
+
+        seed.__doc__, seed.__qualname__, seed.__module__ = real.__doc__, real.__qualname__, real.__module__
+        module.Random.seed = seed
+        module.seed = module._inst.seed

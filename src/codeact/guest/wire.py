@@ -7,6 +7,7 @@ and nothing more. Lengths are checked before anything is kept.
 
     host                                     guest
     Open      what the session is made of    Ready    it stands
+    Clock     what the next cell read        Looked   what it has read of the clock
     Run       a cell                         Done     the cell is over
     More      more of the cell               Next     it has run so far: more of it, please
     Returned  the answer to a call           Call     a tool, please
@@ -31,6 +32,7 @@ MAX_FRAME = 64 << 20
 MAX_BLOBS = 4096
 PART = 1 << 20  # bytes of a file in one word: every part but a file's last has exactly so many
 MAX_NODES = 2_000_000  # of JSON in a header
+MOST_READS = 10_000  # of the clock that are told of one cell
 _LENGTHS = struct.Struct(">II")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -54,6 +56,12 @@ class Open:
     limits: dict[str, Any]
     network: list[Any]
     unlisted: dict[str, Any] = field(default_factory=dict)
+
+@dataclass(frozen=True)
+class Clock:
+    """The cell of the next Run ran before: what it read of the clock then, as Looked tells it, and whether it ended."""
+    reads: list[Any]
+    ended: bool
 
 @dataclass(frozen=True)
 class Run:
@@ -135,6 +143,13 @@ class Call:
     arguments: Packed
 
 @dataclass(frozen=True)
+class Looked:
+    """The cell has read the clock since it said so last: [line, [steps]] of each line of reads, see `clock`; the first
+    step of a line is its first read."""
+    nonce: str
+    reads: list[Any]
+
+@dataclass(frozen=True)
 class Next:
     """What there is of the cell has run: is there more?"""
     nonce: str
@@ -208,10 +223,11 @@ class Collected:
 
 Word: TypeAlias = Any
 HOST_WORDS: dict[str, type] = {
-    word.__name__: word for word in (Open, Run, More, Returned, Bind, Fetch, Copy, Put, Collect)
+    word.__name__: word for word in (Open, Clock, Run, More, Returned, Bind, Fetch, Copy, Put, Collect)
 }
 GUEST_WORDS: dict[str, type] = {
-    word.__name__: word for word in (Ready, Call, Next, Done, Bound, Fetched, Poised, Copied, Placed, Part, Collected)
+    word.__name__: word
+    for word in (Ready, Call, Looked, Next, Done, Bound, Fetched, Poised, Copied, Placed, Part, Collected)
 }
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -30,7 +30,7 @@ class Absent:
         """There is nothing that code could have made."""
         return (), ()
 
-    async def run(self, *_: Any) -> NoReturn:
+    async def run(self, *_: Any, **__: Any) -> NoReturn:
         """A cell has nowhere to run."""
         _refuse("a cell")
 

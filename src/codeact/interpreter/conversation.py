@@ -24,12 +24,14 @@ from ..core import hosts
 from ..core.catalogue import Catalogue
 from ..core.events import Connected, Disconnected, OutputDelta
 from ..core.execution import CellError, Failure, Imports, Limits, Outcome, Policy, ToolSpec
+from ..core.reads import Again
 from ..guest import values, wire
 from ..network import Proxy, Tell
 from ..ports import Emit, Pipe
 from . import lookups, verdict
 from .capture import Capture
 from .job import Asked, Door, Following, Job
+from .reads import joined
 from .talk import Talk
 from .verdict import Lost, Reason
 
@@ -122,7 +124,14 @@ class Conversation(Talk):
         raise (NameError if kind == "NameError" else values.Refused)(message)
 
     async def run(
-        self, cell: int, source: str, seed: bytes, door: Door, emit: Emit, following: Following | None = None
+        self,
+        cell: int,
+        source: str,
+        seed: bytes,
+        door: Door,
+        emit: Emit,
+        following: Following | None = None,
+        again: Again | None = None,
     ) -> Outcome:
         """Run one cell; with `following`, which is asked for the rest of it, the source is its first part.
 
@@ -149,7 +158,7 @@ class Conversation(Talk):
         self._capture.begin()
         self._job = job
         # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
-        talk = asyncio.ensure_future(self._converse(job, source, seed))
+        talk = asyncio.ensure_future(self._converse(job, source, seed, again))
         try:
             heard = await asyncio.shield(talk)
         except asyncio.CancelledError:
@@ -169,7 +178,8 @@ class Conversation(Talk):
         else:
             outcome = verdict.heard(heard, job.reason, self._limits)
         spent = time.monotonic() - started - job.waited
-        return dataclasses.replace(outcome, stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent)
+        ends = dict(stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent, clock=job.told.take())
+        return dataclasses.replace(outcome, **ends)  # type: ignore[arg-type]
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping its variables if it comes out within the grace."""
@@ -178,9 +188,11 @@ class Conversation(Talk):
 
     # -- a cell ------------------------------------------------------------------------------------------------------
 
-    async def _converse(self, job: Job, source: str, seed: bytes) -> wire.Done | Lost:
+    async def _converse(self, job: Job, source: str, seed: bytes, again: Again | None) -> wire.Done | Lost:
         self._watch(job)
         try:
+            if again is not None and again.reads:
+                await self._send(wire.Clock(joined(again.reads), again.ended))
             more = job.following is not None
             await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source), more))
             self._weigh(job)  # while the guest wakes up
@@ -202,10 +214,13 @@ class Conversation(Talk):
         try:
             while True:
                 word = await self._next()
-                if not isinstance(word, wire.Call | wire.Next | wire.Done) or word.nonce != job.nonce:
+                if not isinstance(word, wire.Call | wire.Looked | wire.Next | wire.Done) or word.nonce != job.nonce:
                     raise wire.ProtocolError(f"{type(word).__name__} out of its place")
                 if isinstance(word, wire.Next):
                     self._go_on(job)
+                    continue
+                if isinstance(word, wire.Looked):
+                    job.told.hear(word)
                     continue
                 if isinstance(word, wire.Done):
                     verdict.check(word)
@@ -283,7 +298,7 @@ class Conversation(Talk):
             return Failure("RuntimeError", f"{limit}; do the rest in the next cell")
         if call.tool == lookups.NAME:
             return lookups.answer(catalogue, call.arguments)
-        return await job.door(Asked(job.cell, call.tool, call.arguments))
+        return await job.door(Asked(job.cell, call.tool, call.arguments, job.told.take()))
 
     def _stop_calls(self, job: Job) -> None:
         for task in job.asked:

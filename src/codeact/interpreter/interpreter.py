@@ -15,6 +15,7 @@ from ..core.catalogue import Catalogue
 from ..core.errors import InterpreterDied, SandboxUnavailable, SnapshotRefused, UsageError, ValueRefused
 from ..core.execution import Gone, Outcome, Policy, ToolSpec
 from ..core.files import File, LeftOut
+from ..core.reads import Again
 from ..guest import values
 from ..network import Tell
 from ..ports import Emit, Expecting, Sandbox
@@ -116,9 +117,16 @@ class Interpreter:
             self._copies.forget(self._number)
 
     async def run(
-        self, cell: int, source: str, seed: bytes, door: Door, emit: Emit, following: Following | None = None
+        self,
+        cell: int,
+        source: str,
+        seed: bytes,
+        door: Door,
+        emit: Emit,
+        following: Following | None = None,
+        again: Again | None = None,
     ) -> Outcome:
-        """Run a cell, of which `source` is the first part where more is `following`.
+        """Run a cell, of which `source` is the first part where more is `following`; or run it `again`.
 
         `gone` in the outcome says that the guest died, and what stands in its place. Cancelling interrupts the cell.
         """
@@ -128,7 +136,7 @@ class Interpreter:
                 guest.proxy.begin()
             self._cell = cell
             try:
-                outcome = await guest.run(cell, source, seed, door, emit, following)
+                outcome = await guest.run(cell, source, seed, door, emit, following, again)
             except BaseException:
                 self.unkept = f"cell {cell} was cut off"
                 raise

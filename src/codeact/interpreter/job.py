@@ -8,18 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..core.execution import Failure
+from ..core.reads import Reads
 from ..guest import values
 from ..ports import Emit
+from .reads import Told
 from .verdict import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call as it came from a cell; `arguments` is the packed list [positional list, keyword dict]."""
+    """A call as it came from a cell; `arguments` is the packed list [positional list, keyword dict].
+
+    `clock` is what the cell has read of the clock, and nobody was told yet.
+    """
 
     cell: int
     tool: str
     arguments: values.Packed
+    clock: Reads = ()
 
 
 Door: TypeAlias = Callable[[Asked], Awaitable[values.Packed | Failure]]
@@ -42,6 +48,7 @@ class Job:
     looked: float = 0.0
     cpu: float = 0.0
     calls: int = 0
+    told: Told = field(default_factory=Told)  # of what it read of the clock
     following: Following | None = None  # where the rest of the cell comes from; None when there is none
     waited: float = 0.0  # seconds, for that
     reason: Reason | None = None  # why it was interrupted, at `stopping`

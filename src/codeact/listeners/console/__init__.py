@@ -23,6 +23,7 @@ from codeact.core.events import (
     BudgetWarned,
     CallsAnswered,
     Charged,
+    ClockRead,
     CodeContinued,
     CodeRan,
     CodeRefused,
@@ -237,7 +238,7 @@ class Console:
                     self._canvas.note(f"you said: {say}")
             case Resumed(fresh):
                 self._canvas.note("goes on where it was cut off" + (", with a fresh interpreter" if fresh else ""))
-            case InputsGiven():
+            case InputsGiven() | ClockRead():
                 pass
             case FilesCollected(files, left_out):
                 self._made += self._album.files(files, left_out, keep=self._keeps_files)
