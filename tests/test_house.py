@@ -53,6 +53,7 @@ FLOORS = {
     "testing": 4,
     "blocking": 4,
     "assemble": 5,
+    "stores": 5,
     "evals": 5,
     "vocabulary": 6,
     "forking": 4,
@@ -113,6 +114,7 @@ WITHIN = {  # on one floor, who may know whom: the rest may not
     ("forking", "agent"),
     ("forking", "beginning"),
     ("forking", "resuming"),
+    ("assemble", "stores"),
 }
 
 

@@ -63,7 +63,7 @@ class CodeAgent(Returning):
     carrier: what its code stands in: a `"fence"`, `"execute"` or `"code"` tags, or a call of a `"tool"`.
     profile: what a model of its kind is told, such as `"small"`; by default that, and the carrier, go by its name.
     prompt: parts of the system prompt, by name, in place of ours: `{"rules": "..."}`.
-    journal: the file in which its runs are kept, so that they can be resumed; `"memory"` keeps them while they last.
+    journal: the file or `postgres://...` in which its runs are kept, to be resumed; `"memory"`: while they last.
     name, description: what it is for another agent that has it among its tools, or in managed_agents.
     managed_agents: agents that the code may call as functions: `researcher("a task", rows=rows)`.
     budget: what a task may use in all, as `Budget(tokens=100_000)`. prices: of a million tokens, for each model:

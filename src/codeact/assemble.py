@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import tomllib
-import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -23,13 +22,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .core.errors import SandboxUnavailable, UsageError, nearest
 from .core.execution import ALL, NONE, Imports, Mount, Policy, only
-from .journals.memory import MemoryStore
+from .stores import store as store
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
     from .models.reach import Reach
     from .models.specs import Spec
-    from .ports import Model, Sandbox, Store, Tool
+    from .ports import Model, Sandbox, Tool
     from .sandboxes.linux.report import Report
 
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -348,28 +347,6 @@ class Settings:
     """What the user's configuration file may say."""
 
     model: str | None = None
-
-
-def journal_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where runs are kept if nothing else is said: `codeact/journal.db` in `$XDG_STATE_HOME` or `~/.local/state`."""
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path("~/.local/state").expanduser()) / "codeact" / "journal.db"
-
-
-def store(named: Any = None, environ: Mapping[str, str] = os.environ) -> Store:
-    """Where journals are kept: a file, `memory`, or a Store; else `CODEACT_JOURNAL`, else the user's state folder."""
-    if named is None:
-        named = environ.get("CODEACT_JOURNAL") or journal_path(environ)
-    if hasattr(named, "create") and hasattr(named, "open"):
-        return typing.cast("Store", named)
-    if named == "memory":
-        return MemoryStore()
-    if not isinstance(named, str | os.PathLike):
-        raise TypeError(f"journal={named!r:.80}: a path, 'memory', or an object with create, open and entries")
-    if "://" in str(named):
-        raise UsageError(f"journal={named!r}: name a file, or 'memory'")
-    made: Store = import_module("codeact.journals.sqlite").SqliteStore(named)
-    return made
 
 
 def settings_path(environ: Mapping[str, str] = os.environ) -> Path:

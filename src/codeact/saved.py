@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from . import assemble
+from .core.addresses import without_password
 from .core.errors import UsageError, nearest
 
 NAME = "agent.json"
@@ -135,6 +136,8 @@ def _text(text: str, argument: str) -> str:
     if argument == "tools" and (found := re.match(r"(.+?\.py|read_file:.+?)(:[\w,]+)?$", text)):
         head, path = ("read_file:", found[1][10:]) if found[1].startswith("read_file:") else ("", found[1])
         return f"{head}{os.path.abspath(path)}{found[2] or ''}"
+    if argument == "journal" and without_password(text) != text:
+        raise UsageError("journal: its password is not saved: leave_out=['journal'], or keep it in ~/.pgpass")
     if argument == "model" and text.startswith("replay:"):
         return f"replay:{os.path.abspath(text.removeprefix('replay:'))}"
     if argument in _PATHS:

@@ -8,17 +8,19 @@ that any adapter of a seam can be held to.
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
 from .cells import Cells
-from .core.errors import ModelError, ModelUnavailable, SnapshotRefused
-from .core.events import Delta, Event, Noted, TaskGiven, TextDelta
-from .core.execution import Death, Limits, Policy, Stream
+from .core.errors import CodeactError, ModelError, ModelUnavailable, RunLocked, SnapshotRefused
+from .core.events import Delta, Event, Noted, TaskGiven, TextDelta, ToolReturned
+from .core.execution import Death, Limits, Policy, Returned, Stream
 from .core.messages import Prompt, Reply, say
 from .guest import wire
-from .ports import Emit, Journal, Model, Pipe, Resources, Sandbox, Sink, Tool
+from .ports import Emit, Journal, Model, Pipe, Resources, Sandbox, Sink, Store, Tool
 
 
 class ScriptedModel:
@@ -234,3 +236,41 @@ async def check_journal(journal: Journal) -> None:
     entries = [await journal.append(event) for event in events]
     assert [entry.seq for entry in entries] == [0, 1], "places count from 0, without a gap"
     assert [entry.event async for entry in journal.read()] == events, "what was kept is read back, in order"
+
+
+async def check_store(store: Store) -> None:
+    """Hold a store to the contract of its seam: what is kept is read back, a run has one writer, and who lost it is."""
+    run, child = f"check-{secrets.token_hex(8)}", f"check-{secrets.token_hex(8)}"
+    assert not store.has(run), "a run that was never begun is not there"
+    journal = store.create(run)
+    await check_journal(journal)
+    large = ToolReturned("key", Returned({"rows": list(range(30_000)), "text": "y" * 100_000}))
+    await journal.append(large)
+    assert store.has(run), "a run that was begun is there"
+    assert [entry.event for entry in store.entries(run)][-1] == large, "what is large is read back, while it is written"
+    await _check_locked(store, run)
+    journal.rest()
+    again = store.open(run)
+    try:
+        await journal.append(Noted("from the grave"))
+    except CodeactError:
+        pass
+    else:
+        raise AssertionError("who rested, and was replaced, writes nothing more")
+    assert (await again.append(Noted("alive"))).seq == 3, "who goes on begins where it ended"
+    again.close()
+    again.close()
+    journal.close()
+    store.create(child, run).close()
+    assert [entry.parent for entry in store.entries(run)] == [None] * 4, "a run says who called it, and nobody did"
+    assert store.has(child), "and a run that another one called is there"
+    store.open(run).close()
+
+
+async def _check_locked(store: Store, run: str) -> None:
+    try:
+        store.open(run)
+    except RunLocked as locked:
+        assert locked.run == run and locked.pid == os.getpid(), f"who has it is named: {locked}"
+    else:
+        raise AssertionError("a run has one writer at a time")

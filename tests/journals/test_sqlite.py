@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from codeact.core.errors import JournalCorrupt, RunLocked, StorageError, UsageError
-from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, TaskGiven
-from codeact.core.execution import Outcome
+from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, TaskGiven, ToolReturned
+from codeact.core.execution import Outcome, Returned
 from codeact.core.messages import Image
 from codeact.journals.sqlite import SqliteJournal, SqliteStore
+from codeact.testing import check_store
 
 EVENTS: list[Event] = [
     RunStarted("replay:r", "linux"),
@@ -52,6 +53,22 @@ async def test_a_run_is_read_as_it_was_written_while_it_goes_on_and_afterwards(s
     journal.close()
     assert events_of(store) == EVENTS
     assert store.path.stat().st_mode & 0o777 == 0o600 and store.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_file_keeps_what_a_store_promises(store: SqliteStore) -> None:
+    await check_store(store)
+
+
+async def test_the_same_bytes_are_kept_once_whatever_runs_they_came_in(store: SqliteStore) -> None:
+    table = [{"city": "Oslo", "degrees": number} for number in range(5000)]  # long by its parts, none of which is
+    for run in ("r1", "r2"):
+        events: list[Event] = [ToolReturned(f"{run} {number}", Returned(table)) for number in range(3)]
+        (await written(store, run, events)).close()
+        assert events_of(store, run) == events
+    with sqlite3.connect(store.path) as file:
+        assert file.execute("SELECT count(*) FROM contents").fetchone() == (1,)
+        assert file.execute("SELECT max(length(line)) FROM entries").fetchone()[0] < 500
+    file.close()
 
 
 async def test_a_run_goes_on_where_it_was(store: SqliteStore) -> None:

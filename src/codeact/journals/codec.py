@@ -2,8 +2,8 @@
 
 The form is read off the events' own declarations: a frozen value is an object of its fields, without those that have
 their default, so that a field added later is read from an old line as its default. What is declared `Any` crosses by
-the table of values. Long texts and bytes lie beside the line as blobs, `{"$str": 0}` and `{"$bytes": 0}`. What is read
-may be anybody's: it is checked as it is read, and nothing in it is ever run.
+the table of values. Long texts and bytes lie beside the line as blobs, `{"$str": 0}` and `{"$bytes": 0}`, and large
+values as `{"$json": 0}`. What is read may be anybody's: it is checked as it is read, and nothing in it is ever run.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..guest import values
 
 VERSION = 2
 LONG = 1 << 12  # characters or bytes that stand in a line; what is longer lies beside it
+LARGE = 1 << 16  # characters of a line; in one that is longer, values that are long by their parts lie beside it, too
 
 Blobs = list[bytes] | None  # what lies beside a line that is written; None: nothing may
 Write = Callable[[Any, Blobs], Any]
@@ -47,12 +48,24 @@ class Line:
     blobs: tuple[bytes, ...] = ()
 
 
+class _Apart(list[bytes]):
+    """What lies beside a line of which too much is values: the long ones of them do, too."""
+
+
 def encode(event: Event) -> Line:
     """The line of an event. Raises values.Refused where it holds what does not cross."""
-    blobs: list[bytes] = []
+    line = _encode(event, [])
+    return line if len(line.text) <= LARGE else _encode(event, _Apart())
+
+
+def _encode(event: Event, blobs: list[bytes]) -> Line:
     name = type(event).__name__
     tree = {"event": name, **_form(_EVENTS[name])[0](event, blobs)}
-    return Line(json.dumps(tree, separators=(",", ":"), allow_nan=False), tuple(blobs))
+    return Line(_text(tree), tuple(blobs))
+
+
+def _text(tree: Any) -> str:
+    return json.dumps(tree, separators=(",", ":"), allow_nan=False)
 
 
 def decode(line: Line) -> Event:
@@ -253,12 +266,14 @@ def _blob(tree: Any, tag: str, blobs: Sequence[bytes], path: str) -> bytes:
 
 def _write_any(value: Any, blobs: Blobs) -> Any:
     packed = values.encode(value)
-    if not packed.blobs:
-        return [packed.tree]
     if blobs is None:
         return [_with(packed.tree, packed.blobs)]
     blobs += packed.blobs
-    return [packed.tree, len(packed.blobs), len(blobs)]  # its blobs are those before the last number
+    behind = [len(packed.blobs), len(blobs)] if packed.blobs else []  # its blobs are those before the last number
+    if type(blobs) is not _Apart or len(text := _text(packed.tree)) <= LONG:
+        return [packed.tree, *behind]
+    blobs.append(text.encode())
+    return [{"$json": len(blobs) - 1}, *behind]
 
 
 def _with(tree: Any, blobs: Sequence[bytes]) -> Any:
@@ -284,7 +299,11 @@ def _read_any(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
         case _:
             raise Malformed(f"{path}: not a value")
     try:
+        if type(held) is dict and held.keys() == {"$json"}:
+            held = json.loads(_blob(held, "$json", blobs, path), parse_constant=_no_constant)
         return values.decode(values.Packed(held, beside))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{path}: not JSON: {error}") from None
     except values.Refused as error:
         raise Malformed(f"{path}: {error}") from None
 

@@ -132,6 +132,7 @@ class _File:
     """The connection that all runs of a store are written by."""
 
     def __init__(self, path: Path) -> None:
+        self.gone = False
         self._path = path
         self.file = connect(path, write=True)
 

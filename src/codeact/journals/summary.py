@@ -28,12 +28,17 @@ def told(summary: Summary, event: Event) -> Summary:
     """The same once this has happened."""
     match event:
         case RunStarted():
-            return replace(summary, model=event.model)
+            return replace(summary, model=_plain(event.model))
         case TaskGiven():
-            return replace(summary, task=summary.task or event.task[:_SHOWN], stop_reason=None)
+            return replace(summary, task=summary.task or _plain(event.task), stop_reason=None)
         case ModelAsked():
             return replace(summary, steps=summary.steps + 1)
         case TaskEnded():
             return replace(summary, stop_reason=event.stop_reason)
         case _:
             return summary
+
+
+def _plain(text: str) -> str:
+    """What every database takes for text."""
+    return text[:_SHOWN].encode("utf-8", "replace").decode().replace("\0", "")

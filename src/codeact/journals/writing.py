@@ -30,6 +30,10 @@ _AT_ONCE = 256  # rows in a commit
 class Place(Protocol):
     """A connection to where rows are kept. One thread uses it at a time."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be asked of it any more."""
+
     def write(self, rows: Sequence[Row]) -> Sequence[bool]:
         """Keep these, all or none, and say of each whether its writer still is the one of its run."""
 
@@ -109,6 +113,8 @@ class Writer(Generic[PlaceT]):
                     raise StorageError(f"nothing more is written here: {self.broken}")
                 done.set_result(work(self.place))
             except BaseException as error:
+                if self.place.gone:
+                    self.broken = self.broken or error
                 done.set_exception(error)
 
         self._jobs.put(job)

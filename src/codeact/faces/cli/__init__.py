@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed and say how it ended, as an exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     streams.prepare()
+    if any("://" in word and "@" in word for word in words):
+        import_module(".titles", __package__).hide_passwords(words)
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # one line, without a place
     try:
         status = _main(words)

@@ -23,6 +23,7 @@ from codeact import approvals, assemble
 from codeact.agent import Agent, with_parts
 from codeact.approvals import Needs
 from codeact.core import profiles
+from codeact.core.addresses import without_password
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.budget import budget_of, price_of_text
 from codeact.core.catalogue import Catalogue
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     with nullcontext(own_agent(place, options)) if place else agent_of(options) as made:
         agent = _recorded(made, options.record) if options.record else made
         store = agent.store if place and options.journal is None else assemble.store(options.journal)
-        agent = with_parts(agent, store=store, origin=(os.getcwd(), *argv))
+        agent = with_parts(agent, store=store, origin=(os.getcwd(), *map(without_password, argv)))
         files = read(options.file, agent.policy.limits.scratch)
         variables = _standard_input()
         with assemble.console(sys.stdout, out=options.out, keep=True) as console:

@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
             print(json.dumps(asdict(run)))
         return exits.DONE
     if not found:
-        print(f"There are no runs in {getattr(store, 'path', 'memory')}.")
+        print(f"There are no runs in {getattr(store, 'place', 'memory')}.")
         return exits.DONE
     table = Table("run", "began", "ended", "steps", "model", "task", box=None, header_style="bold", pad_edge=False)
     for run in found:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser("runs", "List the runs that are kept, newest first.", "codeact runs [--journal PATH] [--json]")
-    parser.add_argument("--journal", metavar="PATH", help="the file that they are kept in")
+    parser.add_argument("--journal", metavar="PATH", help="the file they are kept in, or postgres://...")
     parser.add_argument("--limit", metavar="N", type=positive, default=20, help="how many (default 20)")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each")
     return parser

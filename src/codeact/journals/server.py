@@ -1,0 +1,170 @@
+"""The Postgres database of a journal: how it is reached, whose its tables are, and what may befall it, in our words.
+
+Whatever is said of it, its password is not: a place is named by user, server and database alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, errors
+
+from ..core.errors import JournalCorrupt, StorageError, UsageError
+from . import codec
+
+TABLES = """
+CREATE TABLE codeact.journal (application text NOT NULL, version integer NOT NULL);
+CREATE TABLE codeact.runs (
+    run text PRIMARY KEY, parent text, started double precision NOT NULL, changed double precision NOT NULL,
+    fence integer NOT NULL, rows integer NOT NULL, mark bytea NOT NULL,
+    model text NOT NULL, task text NOT NULL, stop_reason text, steps integer NOT NULL,
+    pid integer NOT NULL, host text NOT NULL, since double precision NOT NULL
+);
+CREATE INDEX runs_by_time ON codeact.runs (started DESC, run);
+CREATE INDEX runs_by_parent ON codeact.runs (parent) WHERE parent IS NOT NULL;
+CREATE TABLE codeact.entries (
+    run text NOT NULL, seq integer NOT NULL, at double precision NOT NULL, fence integer NOT NULL, line text NOT NULL,
+    blobs integer NOT NULL, mark bytea NOT NULL, digests bytea NOT NULL, PRIMARY KEY (run, seq)
+);
+CREATE TABLE codeact.contents (digest bytea PRIMARY KEY, data bytea NOT NULL);
+"""
+APPLICATION = "codeact"
+MAKING = 0x636F6461  # the lock of whoever makes these tables
+# A line that is dead is noticed, here and there: a lock goes with the connection that holds it.
+_HERE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "codeact",
+    "client_encoding": "utf8",
+}
+_THERE = (
+    "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
+    "SET statement_timeout = '60s'; SET lock_timeout = '30s';"
+    "SET default_transaction_isolation = 'read committed';"
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
+
+
+class NoJournal(UsageError):
+    """There is none there, and nothing was to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is. Shown, it is `name`, which holds no password."""
+
+    name: str
+    given: dict[str, Any] = field(repr=False)
+
+    def hidden(self, words: str) -> str:
+        """What was said of it, without its password."""
+        for key in ("password", "sslpassword"):
+            if secret := self.given.get(key):
+                words = words.replace(str(secret), "***")
+        return words
+
+
+def address(url: str) -> Address:
+    """The address of `postgres://...`. Raises UsageError, which does not repeat it."""
+    try:
+        given: dict[str, Any] = dict(conninfo.conninfo_to_dict(url))
+    except (psycopg.ProgrammingError, UnicodeError):
+        raise UsageError("journal: this is no address of a database: write postgres://USER@HOST/DATABASE") from None
+    user, host, port = (given.get(key) for key in ("user", "host", "port"))
+    name = f"postgres://{f'{user}@' if user else ''}{host or ''}{f':{port}' if port else ''}/{given.get('dbname', '')}"
+    return Address(name, given)
+
+
+def connect(where: Address, *, write: bool) -> psycopg.Connection[Any]:
+    """A connection to the journal there, which is ours or is made so. Raises UsageError where there is none to read."""
+    made: psycopg.Connection[Any] = psycopg.connect(**{**_HERE, **where.given}, autocommit=True)
+    try:
+        made.execute(_THERE)
+        _check(where, made, write)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _check(where: Address, made: psycopg.Connection[Any], write: bool) -> None:
+    if not _is_there(made):
+        if not write:
+            raise NoJournal(f"there is no journal at {where.name}")
+        _make(where, made)
+    said = made.execute("SELECT application, version FROM codeact.journal").fetchall()
+    if len(said) != 1 or said[0][0] != APPLICATION:
+        raise _foreign(where)
+    if said[0][1] > codec.VERSION:
+        raise UsageError(
+            f"{where.name} was written by a later codeact (format {said[0][1]}, this one reads up to {codec.VERSION}): "
+            "upgrade codeact, or name another database"
+        )
+
+
+def _is_there(made: psycopg.Connection[Any]) -> bool:
+    row = made.execute("SELECT to_regclass('codeact.journal') IS NOT NULL").fetchone()
+    return row is not None and bool(row[0])
+
+
+def _make(where: Address, made: psycopg.Connection[Any]) -> None:
+    encoding = made.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UsageError(f"{where.name} has the encoding {encoding}: name a database of UTF8")
+    with made.transaction():
+        made.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
+        if _is_there(made):  # somebody else made it meanwhile
+            return
+        schema = made.execute("SELECT oid FROM pg_namespace WHERE nspname = 'codeact'").fetchone()
+        if schema is None:
+            made.execute("CREATE SCHEMA codeact")
+        elif made.execute("SELECT 1 FROM pg_class WHERE relnamespace = %s", schema).fetchone() is not None:
+            raise _foreign(where)
+        made.execute(TABLES)
+        made.execute("INSERT INTO codeact.journal VALUES (%s, %s)", (APPLICATION, codec.VERSION))
+
+
+def _foreign(where: Address) -> UsageError:
+    return UsageError(f"{where.name} has a schema `codeact` that is no journal of codeact: name another database")
+
+
+@contextmanager
+def trouble(where: Address, doing: str) -> Iterator[None]:
+    """What Postgres or the way to it says against it, in our words."""
+    try:
+        yield
+    except (errors.DataCorrupted, errors.IndexCorrupted) as error:
+        raise JournalCorrupt(f"the journal {where.name} is damaged: {_said(where, error)}") from None
+    except psycopg.Error as error:
+        raise StorageError(f"{doing} the journal {where.name}: {_said(where, error)}; {_mend(error)}") from None
+
+
+def _said(where: Address, error: psycopg.Error) -> str:
+    lines = [line.strip() for line in where.hidden(str(error)).splitlines() if line.strip()]
+    return " ".join(lines)[:400] or type(error).__name__
+
+
+def _mend(error: psycopg.Error) -> str:
+    match error:
+        case errors.DiskFull():
+            return "make room on the server; the run can be resumed"
+        case errors.InsufficientPrivilege():
+            return "let its owner run: CREATE SCHEMA codeact AUTHORIZATION your_user"
+        case errors.ReadOnlySqlTransaction():
+            return "this server takes no writes: name the one that does"
+        case errors.TooManyConnections():
+            return "the server has no connection left for us: raise max_connections, or end some"
+        case psycopg.OperationalError() if re.search(r"authentication failed|no password|does not exist", str(error)):
+            return "mend the address, postgres://USER@HOST/DATABASE; a password may stand in ~/.pgpass"
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return "the run can be resumed once the server can be reached"
+        case _:
+            return "the run can be resumed once that is mended"

@@ -1,0 +1,343 @@
+"""Runs in a database: the same promises as of a file, for many machines, and no word of a password anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.command import CODEACT, codeact, environment
+from codeact import CodeAgent, tool
+from codeact.core.errors import CodeactError, JournalCorrupt, RunLocked, StorageError, UsageError
+from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, TaskGiven, ToolReturned
+from codeact.core.execution import Outcome, Returned, ToolCall
+from codeact.core.messages import Image
+from codeact.core.recovery import Happened, Recovery
+from codeact.journals.postgres import PostgresStore
+from codeact.stores import store as named
+from codeact.testing import ScriptedModel, check_store
+
+from .postgres import PASSWORD, URL_PASSWORD, Server, Unavailable, server
+
+psycopg = pytest.importorskip("psycopg")
+EVENTS: list[Event] = [
+    RunStarted("replay:r", "linux"),
+    TaskGiven("Which is \0 colder?"),
+    Noted("one"),
+    CodeRan(1, Outcome("done", stdout="y" * 9000, images=(Image(b"\x89PNG" * 3000),))),
+    TaskEnded("final_answer", {"rows": [1, 2.5, None], "at": (1, 2)}),
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Server]:
+    try:
+        with server() as made:
+            yield made
+    except Unavailable as missing:
+        pytest.skip(f"Debian package postgresql is absent: {missing}")
+
+
+@pytest.fixture
+def store(database: Server) -> PostgresStore:
+    made = named(database.url)
+    assert isinstance(made, PostgresStore)
+    return made
+
+
+def asked(database: Server, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        cursor = connection.execute(query)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def written(store: PostgresStore, run: str, events: list[Event] = EVENTS) -> None:
+    journal = store.create(run)
+    for event in events:
+        await journal.append(event)
+    journal.close()
+
+
+def events_of(store: PostgresStore, run: str) -> list[Event]:
+    return [entry.event for entry in store.entries(run)]
+
+
+async def test_a_database_keeps_what_a_store_promises(store: PostgresStore) -> None:
+    await check_store(store)
+
+
+async def test_a_run_is_read_as_it_was_written_and_listed(store: PostgresStore) -> None:
+    await written(store, "read")
+    store.create("read below", "read").close()
+    assert events_of(store, "read") == EVENTS
+    [found] = [one for one in store.runs() if one.run == "read"]
+    assert (found.model, found.task, found.stop_reason) == ("replay:r", "Which is  colder?", "final_answer")
+    assert [one.run for one in store.runs(parent="read")] == ["read below"]
+    assert found not in store.runs(before=found.started)
+    assert store.find("read ") == "read below"
+    for wrong in ("rea", "%"):
+        with pytest.raises(UsageError, match="codeact runs"):
+            store.find(wrong)
+
+
+async def test_the_same_bytes_are_kept_once(store: PostgresStore, database: Server) -> None:
+    table = [{"city": "Oslo", "degrees": number} for number in range(5000)]
+    before = asked(database, "SELECT count(*) FROM codeact.contents")
+    events: list[Event] = [ToolReturned(f"{number}", Returned(table)) for number in range(3)]
+    for run in ("large one", "large two"):
+        await written(store, run, events)
+        assert events_of(store, run) == events
+    assert asked(database, "SELECT count(*) - 1 FROM codeact.contents") == before
+
+
+async def test_many_runs_at_once_share_a_connection(store: PostgresStore, database: Server) -> None:
+    journals = await asyncio.gather(*(asyncio.to_thread(store.create, f"many {n}") for n in range(40)))
+    await asyncio.gather(*(journal.append(TaskGiven("a")) for journal in journals))
+    held = asked(database, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'codeact'")
+    assert held[0][0] <= 3
+    for journal in journals:
+        journal.close()
+    assert all(events_of(store, f"many {n}") == [TaskGiven("a")] for n in range(40))
+
+
+async def test_whoever_lost_the_run_writes_nothing_more(store: PostgresStore, database: Server) -> None:
+    old = store.create("fenced")
+    await old.append(EVENTS[0])
+    asked(database, "UPDATE codeact.runs SET fence = fence + 1 WHERE run = 'fenced'")  # as another driver would
+    with pytest.raises(StorageError, match="taken over"):
+        await old.append(Noted("from the grave"))
+    old.close()
+    assert events_of(store, "fenced") == EVENTS[:1]
+
+
+async def test_a_driver_whose_connection_was_cut_does_not_write_where_another_goes_on(
+    store: PostgresStore, database: Server
+) -> None:
+    old = store.create("cut")
+    await old.append(EVENTS[0])
+    asked(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'codeact'")
+    new = PostgresStore(database.url).open("cut")
+    with pytest.raises(StorageError, match="resumed once the server can be reached"):
+        await old.append(Noted("from the grave"))
+    with pytest.raises(StorageError, match="nothing more is written"):
+        await old.append(Noted("again"))
+    await new.append(Noted("alive"))
+    store.create("another of the same store").close()  # by a connection of its own
+    old.close()
+    new.close()
+    assert events_of(store, "cut") == [EVENTS[0], Noted("alive")]
+
+
+WRITER = """
+import asyncio, sys
+from codeact.core.events import TaskGiven
+from codeact.journals.postgres import PostgresStore
+async def main():
+    journal = PostgresStore(sys.argv[1]).create("killed")
+    for number in range(100_000):
+        await journal.append(TaskGiven(str(number)))
+        print(number, flush=True)
+asyncio.run(main())
+"""
+
+
+def test_another_machine_hears_who_drives_a_run_and_takes_it_when_that_one_is_killed(
+    store: PostgresStore, database: Server
+) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, database.url], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    for _ in range(20):
+        writer.stdout.readline()
+    with pytest.raises(RunLocked) as locked:
+        store.open("killed")
+    assert locked.value.pid == writer.pid and locked.value.since <= time.time() and locked.value.host
+    writer.send_signal(signal.SIGKILL)
+    kept = max(int(line) for line in writer.stdout if line.endswith("\n"))
+    writer.wait()
+    writer.stdout.close()
+    deadline = time.monotonic() + 30
+    while True:  # its locks go when the server sees that it is gone
+        try:
+            journal = store.open("killed")
+            break
+        except RunLocked:
+            assert time.monotonic() < deadline
+    read = [event.task for event in events_of(store, "killed") if isinstance(event, TaskGiven)]
+    assert read == [str(number) for number in range(len(read))] and len(read) - 1 in (kept, kept + 1)
+    journal.close()
+
+
+TAMPERED = {
+    "a line": "UPDATE codeact.entries SET line = replace(line, 'colder', 'warmer') WHERE run = 'T' AND seq = 1",
+    "a time": "UPDATE codeact.entries SET at = at + 1 WHERE run = 'T' AND seq = 2",
+    "what lies beside": "UPDATE codeact.contents SET data = '\\x00' WHERE length(data) = 9000",
+    "what lay beside": "DELETE FROM codeact.contents WHERE length(data) = 12000",
+    "a row that is gone": "DELETE FROM codeact.entries WHERE run = 'T' AND seq = 2",
+    "a fence that falls": "UPDATE codeact.entries SET fence = 0 WHERE run = 'T' AND seq = 3",
+}
+
+
+async def test_what_was_changed_is_found_and_what_is_before_it_is_whole(store: PostgresStore, database: Server) -> None:
+    for what, query in TAMPERED.items():
+        await written(store, what)
+        asked(database, query.replace("'T'", f"'{what}'"))
+        read: list[Event] = []
+        with pytest.raises(JournalCorrupt, match=rf"entry \d of run {what}"):
+            for entry in store.entries(what):
+                read.append(entry.event)
+        assert read == EVENTS[: len(read)]
+        asked(database, "DELETE FROM codeact.contents")
+
+
+def test_what_is_no_journal_of_ours_is_refused_with_what_to_do(database: Server) -> None:
+    def said(name: str, *queries: str, user: str = "", made: str = "") -> str:
+        asked(database, f'CREATE DATABASE "{name}" {made}')
+        url = database.url.replace("/postgres", f"/{name}").replace("codeact:", f"{user}:" if user else "codeact:")
+        with psycopg.connect(database.url.replace("/postgres", f"/{name}"), autocommit=True) as connection:
+            for query in queries:
+                connection.execute(query)
+        if "later" in name:
+            named(url).create("r").close()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("UPDATE codeact.journal SET version = 99")
+        with pytest.raises(CodeactError) as refused:
+            named(url).create("r")
+        return str(refused.value)
+
+    login = f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'"
+    assert "later codeact (format 99" in said("later")
+    assert "no journal of codeact" in said("foreign", "CREATE SCHEMA codeact", "CREATE TABLE codeact.runs (x int)")
+    assert "CREATE SCHEMA codeact AUTHORIZATION" in said("closed", login, user="reader")
+    only_read = "ALTER DATABASE standby SET default_transaction_read_only = on"
+    assert "takes no writes" in said("standby", only_read)
+    assert "encoding LATIN1" in said("latin", made="ENCODING 'LATIN1' TEMPLATE template0")
+    empty = named(database.url.replace("/postgres", "/closed"))
+    assert isinstance(empty, PostgresStore) and empty.runs() == [] and not empty.has("r")
+    with pytest.raises(UsageError, match="there is no journal at"):
+        list(empty.entries("r"))
+
+
+def test_no_word_of_a_password_is_said(database: Server, tmp_path: Path) -> None:
+    said = []
+    for url in (
+        database.url.replace("/postgres", "/nothing"),
+        database.url.replace(str(database.port), "1"),
+        database.url.replace(str(database.port), "many"),
+        database.url.replace("127.0.0.1", "[::1"),
+        f"postgres://codeact@127.0.0.1:{database.port}/postgres?password={URL_PASSWORD}x",
+        f"mysql://codeact:{URL_PASSWORD}@127.0.0.1/postgres",
+    ):
+        with pytest.raises((StorageError, UsageError)) as refused:
+            named(url).create("r")
+        said += [str(refused.value), repr(refused.value)]
+    (tmp_path / "none.jsonl").touch()
+    agent = CodeAgent(model=f"replay:{tmp_path}/none.jsonl", journal=database.url)
+    with pytest.raises(UsageError, match=r"leave_out=\['journal'\]") as kept:
+        agent.save(tmp_path)
+    said += [str(kept.value), repr(named(database.url)), repr(agent)]
+    for secret in (PASSWORD, URL_PASSWORD, "s3cret"):
+        assert not [words for words in said if secret in words]
+
+
+TOOLS = """
+import os, time
+from codeact import tool
+
+@tool
+def book(seat: int) -> str:
+    \"\"\"Book a seat.\"\"\"
+    with open("ledger", "a") as ledger:
+        ledger.write(f"{seat}\\n")
+    if seat == 2 and not os.path.exists("go"):
+        time.sleep(60)
+    return f"seat {seat}"
+"""
+
+
+def test_the_command_line_keeps_its_runs_there_and_goes_on_with_one_that_was_killed(
+    database: Server, store: PostgresStore, tmp_path: Path
+) -> None:
+    (tmp_path / "tools.py").write_text(TOOLS)
+    replies = [f"```python\n{code}\n```" for code in ("got = [book(n) for n in range(3)]", "final_answer(got)")]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in replies))
+    words = ["run", "Book seats.", "--model", "replay:replies.jsonl", "--tools", "tools.py", "--journal", database.url]
+    with open(tmp_path / "said", "wb") as said:
+        run = subprocess.Popen(
+            [CODEACT, *words],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    deadline, ledger = time.monotonic() + 60, tmp_path / "ledger"
+    while not ledger.exists() or len(ledger.read_text().split()) < 3:
+        assert run.poll() is None and time.monotonic() < deadline, (tmp_path / "said").read_text()
+        time.sleep(0.01)
+    shown = [Path(f"/proc/{process}/cmdline").read_bytes() for process in _family(run.pid)]
+    assert b"--journal\0postgres://codeact@127.0.0.1" in shown[0]
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    (tmp_path / "go").touch()
+
+    kept = {"CODEACT_JOURNAL": database.url}
+    listed = codeact("runs", "--json", "--limit", "1", home=tmp_path, **kept)
+    name = listed.lines[0]["run"]
+    events = events_of(store, name)
+    assert any("--journal" in event.origin for event in events if isinstance(event, RunStarted))
+    paused = codeact("resume", name[:8], "--json", home=tmp_path, **kept)
+    assert paused.lines[0]["stop_reason"] == "paused"
+    key = next(row.split()[0] for row in paused.err.splitlines() if "book(seat=2)" in row and row.startswith("  "))
+    done = codeact("resume", name, "--json", "--done", f'{key}="found"', home=tmp_path, **kept)
+    assert done.lines[0]["output"] == ["seat 0", "seat 1", "found"] and ledger.read_text().split() == ["0", "1", "2"]
+    assert not any(
+        secret in text
+        for secret in ("s3cret", URL_PASSWORD, PASSWORD)
+        for text in (str(shown), listed.out, listed.err, paused.out, paused.err, done.out, done.err, str(events))
+    )
+
+
+def _family(first: int) -> list[int]:
+    found = [first]
+    for process in found:
+        for children in Path(f"/proc/{process}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
+    return found
+
+
+def test_a_run_whose_server_was_restarted_under_it_goes_on(database: Server) -> None:
+    made: list[int] = []
+
+    @tool
+    def crash() -> str:
+        """The server goes down, and comes up again."""
+        made.append(1)
+        database.stop()
+        database.start()
+        return "it is up"
+
+    @tool
+    def before() -> int:
+        """A number."""
+        made.append(100)
+        return 42
+
+    model = ScriptedModel("```python\nx = before()\n```", "```python\nfinal_answer([x, crash()])\n```")
+    agent = CodeAgent(model=model, tools=[before, crash], journal=database.url)
+    with pytest.raises(StorageError, match="resumed once the server can be reached"):
+        agent.run("Go.")
+    run = PostgresStore(database.url).runs(limit=1)[0].run
+
+    async def knows(call: ToolCall) -> Recovery:
+        return Happened("it was up")
+
+    assert agent.resume(run, knows=knows).output == [42, "it was up"] and made == [100, 1]
