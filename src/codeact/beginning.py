@@ -5,6 +5,7 @@ from __future__ import annotations
 from .agent import Agent
 from .calling import declarations
 from .core import profiles
+from .core.addresses import without_password
 from .core.carriers import PYTHON
 from .core.events import RunStarted
 from .core.messages import ToolDeclaration
@@ -31,7 +32,7 @@ def started(agent: Agent) -> RunStarted:
         planning_interval=agent.planning_interval,
         last_answer=agent.last_answer,
         eager=agent.hurries,
-        origin=agent.origin,
+        origin=tuple(map(without_password, agent.origin)),
         action=agent.action,
         carrier=carrier,
         lesson=profile.lesson,

@@ -54,7 +54,7 @@ def _made_of(agent: Agent, run: str, entry: Entry, anyway: bool) -> Entry:
     if not isinstance(event, RunStarted):
         return entry
     now = started(agent)
-    event = replace(event, model=now.model, price=now.price, origin=agent.origin or event.origin)
+    event = replace(event, model=now.model, price=now.price, origin=now.origin or event.origin)
     if not anyway:
         check_parts(run, event, now)
     return replace(entry, event=event)

@@ -92,7 +92,7 @@ def _ask(name: str, unknown: Sequence[ToolCall]) -> None:
 
 def add_flags(parser: Parser) -> None:
     """The flags of every command that works on a run again."""
-    parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in")
+    parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in, or postgres://...")
     parser.add_argument(
         "--fresh", action="store_true", help="with an empty interpreter, running nothing again; the model is told"
     )

@@ -23,7 +23,6 @@ from codeact import approvals, assemble
 from codeact.agent import Agent, with_parts
 from codeact.approvals import Needs
 from codeact.core import profiles
-from codeact.core.addresses import without_password
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.budget import budget_of, price_of_text
 from codeact.core.catalogue import Catalogue
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     with nullcontext(own_agent(place, options)) if place else agent_of(options) as made:
         agent = _recorded(made, options.record) if options.record else made
         store = agent.store if place and options.journal is None else assemble.store(options.journal)
-        agent = with_parts(agent, store=store, origin=(os.getcwd(), *map(without_password, argv)))
+        agent = with_parts(agent, store=store, origin=(os.getcwd(), *argv))
         files = read(options.file, agent.policy.limits.scratch)
         variables = _standard_input()
         with assemble.console(sys.stdout, out=options.out, keep=True) as console:
@@ -341,7 +340,7 @@ def _parser(command: str = "run") -> Parser:
     parser.add_argument(
         "--journal",
         metavar="PATH",
-        help="the file in which the run is kept (default: the user's state folder), or memory",
+        help="the file in which the run is kept (default: in the user's state folder), postgres://..., or memory",
     )
     parser.add_argument(
         "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"

@@ -134,7 +134,7 @@ def _own_flags(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--journal",
         metavar="PATH",
-        help="the file in which runs are kept (default: the user's state folder), or memory",
+        help="the file in which runs are kept (default: in the user's state folder), postgres://..., or memory",
     )
     return parser
 

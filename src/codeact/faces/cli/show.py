@@ -32,5 +32,5 @@ def _parser() -> Parser:
         which.HELP,
     )
     pages.add_flag(parser)
-    parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in")
+    parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in, or postgres://...")
     return parser
