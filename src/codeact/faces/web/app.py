@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from . import guard
 from .bodies import Patience
+from .completions import Completions
 from .guard import Guard, Message, Receive, Scope, Send
 from .refusals import Refused, refused
 from .resources import Api
@@ -35,6 +36,7 @@ def router(runs: Runs, patience: Patience) -> Router:
             Route("/", _shell, methods=["GET"]),
             Mount("/static", StaticFiles(directory=_STATIC)),
             *Api(runs, patience).routes(),
+            *Completions(runs, patience).routes(),
         ],
         redirect_slashes=False,
     )

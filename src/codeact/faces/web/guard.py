@@ -36,6 +36,7 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_FINAL = (409, 500, 502, 503)
 _WRONG = 20  # tokens that are no good, in a minute and in all
 _MINUTE = 60.0
 _DRAIN = 1 << 20  # bytes of a body that is refused
@@ -129,6 +130,7 @@ async def answer(refusal: Refused, scope: Scope, send: Send, receive: Receive) -
         "content-type": "application/json",
         "content-length": str(len(data)),
         "connection": "close",
+        **({"x-should-retry": "false"} if refusal.status in _FINAL else {}),  # clients of OpenAI's ask again else
         **refusal.headers,
     }
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]

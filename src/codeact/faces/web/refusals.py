@@ -14,18 +14,26 @@ from codeact.core.errors import (
     UsageError,
 )
 
-from .runs import Busy, Missing
+from .runs import Busy, Full, Missing
 
 
 class Refused(Exception):
-    """A request that is not served. `status` is HTTP's; `code` names the reason for programs."""
+    """A request that is not served. `status` is HTTP's; `code` names the reason for programs, `param` the key."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        param: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+        self.param = param
 
 
 def refused(error: Exception) -> Refused:
@@ -36,6 +44,8 @@ def refused(error: Exception) -> Refused:
             return error
         case Missing():
             return Refused(404, "not_found", str(error))
+        case Full():
+            return Refused(429, "full", str(error), {"retry-after": "5"})
         case Busy():
             return Refused(409, "busy", str(error))
         case RunLocked() | RunDiffers():
@@ -57,5 +67,5 @@ def body(refusal: Refused) -> bytes:
     kinds = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
     kind = kinds.get(refusal.status, "invalid_request_error" if refusal.status < 500 else "server_error")
     return json.dumps(
-        {"error": {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}}
+        {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}}
     ).encode()

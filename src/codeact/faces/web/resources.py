@@ -24,7 +24,7 @@ from . import streams, summaries
 from .bodies import Body, Given, M, Patience, files_of, read
 from .offer import Choice, limits_of
 from .refusals import Refused
-from .runs import Conversation, Missing, Runs
+from .runs import Conversation, Missing, Runs, task_of
 
 _RUN = re.compile(r"[0-9a-f]{32}")  # exactly as it was given out
 _STREAMS = 64  # at once
@@ -172,15 +172,14 @@ class Api:
         """A task in a conversation of its own."""
         asked = await self._asked(request, Begin, self._patience)
         choice = Choice(asked.model, asked.tools, limits_of(asked.limits))
-        found = await self._runs.begin(
-            asked.agent, asked.task, files_of(asked.files), choice, max_steps=asked.max_steps
-        )
-        return _begun(found)
+        work = task_of(asked.task, files_of(asked.files), asked.max_steps)
+        return _begun(await self._runs.begin(asked.agent, work, asked.task, choice))
 
     async def go_on(self, request: Request) -> Response:
         """Another task in the same conversation."""
         run, asked = _run(request), await self._asked(request, Continue, self._patience)
-        return _begun(await self._runs.go_on(run, asked.task, files_of(asked.files), max_steps=asked.max_steps))
+        work = task_of(asked.task, files_of(asked.files), asked.max_steps)
+        return _begun(await self._runs.go_on(run, work))
 
     async def take_up(self, request: Request) -> Response:
         """Go on with a task that was cut off."""
@@ -228,7 +227,8 @@ class Api:
             found = summaries.whole(run, self._runs.shelf.entries(run))
             live = self._runs.live(run)
             agent = live.agent if live is not None else _whose(self._runs, found.started)
-            return summaries.page(found, live, agent)
+            asked = self._runs.questions(run) if live is None or live.run != run else live.waiting
+            return summaries.page(found, live, agent, list(asked.values()))
 
         return await anyio.to_thread.run_sync(tell)
 

@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -18,6 +18,7 @@ from codeact.core.approvals import Decision
 from codeact.core.errors import CodeactError, UsageError
 from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
 from codeact.core.files import File
+from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
 from codeact.forking import fork
 from codeact.ports import Store
@@ -37,6 +38,10 @@ Work: TypeAlias = Callable[[Session], Awaitable[RunResult]]
 
 class Busy(CodeactError):
     """It cannot be done now; the message says why."""
+
+
+class Full(Busy):
+    """As much is being done as may be at once."""
 
 
 class Missing(CodeactError):
@@ -181,19 +186,17 @@ class Runs:
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 
-    async def begin(self, name: str, task: str, files: Sequence[File], choice: Choice, **more: Any) -> Conversation:
-        """A task in a conversation of its own. Raises UsageError, Busy, and what opening a session raises."""
+    async def begin(self, name: str, work: Work, task: str, choice: Choice) -> Conversation:
+        """Work in a conversation of its own. Raises UsageError, Busy, and what opening a session raises."""
         check_task(task)
         agent = _begun_by(self.offer.chosen(name, choice), choice.model, task)
         run = secrets.token_hex(16)
         found = self._new(run, name, [])
-        session = Session(agent, [found.feed.hear], run_id=run)
-        return await self._open(found, session, _task(task, files, **more))
+        return await self._open(found, Session(agent, [found.feed.hear], run_id=run), work)
 
-    async def go_on(self, run: str, task: str, files: Sequence[File], **more: Any) -> Conversation:
-        """Another task in the same conversation, with its variables; one that is not open is built again first."""
-        check_task(task)
-        return await self._work(run, _task(task, files, **more))
+    async def go_on(self, run: str, work: Work) -> Conversation:
+        """More work in the same conversation, with its variables; one that is not open is built again first."""
+        return await self._work(run, work)
 
     async def take_up(
         self, run: str, decisions: Mapping[str, Decision] | None = None, fresh: bool = False, knows: Knows | None = None
@@ -228,11 +231,24 @@ class Runs:
                 raise Missing(f"nothing waits for a decision under the key {key!r}")
             found.session.decide(key, decision)
             return
-        if key not in open_questions(await self.events(run)):
+        top = await anyio.to_thread.run_sync(self._above, run)
+        if key not in await anyio.to_thread.run_sync(self.questions, top):
             raise Missing(f"nothing waits for a decision under the key {key!r}")
-        if found is not None:
-            await self._end(found)
-        await self.take_up(run, {key: decision})
+        await self.take_up(top, {key: decision})
+
+    def questions(self, run: str) -> dict[str, ApprovalAsked]:
+        """What was asked in a run and those below it, and not answered, by key. Reads them."""
+        return open_questions([placed.entry.event for placed in self.shelf.family(run)])
+
+    def _above(self, run: str) -> str:
+        """The run that no other one called, of those above this one. Raises Missing."""
+        while True:
+            if not self.shelf.has(run):
+                raise Missing(f"there is no run {run!r}")
+            first = next(iter(self.shelf.entries(run)), None)
+            if first is None or first.parent is None:
+                return run
+            run = first.parent
 
     async def close(self) -> list[str]:
         """Stop all, and say which runs were cut off by it."""
@@ -310,7 +326,7 @@ class Runs:
             raise Busy("the server is being stopped")
         mine = set(self._live.values())
         if sum(one.phase in ("starting", "running") for one in mine) >= self._bounds.running:
-            raise Busy(f"{self._bounds.running} tasks are at work, and no more may be at once")
+            raise Full(f"{self._bounds.running} tasks are at work, and no more may be at once")
         idle = [one for one in mine if one.phase == "idle"]
         for one in idle[: max(0, len(idle) - self._bounds.idle + 1)]:
             one.leave()
@@ -331,7 +347,7 @@ def open_questions(events: Sequence[Event]) -> dict[str, ApprovalAsked]:
                 asked[key] = event
             case ApprovalGiven(key):
                 asked.pop(key, None)
-            case TaskEnded(reason) if reason not in ("cancelled", "error", "paused"):
+            case TaskEnded(reason) if reason not in CUT_OFF:
                 asked.clear()
     return asked
 
@@ -344,8 +360,11 @@ def _begun_by(agent: Agent, model: str | None, task: str) -> Agent:
     return with_parts(agent, origin=(*agent.origin, *chosen, task))
 
 
-def _task(task: str, files: Sequence[File], **more: Any) -> Work:
+def task_of(task: str, files: Sequence[File], max_steps: int | None) -> Work:
+    """The work on a task. Raises UsageError for what is none."""
+    check_task(task)
+
     async def work(session: Session) -> RunResult:
-        return await session.run(task, files=files, **more)
+        return await session.run(task, files=files, max_steps=max_steps)
 
     return work

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from codeact.core.budget import cost
 from codeact.core.events import (
+    ApprovalAsked,
     Charged,
     Entry,
     FilesCollected,
@@ -19,10 +20,11 @@ from codeact.core.events import (
     TaskEnded,
 )
 from codeact.core.messages import NO_USAGE, Usage
+from codeact.core.state import CUT_OFF
 from codeact.journals import codec
 from codeact.journals.summary import Summary
 
-from .runs import Conversation, open_questions
+from .runs import Conversation
 from .shelf import grown
 
 
@@ -37,17 +39,14 @@ class Whole:
     cost: float | None = 0.0
     ended: TaskEnded | None = None
     files: tuple[dict[str, Any], ...] = ()
-    asked: list[dict[str, Any]] = field(default_factory=list)
 
 
 def whole(run: str, entries: Iterable[Entry]) -> Whole:
     """Read a run from its beginning."""
     found = Whole(Summary(run))
-    events = []
     for entry in entries:
         found = _read(replace(found, summary=grown(found.summary, entry)), entry)
-        events.append(entry.event)
-    return replace(found, asked=[_question(event) for event in open_questions(events).values()])
+    return found
 
 
 def _read(found: Whole, entry: Entry) -> Whole:
@@ -78,9 +77,12 @@ def _spent(found: Whole, usage: Usage) -> Whole:
     return replace(found, usage=found.usage + usage, cost=total)
 
 
-def _question(event: Any) -> dict[str, Any]:
+def question(event: ApprovalAsked) -> dict[str, Any]:
+    """A question that nobody has answered."""
     return {
-        key: value for key, value in codec.whole(Entry(0, 0.0, "", event)).items() if key not in ("seq", "at", "run")
+        key: value
+        for key, value in codec.whole(Entry(0, 0.0, "", event)).items()
+        if key not in ("seq", "at", "run", "event")
     }
 
 
@@ -105,10 +107,10 @@ def state_of(summary: Summary, live: Conversation | None) -> str:
     """`running`, `waiting` for an answer, `ended`, or `cut off`, which can be gone on with."""
     if live is not None and live.state in ("starting", "running", "waiting"):
         return "waiting" if live.state == "waiting" else "running"
-    return "ended" if summary.stop_reason not in (None, "cancelled", "error", "paused") else "cut off"
+    return "ended" if summary.stop_reason not in (None, *CUT_OFF) else "cut off"
 
 
-def page(found: Whole, live: Conversation | None, agent: str | None) -> dict[str, Any]:
+def page(found: Whole, live: Conversation | None, agent: str | None, asked: Iterable[ApprovalAsked]) -> dict[str, Any]:
     """A run by itself."""
     ended = found.ended if found.summary.stop_reason is not None else None
     return {
@@ -118,6 +120,6 @@ def page(found: Whole, live: Conversation | None, agent: str | None) -> dict[str
         "usage": dataclasses.asdict(found.usage),
         "cost": found.cost,
         "error": None if ended is None or ended.error is None else {"type": ended.error_type, "message": ended.error},
-        "waiting": found.asked if live is None or live.state in ("waiting", "idle") else [],
+        "waiting": [question(one) for one in asked],
         "files": list(found.files),
     }
