@@ -57,6 +57,7 @@ FLOORS = {
     "evals": 5,
     "vocabulary": 6,
     "forking": 4,
+    "questions": 4,
     "returning": 6,
     "api": 6,
     "sources": 6,

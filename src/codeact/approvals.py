@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias, assert_never
+from typing import Any, NoReturn, TypeAlias, assert_never
 
 import anyio
 
-from .core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit
+from .core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit, Later
 from .core.catalogue import Catalogue
 from .core.errors import UsageError, nearest
 from .core.events import ApprovalAsked, ApprovalGiven, Event
@@ -41,12 +41,14 @@ class Approvals:
         record: Callable[[Event], Awaitable[None]],
         agent: str = "",
         above: Caller | None = None,
+        pause: Callable[[], Awaitable[None]] = anyio.sleep_forever,
     ) -> None:
         self._needs = needs
         self._gate = gate
         self._record = record
         self._agent = agent or "agent"
         self._above = above
+        self._pause = pause
         self._turn = anyio.Lock(fast_acquire=True)
         self._free: set[tuple[str, str]] = set()  # kinds and names
         self._waiting: dict[str, asyncio.Future[Decision]] = {}
@@ -84,13 +86,16 @@ class Approvals:
                 return Allow()
             await self._record(ApprovalAsked(call.key, call.cell, call.tool, call.arguments))
             decision = self._kept(call, await self._decision(call))
-            await self._record(_given(call, decision))
-            return decision
+            if not isinstance(decision, Later):
+                await self._record(_given(call, decision))
+                return decision
+        return await self._later()  # others may ask meanwhile, so that all questions are there
 
     async def answer(self, call: ToolCall) -> Decision:
         """What is decided here of a call that code of an agent below, `call.agent`, makes; that session records it."""
         async with self._turn:
-            return Allow() if self.freed(call) else self._kept(call, await self._decision(call))
+            decision = Allow() if self.freed(call) else self._kept(call, await self._decision(call))
+        return await self._later() if isinstance(decision, Later) else decision
 
     def asks(self, call: ToolCall) -> bool:
         """Whether this call is one that is asked about, here or above."""
@@ -137,11 +142,15 @@ class Approvals:
         if self._gate is None:
             return _checked(await self._above.ask(self._named(call)))
         decision: Decision = Allow() if not self._wanted(call) else await self._own_decision(call)
-        if isinstance(decision, Deny) or not self._wanted_above(call):
+        if isinstance(decision, Deny | Later) or not self._wanted_above(call):
             return decision
         seen = replace(call, arguments=decision.arguments) if isinstance(decision, Edit) else call
         upper = _checked(await self._above.ask(self._named(seen)))
         return decision if isinstance(upper, Allow) and isinstance(decision, Edit) else upper
+
+    async def _later(self) -> NoReturn:
+        await (self._pause() if self._above is None else self._above.later())
+        raise AssertionError("a pause does not return")
 
     async def _own_decision(self, call: ToolCall) -> Decision:
         if self._gate is not None:
@@ -161,12 +170,12 @@ def _name(call: ToolCall) -> tuple[str, str]:
 def _checked(decision: Any) -> Decision:
     """What a gate of the user's gave, which may be anything: a True that was meant as Allow() is not guessed at."""
     match decision:
-        case Allow() | Deny() | Edit():
+        case Allow() | Deny() | Edit() | Later():
             return decision
-    raise TypeError(f"a decision is Allow(), Deny(reason) or Edit(arguments), not {decision!r}")
+    raise TypeError(f"a decision is Allow(), Deny(reason), Edit(arguments) or Later(), not {decision!r}")
 
 
-def _given(call: ToolCall, decision: Decision) -> ApprovalGiven:
+def _given(call: ToolCall, decision: Allow | Deny | Edit) -> ApprovalGiven:
     match decision:
         case Allow(session):
             return ApprovalGiven(call.key, call.tool, "allow for the session" if session else "allow")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 
 from .agent import Agent
 from .approvals import Approvals
@@ -15,7 +16,8 @@ from .history import History
 from .ledger import Ledger
 from .metered import Metered, weight
 from .ports import Emit
-from .tools.context import Caller
+from .tools.context import Call, Caller
+from .tools.pause import Pause
 
 Place = Callable[[str], Awaitable[int]]
 
@@ -31,6 +33,7 @@ class Books:
         self._history = history
         self._warned: set[str] = set()
         self._bill: list[Charged] = []
+        self.pause = Pause()
         self.ledger = Ledger(prices=agent.prices, above=above.ledger if above is not None else None)
         self.price = self.ledger.price(agent.model.name)
 
@@ -50,9 +53,16 @@ class Books:
             approvals.freed,
             approvals.answer,
             place,
+            self.pause if above is None else above.pause,
             agent.store if above is None else above.store,
             self._bill,
         )
+
+    def stops(self, call: Call | None) -> AbstractContextManager[None]:
+        """What the task at hand, which is done for this call if it is for one, is left by where it pauses."""
+        if call is None or call.caller is None:
+            return self.pause.task()
+        return call.caller.pause.inside(call.key)
 
     @property
     def name(self) -> str:

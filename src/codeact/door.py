@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -160,7 +161,7 @@ class Door:
             try:
                 before = ANSWERING.set(call)
                 try:
-                    with Deadline(seconds) as deadline:
+                    with self._at_work(call.key), Deadline(seconds) as deadline:
                         value = await tool.call(arguments)
                 finally:
                     ANSWERING.reset(before)
@@ -177,6 +178,9 @@ class Door:
             return values.encode(value)
         except values.Refused as error:
             return Failure("ToolResultError", f"the result of {name}() cannot be given to the code: {error}")
+
+    def _at_work(self, key: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.caller is None else self.caller.pause.running(key)
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""

@@ -34,6 +34,7 @@ from .core.events import (
     CodeStarted,
     Compacted,
     Delta,
+    Event,
     FilesCollected,
     InputsGiven,
     InterpreterLost,
@@ -61,6 +62,7 @@ from .core.names import Names
 from .core.prompt import prompt, summary_prompt
 from .core.reads import Again
 from .core.untrusted import inline
+from .core.waiting import waiting
 from .door import Door
 from .eager import Eager
 from .guest import display
@@ -86,7 +88,7 @@ class Driver:
         above = call.caller if call is not None else None
         self._books = Books(agent, history, above)
         self._hurries = agent.hurries and not (above is not None and above.cells)
-        self.approvals = Approvals(agent.approve, agent.gate, history.record, agent.name, above)
+        self.approvals = Approvals(agent.approve, agent.gate, history.record, agent.name, above, self._books.pause)
         self._door = Door(
             agent.tools,
             agent.policy.limits,
@@ -210,10 +212,14 @@ class Driver:
         above = call.caller if call is not None else None
         self._door.caller = self._books.opened(self.approvals, limits, above, self._beside)
         try:
-            with Deadline(self._books.ledger.seconds) as deadline:
-                yield
-            if deadline.passed:
-                await self._out_of_time()
+            with self._books.stops(call):
+                with Deadline(self._books.ledger.seconds) as deadline:
+                    yield
+                if deadline.passed:
+                    await self._out_of_time()
+            if self._books.pause.paused:
+                await self._books.closed()
+                await self._record(TaskEnded("paused", None, None, _waits(self._history.events)))
         except anyio.get_cancelled_exc_class():
             await self._record(TaskEnded("cancelled"))
             raise
@@ -395,6 +401,11 @@ class Driver:
 def _paused(calls: Sequence[ToolCall]) -> str:
     named = ", ".join(f"{call.tool} (key {call.key})" for call in calls)
     return f"nobody knows whether these calls took effect: {named}"
+
+
+def _waits(events: Sequence[Event]) -> str:
+    asked = ", ".join(f"{one.tool} (key {one.key})" for one in waiting(events))
+    return f"nobody has answered yet: {asked or 'a question of an agent below'}"
 
 
 def _sown(seed: bytes) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .core.approvals import Decision
-from .core.events import Delta, Entry, Event
+from .core.events import Delta, Entry, Event, StopReason
 from .core.execution import Death, Policy, Stream, ToolCall, ToolSpec
 from .core.messages import Prompt, Reply
 from .core.recovery import Recovery
@@ -207,3 +207,23 @@ class Store(Protocol):
 
     def entries(self, run: str) -> Iterator[Entry]:
         """What happened in a run, in order, whoever writes it. Raises StorageError, UsageError."""
+
+
+class Told(Protocol):
+    """A run in a list."""
+
+    @property
+    def run(self) -> str:
+        """Its name."""
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """How its last task ended; None where it has not."""
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """What a store is, too, that knows which runs there are."""
+
+    def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> Sequence[Told]:
+        """The last runs, newest first: those that no other run called, or those that `parent` did."""

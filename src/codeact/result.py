@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import NoAnswer
-from .core.events import Event, FilesCollected, StopReason, TaskEnded
+from .core.events import ApprovalAsked, Event, FilesCollected, StopReason, TaskEnded
 from .core.execution import Answer, ToolCall
 from .core.messages import Usage
 from .core.program import program
 from .core.state import State
 from .core.steps import Step, steps_in, steps_of
+from .core.waiting import waiting
 from .files import Files
 
 
@@ -52,6 +53,11 @@ class RunResult:
     def code(self) -> str:
         """All code that ran in this task, as one program."""
         return program(self.events)
+
+    @property
+    def waiting(self) -> tuple[ApprovalAsked, ...]:
+        """The questions that nobody has answered yet, where the task is paused for them."""
+        return waiting(self.events)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files that code made into this folder, and say where; what is there is not overwritten."""

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 CODEACT = Path(sys.executable).with_name("codeact")
 TOOLS = '''
 def pay(to: str, amount: int = 1) -> int:
@@ -56,7 +58,8 @@ def typed(tmp_path: Path, answers: list[bytes], line: list[str] = LINE) -> tuple
         questions = seen.count(b"Run it? ") + seen.count(b" -> \r") + seen.count(b"-> ") + seen.count(b"\n> ")
         if left and questions > asked:
             asked = questions
-            os.write(terminal, left.pop(0) + b"\n")
+            answer = left.pop(0)
+            os.write(terminal, answer if answer == b"\x03" else answer + b"\n")
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), seen
@@ -82,18 +85,56 @@ def test_a_person_looks_at_a_plan_and_writes_another(tmp_path: Path) -> None:
     assert text.count("1. Answer 3.") == 2  # as it was typed, and as it counts
 
 
-def test_without_a_terminal_it_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [CODEACT, *LINE],
-        cwd=folder(tmp_path),
+def away(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The same where there is no terminal."""
+    return subprocess.run(
+        [CODEACT, *words],
+        cwd=place,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         start_new_session=True,
         check=False,
     )
-    assert done.returncode == 2
-    assert "--approve asks at the terminal, and there is none" in done.stderr and done.stdout == ""
+
+
+def test_without_a_terminal_the_run_waits_and_goes_on_by_approve(tmp_path: Path) -> None:
+    place, kept = folder(tmp_path), ("--journal", "runs.db")
+    done = away(place, *LINE, "--json", *kept)
+    line = json.loads(done.stdout)
+    assert (done.returncode, line["stop_reason"]) == (1, "paused"), done.stderr
+    (question,) = line["waiting"]
+    assert question["arguments"] == {"to": "Ada\x1b[31m", "amount": 0}
+    assert f"codeact approve {line['run_id'][:12]}" in done.stderr and "\x1b" not in done.stderr
+
+    words = ("--key", question["key"][:8], "--arguments", '{"amount": 50}', "--json")
+    second = away(place, "approve", "last", *words, *kept)
+    (another,) = json.loads(second.stdout)["waiting"]
+    assert second.returncode == 1 and another["arguments"]["amount"] == 1, second.stderr
+    third = away(place, "approve", line["run_id"], "--deny", "--reason", "too dear", "--json", *kept)
+    assert third.returncode == 1 and len(json.loads(third.stdout)["waiting"]) == 1
+    last = away(place, "approve", line["run_id"], "--always", "--json", *kept)
+    assert (last.returncode, json.loads(last.stdout)["output"]) == (0, [50, "pay() was not allowed: too dear", 2])
+
+
+def test_without_a_terminal_a_run_that_is_not_kept_is_refused(tmp_path: Path) -> None:
+    done = away(folder(tmp_path), *LINE, "--journal", "memory")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "there is none; nor is the run kept" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--reason", "no"], ["--deny", "--always"], ["--arguments", "[]"]])
+def test_what_cannot_be_said_of_a_question_is_refused(tmp_path: Path, words: list[str]) -> None:
+    done = away(tmp_path, "approve", "nobody", "--journal", "runs.db", *words)
+    assert done.returncode == 2 and words[0] in done.stderr
+
+
+def test_whoever_leaves_a_question_at_the_terminal_finds_it_again(tmp_path: Path) -> None:
+    status, seen = typed(folder(tmp_path), [b"y", b"\x03"], [*LINE, "--journal", "runs.db"])
+    text = seen.decode("utf-8", "replace")
+    assert status == 1 and "The run waits for an answer:" in text and "codeact approve" in text, text
+    status, seen = typed(tmp_path, [b"y", b"y"], ["approve", "last", "--journal", "runs.db"])
+    assert status == 0 and b"[0, 1, 2]" in seen, seen
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -30,4 +30,9 @@ class Edit:
     arguments: dict[str, Any]
 
 
-Decision: TypeAlias = Allow | Deny | Edit
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Nobody decides it now: the task ends as `paused`, and goes on when somebody has decided."""
+
+
+Decision: TypeAlias = Allow | Deny | Edit | Later

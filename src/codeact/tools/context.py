@@ -20,6 +20,7 @@ from ..core.messages import Usage
 from ..ledger import Ledger
 from ..metered import Metered
 from ..ports import Gate, Model, Store
+from .pause import Pause
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Caller:
     freed: Callable[[ToolCall], bool]
     gate: Gate
     place: Callable[[str], Awaitable[int]]
+    pause: Pause
     store: Store  # where its journal is, and those of the sessions that are part of it
     bill: list[Charged] = field(default_factory=list)  # what is not recorded yet
 
@@ -60,6 +62,10 @@ class Caller:
     async def ask(self, call: ToolCall) -> Decision:
         """Ask whoever it asks about its own calls."""
         return await self._there(lambda: self.gate(call))
+
+    async def later(self) -> None:
+        """Have it pause until somebody has decided. It does not return."""
+        await self._there(self.pause)
 
     async def _there(self, function: Callable[[], Awaitable[T]]) -> T:
         if _running() is self.loop:

@@ -14,13 +14,12 @@ from codeact import assemble
 from codeact.agent import Agent, with_parts
 from codeact.core.errors import CodeactError, UsageError
 from codeact.core.events import Event, Forked, RunStarted, TaskGiven
-from codeact.core.execution import ToolCall
-from codeact.core.untrusted import inline
 from codeact.ports import Store
 from codeact.resuming import Resume
 from codeact.session import ended
 
-from . import lines, run, streams
+from . import lines, paused, run, streams
+from .approve import asking
 from .arguments import Parser
 
 
@@ -34,10 +33,10 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     model = getattr(options, "model", None)
     if model:
         typed.model, words = model, [*words, "--model", model]
-    with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as made:
-        agent = with_parts(made, store=store, origin=(folder, *words))
-        resume = taken(agent)
-        with assemble.console(sys.stdout, out=typed.out, keep=True) as console:
+    with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as found:
+        made = with_parts(found, store=store, origin=(folder, *words))
+        resume = taken(made)
+        with asking(made) as agent, assemble.console(sys.stdout, out=typed.out, keep=True) as console:
             over = asyncio.run(ended(agent, resume.run))
             for event in _head([entry.event for entry in store.entries(resume.run)]):
                 console(event)
@@ -49,10 +48,9 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
                 done = asyncio.run(run.resumed(agent, resume, console))
     if done.error is not None and not isinstance(done.error, CodeactError):
         traceback.print_exception(done.error)
-    if done.result.stop_reason == "paused":
-        _ask(resume.run, done.result.unknown)
+    asked = paused.tell(store, done.result)
     if out is not None:
-        print(lines.line(done.line(console.saved)), file=out, flush=True)
+        print(lines.line(done.line(console.saved, asked)), file=out, flush=True)
     return done.status()
 
 
@@ -76,18 +74,6 @@ def _head(events: Sequence[Event]) -> list[Event]:
     last = max(n for n, event in enumerate(events) if isinstance(event, TaskGiven))
     started = [event for event in events if isinstance(event, RunStarted)]
     return [*started, events[last], *[event for event in events[last:] if isinstance(event, Forked)][-1:]]
-
-
-def _ask(name: str, unknown: Sequence[ToolCall]) -> None:
-    print("Nobody knows whether these calls took effect, so nothing was done:", file=sys.stderr)
-    for call in unknown:
-        given = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
-        print(f"  {call.key[:12]}  {inline(f'{call.tool}({given})', 300)}", file=sys.stderr)
-    print(
-        f"Find out, and say it: codeact resume {name[:12]} with --done KEY=VALUE (as JSON), --failed KEY, or "
-        "--retry KEY to have it called again",
-        file=sys.stderr,
-    )
 
 
 def add_flags(parser: Parser) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
-import anyio
-import anyio.from_thread
-import anyio.lowlevel
-
-from codeact.core.approvals import PLAN, Allow, Decision, Deny, Edit
+from codeact.agent import Agent, with_parts
+from codeact.core.approvals import PLAN, Allow, Decision, Deny, Edit, Later
 from codeact.core.errors import UsageError
 from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped
+from codeact.ports import Gate, Listing
 
 _CALLS = 5  # that were made before, and are shown
 _ARGUMENT = 2000  # characters of one
@@ -29,15 +28,20 @@ class Terminal:
     def __init__(self, keyboard: TextIO, screen: TextIO) -> None:
         self._keyboard = keyboard
         self._screen = screen
+        self._left = False  # whoever sat there
+        self._asking: asyncio.Future[bytes] | None = None
 
     async def __call__(self, call: ToolCall) -> Decision:
-        """Show the call and read what is decided."""
+        """Show the call and read what is decided; it waits in the journal where nobody is there any more."""
+        if self._left:
+            return Later()
         self._show(call)
         while True:
             line = await self._line("Run it? ")
             match line.strip().lower() if line else None:
                 case None:
-                    return Deny("nobody is at the terminal any more")
+                    self._left = True
+                    return Later()
                 case "y" | "yes":
                     return Allow()
                 case "a" | "always":
@@ -52,6 +56,15 @@ class Terminal:
                     self._say(_KEYS)
                 case _:
                     return Deny(str(line).strip())
+
+    def leave(self) -> bool:
+        """Decide nothing more, and let the question that is asked now wait; whether one is."""
+        if self._asking is None:
+            return False
+        self._left = True
+        if not self._asking.done():
+            self._asking.set_result(b"")
+        return True
 
     def _show(self, call: ToolCall) -> None:
         for made in call.before[-_CALLS:]:
@@ -73,7 +86,9 @@ class Terminal:
         arguments = dict(call.arguments)
         for name, value in arguments.items():
             line = await self._line(f"{escaped(name)} = {_value(value, 200)} -> ")
-            if line is None or not line.strip():
+            if line is None:
+                return None
+            if not line.strip():
                 continue
             try:
                 arguments[name] = ast.literal_eval(line.strip())
@@ -91,45 +106,69 @@ class Terminal:
         return Edit({PLAN: "\n".join(lines)}) if lines else None
 
     async def _line(self, question: str) -> str | None:
-        """A line that was typed; None at the end of input. Cancelled, it leaves its thread behind, at the keyboard."""
-        answer: list[str] = []
-        done = anyio.Event()
-        token = anyio.lowlevel.current_token()
+        """A line that was typed; None at the end of input, and where whoever sat there has left."""
+        if self._left:
+            return None
+        loop, keyboard = asyncio.get_running_loop(), self._keyboard.fileno()
+        typed: asyncio.Future[bytes] = loop.create_future()
 
         def read() -> None:
-            try:
-                answer.append(self._keyboard.readline())
-            except (OSError, ValueError):
-                answer.append("")
-            _quietly(lambda: anyio.from_thread.run_sync(done.set, token=token))
+            if not typed.done():
+                typed.set_result(_read(keyboard))
 
         self._say(question, end="")
-        threading.Thread(target=read, name="codeact-approve", daemon=True).start()
-        await done.wait()
-        return answer[0] or None
+        loop.add_reader(keyboard, read)
+        self._asking = typed
+        try:
+            line = await typed
+        finally:
+            self._asking = None
+            loop.remove_reader(keyboard)
+        if self._left:
+            self._say("")
+        return line.decode(self._keyboard.encoding, "replace") or None
 
     def _say(self, text: str, end: str = "\n") -> None:
         print(text, end=end, file=self._screen, flush=True)
 
 
+async def nobody(call: ToolCall) -> Decision:
+    """A `Gate` where there is no terminal: every question waits for `codeact approve`."""
+    return Later()
+
+
 @contextmanager
-def terminal() -> Iterator[Terminal]:
-    """The one that this process belongs to. Raises UsageError where there is none."""
+def terminal() -> Iterator[Gate]:
+    """Who is asked: the terminal that this process belongs to, or nobody where it has none."""
     with ExitStack() as stack:
         coding = sys.getfilesystemencoding()
         try:
             keyboard = stack.enter_context(open("/dev/tty", encoding=coding, errors="replace"))
             screen = stack.enter_context(open("/dev/tty", "w", encoding=coding, errors="replace"))
         except OSError:
-            raise UsageError("--approve asks at the terminal, and there is none: leave it out") from None
+            yield nobody
+            return
         yield Terminal(keyboard, screen)
 
 
-def _quietly(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except RuntimeError:  # the loop has ended: nobody waits
+@contextmanager
+def asking(agent: Agent) -> Iterator[Agent]:
+    """The same agent; where it wants somebody to be asked and says not whom, that is whoever sits at the terminal."""
+    if agent.approve is None or agent.gate is not None:
+        yield agent
         return
+    with terminal() as gate:
+        if gate is nobody and not isinstance(agent.store, Listing):
+            raise UsageError("--approve asks at the terminal, and there is none; nor is the run kept to be asked later")
+        yield with_parts(agent, gate=gate)
+
+
+def _read(keyboard: int) -> bytes:
+    """The line that is there: a terminal gives one at a time."""
+    try:
+        return os.read(keyboard, 1 << 16)
+    except OSError:  # it is gone
+        return b""
 
 
 def _written(call: ToolCall, room: int) -> str:

@@ -31,12 +31,13 @@ from codeact.core.events import Delta, Event
 from codeact.core.files import File
 from codeact.core.tasks import check_task
 from codeact.files import read
-from codeact.ports import Listener, Model
+from codeact.ports import Gate, Listener, Model
+from codeact.questions import Question
 from codeact.result import RunResult
 from codeact.resuming import Resume
 from codeact.session import Session
 
-from . import approve, exits, lines, streams
+from . import approve, exits, lines, paused, streams
 from .arguments import Parser, add_interpreter_flags, policy, positive, reading, tools
 
 _AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
@@ -50,18 +51,20 @@ def main(argv: Sequence[str]) -> int:
     task, place = split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
-    with nullcontext(own_agent(place, options)) if place else agent_of(options) as made:
-        agent = _recorded(made, options.record) if options.record else made
-        store = agent.store if place and options.journal is None else assemble.store(options.journal)
-        agent = with_parts(agent, store=store, origin=(os.getcwd(), *argv))
-        files = read(options.file, agent.policy.limits.scratch)
+    with nullcontext(own_agent(place, options)) if place else agent_of(options) as found:
+        store = found.store if place and options.journal is None else assemble.store(options.journal)
+        made = with_parts(found, store=store, origin=(os.getcwd(), *argv))
+        if options.record:
+            made = _recorded(made, options.record)
+        files = read(options.file, made.policy.limits.scratch)
         variables = _standard_input()
-        with assemble.console(sys.stdout, out=options.out, keep=True) as console:
+        with approve.asking(made) as agent, assemble.console(sys.stdout, out=options.out, keep=True) as console:
             done = asyncio.run(work(agent, task, console, variables, options.max_steps, files))
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
+    asked = paused.tell(store, done.result)
     if out is not None:
-        print(lines.line(done.line(console.saved)), file=out, flush=True)
+        print(lines.line(done.line(console.saved, asked)), file=out, flush=True)
     return done.status()
 
 
@@ -83,8 +86,11 @@ class Done:
             case _:
                 return exits.NO_SANDBOX if isinstance(self.error, SandboxUnavailable) else exits.NOT_DONE
 
-    def line(self, saved: Sequence[tuple[File, Path | None]] = ()) -> dict[str, Any]:
-        """The line of `run --json`; null is what nobody knows. `saved` are the files, and where they are."""
+    def line(self, saved: Sequence[tuple[File, Path | None]] = (), asked: Sequence[Question] = ()) -> dict[str, Any]:
+        """The line of `run --json`; null is what nobody knows. `saved` are the files, and where they are.
+
+        `asked` is what the run waits for.
+        """
         result, usage = self.result, self.result.usage
         answered = result.stop_reason == "final_answer"
         return {
@@ -111,6 +117,7 @@ class Done:
                 }
                 for file, place in saved
             ],
+            "waiting": paused.in_json(asked),
         }
 
 
@@ -127,7 +134,7 @@ async def work(
     async def do(session: Session) -> None:
         await session.run(task, additional_args=variables, files=files, max_steps=max_steps)
 
-    return await _watched(Session(agent, [_drawing(console)]), do)
+    return await _watched(Session(agent, [_drawing(console)]), do, agent.gate)
 
 
 async def resumed(agent: Agent, resume: Resume, console: Listener) -> Done:
@@ -136,7 +143,7 @@ async def resumed(agent: Agent, resume: Resume, console: Listener) -> Done:
     async def do(session: Session) -> None:
         await session.resume()
 
-    return await _watched(Session(agent, [_drawing(console)], resume=resume), do)
+    return await _watched(Session(agent, [_drawing(console)], resume=resume), do, agent.gate)
 
 
 def _drawing(console: Listener) -> Listener:
@@ -149,12 +156,17 @@ def _drawing(console: Listener) -> Listener:
     return draw
 
 
-async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]]) -> Done:
+async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]], gate: Gate | None) -> Done:
     error: Exception | None = None
+
+    def stop() -> None:
+        if not (isinstance(gate, approve.Terminal) and gate.leave()):
+            scope.cancel()
+
     async with opening as session:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
-            loop.add_signal_handler(signal.SIGINT, scope.cancel)
+            loop.add_signal_handler(signal.SIGINT, stop)
             try:
                 await do(session)
             except Exception as raised:
@@ -197,22 +209,20 @@ def agent_of(options: argparse.Namespace, model: Model | None = None) -> Iterato
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     with tools(options) as found:
         needs = approve_of(options.approve, Catalogue(tool.spec for tool in found))
-        with approve.terminal() if needs is not None else nullcontext() as gate:
-            yield Agent(
-                model,
-                tuple(found),
-                wall,
-                replace(bounds, snapshots=True),
-                approve=needs,
-                gate=gate,
-                action=options.action or "code",
-                carrier=options.carrier,
-                profile=options.profile,
-                budget=options.budget,
-                prices={model.name: options.price} if options.price is not None else {},
-                planning_interval=options.planning_interval,
-                eager=options.eager,
-            )
+        yield Agent(
+            model,
+            tuple(found),
+            wall,
+            replace(bounds, snapshots=True),
+            approve=needs,
+            action=options.action or "code",
+            carrier=options.carrier,
+            profile=options.profile,
+            budget=options.budget,
+            prices={model.name: options.price} if options.price is not None else {},
+            planning_interval=options.planning_interval,
+            eager=options.eager,
+        )
 
 
 def _model(options: argparse.Namespace) -> Model:

@@ -1,0 +1,43 @@
+"""The questions of a run that wait in a journal, with those of the agents that it called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .core.events import ApprovalAsked
+from .core.execution import ToolCall
+from .core.state import CUT_OFF
+from .core.waiting import waiting
+from .ports import Listing, Store
+
+_MOST = 1000  # runs below one that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody is asked, and in which run: the one that was looked at, or one below it."""
+
+    run: str
+    asked: ApprovalAsked
+
+    @property
+    def call(self) -> ToolCall:
+        """The same as the call that it is about."""
+        asked = self.asked
+        return ToolCall(asked.key, asked.cell, asked.tool, asked.arguments)
+
+
+def questions(store: Store, run: str) -> tuple[Question, ...]:
+    """What waits for an answer there, in order, the run's own first."""
+    return tuple(_questions(store, run))
+
+
+def _questions(store: Store, run: str) -> Iterator[Question]:
+    for asked in waiting(entry.event for entry in store.entries(run)):
+        yield Question(run, asked)
+    if not isinstance(store, Listing):
+        return
+    for below in reversed(store.runs(limit=_MOST, parent=run)):
+        if below.stop_reason is None or below.stop_reason in CUT_OFF:
+            yield from _questions(store, below.run)
