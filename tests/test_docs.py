@@ -161,6 +161,7 @@ FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
     [
         "run",
         "fork",
+        "approve",
         "show",
         "exec",
         "mcp",
