@@ -12,18 +12,20 @@ import builtins
 import importlib.util
 import json
 import keyword
+import linecache
 import os
 import platform
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 if __package__:
-    from . import clock, keyboard, stacks, stubs, unheard, values
+    from . import clock, kept, keyboard, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Descriptor, Ended
@@ -39,6 +41,7 @@ if __package__:
     from .network import Network
     from .output import Output
     from .parts import Following
+    from .practice import practise as practise
     from .recursion import Depth
     from .seeds import Seeds
     from .wire import (
@@ -78,6 +81,9 @@ def prepare(path: Sequence[str]) -> None:
     keyboard.install()
     stacks.install()
     unheard.install()
+    Imports.look_round()
+    for module in (builtins, linecache, traceback):
+        kept.before(module)
 
 
 def _path_lines(directory: str) -> list[str]:
@@ -129,6 +135,7 @@ def _end_with(channel: int) -> None:
 
 
 _VERSION = platform.python_version()
+_OURS = ("__import__", "display", "input", "ToolError", "ImportPolicyError")  # builtins of a session's own
 _REHEARSAL = "import sys as _\n_ = [str(n) for n in range(3)]\nprint(end='')\n_"
 _alarm = getattr(signal, "alarm", lambda seconds: None)  # a Python in WebAssembly has none
 
@@ -204,7 +211,7 @@ class Session:
             self._modules.install()
             self._imports.own = frozenset({TOOLS})
             self._cells.sought = self._modules.found if self._modules.flat else None
-        self._cells.keep_builtins()
+        self._cells.keep_builtins([*_OURS, *self._tools, *([TOOLS] if TOOLS in vars(builtins) else [])])
         self._set_up()
 
     def answer(self, word: Any) -> None:

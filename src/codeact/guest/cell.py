@@ -17,6 +17,7 @@ from typing import Any
 
 from .imports import Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
+from .kept import Kept
 from .parts import Compiled, Following, Parts, Uncompiled
 from .tracebacks import Sources, describe
 
@@ -48,8 +49,7 @@ class Cells:
         self._complete = 0
         self._parts: Parts
         self._part: Compiled | None = None  # that runs, or has run last
-        self._builtins = vars(builtins)
-        self._kept: dict[str, Any] = {}
+        self._kept: Kept | None = None
         self.sought: Callable[[Iterable[CodeType]], dict[str, Any]] | None = None  # builtins that come when used
         self._stood: TracebackType | None = None  # where a cell that awaits was left
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,14 +75,14 @@ class Cells:
                 self._seek(part)
                 value = self._evaluate(part)
             finally:
-                self._builtins.update(self._kept)  # from here on the runtime stands on them again
+                self._put_back_builtins()  # from here on the runtime stands on them again
             return Ran(self._complete, None, self._run(_show, value, self._show))
         except Uncompiled as error:
             return Ran(self._complete, error.described)
         except Finished as error:
             return Ran(max(self._complete, _reached(error, self._part, self._stood)))
         except BaseException as error:
-            self._builtins.update(self._kept)
+            self._put_back_builtins()
             self.sources.put_back()
             complete = max(self._complete, _reached(error, self._part, self._stood))
             return Ran(complete, _describe(error, self._stood))
@@ -135,17 +135,13 @@ class Cells:
         """The next part, if there is one; to wait for it the runtime stands on its own builtins."""
         if self._parts.whole:
             return None
-        taken = {**self._builtins}
-        self._builtins.update(self._kept)
-        known = [*self._kept]
+        kept = self._kept
+        written = kept.lift() if kept is not None else None
         part = self._parts.next()
         if part is not None:
             self._seek(part)
-        for name in known:
-            if name in taken:
-                self._builtins[name] = taken[name]
-            else:
-                del self._builtins[name]
+        if kept is not None:
+            kept.lay(written)
         self._part = part or self._part
         return part
 
@@ -159,13 +155,18 @@ class Cells:
 
     def _seek(self, cell: Compiled) -> None:
         """Bring the builtins that this cell uses and no cell before it did."""
-        if self.sought is not None and (found := self.sought(filter(None, (cell.body, cell.last)))):
-            self._builtins.update(found)
-            self._kept.update(found)
+        if self.sought is None or self._kept is None:
+            return
+        if found := self.sought(filter(None, (cell.body, cell.last))):
+            self._kept.add(found)
 
-    def keep_builtins(self) -> None:
-        """Every cell begins with these."""
-        self._kept = dict(self._builtins)
+    def keep_builtins(self, changed: Iterable[str]) -> None:
+        """Every cell begins with these; `changed` are those that were not there before any session."""
+        self._kept = Kept(builtins, changed)
+
+    def _put_back_builtins(self) -> None:
+        if self._kept is not None:
+            self._kept.put_back()
 
     def forget(self) -> None:
         """Leave no trace of what ran here."""

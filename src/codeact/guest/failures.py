@@ -16,6 +16,11 @@ ToolError.__module__ = "builtins"
 
 # These mean something to the interpreter itself: raised by name they would end a generator, a thread or the cell.
 _NOT_RAISED = (StopIteration, StopAsyncIteration)
+_OWN = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _NOT_RAISED)
+}
 
 
 class Failures:
@@ -23,13 +28,10 @@ class Failures:
 
     def __init__(self) -> None:
         self._classes: dict[str, type[BaseException]] = {"ToolError": ToolError, "Interrupted": Interrupted}
-        for name, kind in vars(builtins).items():
-            if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _NOT_RAISED):
-                self._classes[name] = kind
 
     def exception(self, name: str, message: str) -> BaseException:
         """The exception to raise."""
-        kind = self._classes.get(name) or self._made(name, ToolError)
+        kind = self._classes.get(name) or _OWN.get(name) or self._made(name, ToolError)
         try:
             return kind(_key(message) if kind is KeyError else message)
         except TypeError:  # built from other parts than a message, such as UnicodeDecodeError

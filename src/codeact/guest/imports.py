@@ -36,10 +36,17 @@ class Imports:
     A module that the session made itself, as a file in its scratch or an object in sys.modules, is always allowed.
     """
 
+    _places: frozenset[str] = frozenset()
+
+    @classmethod
+    def look_round(cls) -> None:
+        """Take notice of where packages lie, once for all sessions."""
+        cls._places = _places()
+
     def __init__(self, names: Sequence[str] = (), base: bool = True, everything: bool = False) -> None:
         self.allow(names, base, everything)
         self._scratch = _real({os.getcwd(), os.environ.get("TMPDIR") or "/tmp"})
-        self._installed = _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)}) - self._scratch
+        self._installed = (self._places or _places()) - self._scratch
 
     def allow(self, names: Sequence[str], base: bool, everything: bool, network: Sequence[str] = ()) -> None:
         """Have it be this from here on."""
@@ -151,6 +158,10 @@ class Imports:
         places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
         real = [os.path.realpath(place) for place in places]
         return any(_under(place, self._scratch) and not _under(place, self._installed) for place in real)
+
+
+def _places() -> frozenset[str]:
+    return _real({sys.prefix, sys.base_prefix, *filter(None, sys.path)})
 
 
 def _steps(module: str) -> list[str]:

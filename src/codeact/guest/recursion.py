@@ -27,7 +27,10 @@ class Depth:
 
     def begin(self, between: int) -> None:
         """Set the limit for cells that have so many frames between them and the caller, measuring what is below."""
+        watching = sys.getprofile()
+        sys.setprofile(None)  # it would be ended by the error in which the measuring ends
         self._below = self._get() - _room() + between
+        sys.setprofile(watching)
         self._set(DEPTH + self._below)
 
     def put_back(self) -> None:

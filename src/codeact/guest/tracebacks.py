@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from .interrupts import CELL
+from .kept import Kept
 
 MAX_TRACEBACK = 8 << 10  # characters
 MAX_MESSAGE = 4 << 10
@@ -22,7 +23,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[int, None, list[str], str]] = {}
-        self._kept = [(vars(module), dict(vars(module))) for module in (traceback, linecache)]
+        self._kept = Kept(traceback), Kept(linecache)
 
     def add(self, name: str, source: str) -> None:
         """Keep a cell's text."""
@@ -37,8 +38,8 @@ class Sources:
 
     def put_back(self) -> None:
         """Undo what a cell did to the modules that render tracebacks."""
-        for module, kept in self._kept:
-            module.update(kept)
+        for kept in self._kept:
+            kept.put_back()
         _CACHE.update(self._entries)
 
 

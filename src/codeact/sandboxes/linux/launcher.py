@@ -25,7 +25,7 @@ from . import cgroups, folders, gate, inits, kernel, landlock, namespaces, prelo
 from .folders import Folder
 from .layers import Refused, layer
 from .ring import Ring, open_ring
-from .session import Wall
+from .session import Wall, same_for_all
 from .zygote import Zygote
 
 _NOBODY = namespaces.Identity(65534, 65534, changes=True)
@@ -97,7 +97,8 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     asks = gate.program()
     wall = Wall("full", visible, shared, hidden, identity, abi, proc, filters, certificates, asks, without, outside)
     ring = _that_holds(ring)
-    _serve(Zygote(host, wall, _guest(plan), maker, None, ring), host, plan, ring)
+    serve, practise = _guest(plan)
+    _serve(Zygote(host, wall, serve, practise, maker, None, ring), host, plan, ring)
 
 
 def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[str], ring: Ring | None) -> None:
@@ -118,7 +119,8 @@ def _become_plain(host: socket.socket, plan: dict[str, Any], without: frozenset[
     wall = Wall("plain", visible, shared, (), identity, abi, proc, None, plan["certificates"], without=without)
     ring = _that_holds(ring)
     try:
-        _serve(Zygote(host, wall, _guest(plan), None, ground, ring), host, plan, ring)
+        serve, practise = _guest(plan)
+        _serve(Zygote(host, wall, serve, practise, None, ground, ring), host, plan, ring)
     except BaseException:
         ground.close()
         raise
@@ -178,19 +180,19 @@ def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any], ring: Ring
     zygote.run()
 
 
-def _guest(plan: dict[str, Any]) -> Callable[[int], None]:
-    """Load the guest into what will be forked, and give the function that a session runs."""
+def _guest(plan: dict[str, Any]) -> tuple[Callable[[int], None], Callable[[], None]]:
+    """Load the guest into what will be forked: the function that a session runs, and what is done before for all."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     kernel.few_arenas()
+    same_for_all()
     sys.argv[:] = [""]
     sys.orig_argv[:] = [""]
     sys.prefix = sys.exec_prefix = plan["prefix"]
     sys.executable = plan["executable"]
     main = importlib.import_module(f"{_adopt('codeact_guest', plan['guest'])}.__main__")
     main.prepare(plan["site"])
-    serve: Callable[[int], None] = main.serve
-    return serve
+    return main.serve, main.practise
 
 
 def _adopt(name: str, folder: str) -> str:

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import resource
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -83,6 +82,12 @@ class Order:
         """What this session may beside what every session may; they stand on its level."""
         given = {"network": self.network is not None, "snapshots": self.gate is not None}
         return frozenset(name for name, is_given in given.items() if is_given)
+
+
+def same_for_all() -> None:
+    """In the process that sessions are forked from: what of its surroundings they all have."""
+    os.environ.clear()
+    os.environ.update(_VARIABLES, HOME=root.SCRATCH, TMPDIR=root.SCRATCH)
 
 
 def live(
@@ -263,13 +268,12 @@ def _volunteer() -> None:
 
 
 def _begin_anew(wall: Wall, order: Order, folder: str) -> None:
-    """What a fork shares with its parent and must not."""
-    os.environ.clear()
-    os.environ.update(_VARIABLES, HOME=folder, TMPDIR=folder)
+    """What a fork shares with its parent and must not, and what of it is not as it is in every session."""
+    if folder != root.SCRATCH:
+        os.environ.update(HOME=folder, TMPDIR=folder)
     if order.network is not None and wall.certificates is not None:
         os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = wall.certificates
     os.umask(0o022)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed()
     openssl = sys.modules.get("_ssl")
     if openssl is not None:

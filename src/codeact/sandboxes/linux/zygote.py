@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import gate, inits, kernel, namespaces, ring, root, scratch
+from . import gate, heap, hot, inits, kernel, namespaces, ring, root, scratch
 from .layers import Refused, layer
 from .orders import ORDER, REAP, WITHDRAW
 from .session import OF_A_COPY, Order, Wall, live
@@ -57,6 +57,7 @@ class Zygote:
         control: socket.socket,
         wall: Wall,
         serve: Callable[[int], None],
+        practise: Callable[[], None],
         maker: socket.socket | None,
         ground: scratch.Ground | None,
         outer: ring.Ring | None,
@@ -67,6 +68,8 @@ class Zygote:
         self._maker = maker
         self._ground = ground
         self._ring = outer
+        self._practise = practise
+        self._ran = b""  # which code a session has run
         self._home = os.pidfd_open(os.getpid())
         self._poll = select.poll()
         self._next_look = 0.0
@@ -78,8 +81,15 @@ class Zygote:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in _SENT]
         theirs = {name: pair[1].detach() for name, pair in zip(_SENT, pairs, strict=True)}
         mib = 1 << 20
-        self._accept(Order(memory=256 * mib, threads=8, scratch=mib, inodes=100, **theirs))
+        watch, serve = hot.Watch(), self._serve
+        self._serve = watch.telling(serve)
+        with watch.watching():
+            self._accept(Order(memory=256 * mib, threads=8, scratch=mib, inodes=100, **theirs))
+        self._serve = serve
         word = json.loads(self._first_word(pairs[-1][0]) or b"{}")
+        if "ready" in word:
+            pairs[0][0].shutdown(socket.SHUT_WR)
+            self._ran = self._first_word(pairs[0][0])
         for ours, _ in pairs:
             ours.close()
         if "ready" not in word:
@@ -104,15 +114,23 @@ class Zygote:
 
     def run(self) -> None:
         """Take orders until there is nobody to give them, or no init to be had, then end everything."""
-        gc.collect()
-        gc.freeze()
-        sys._clear_type_cache()  # each lookup of a session would take the place of another one, whose name it writes to
+        self._make_ready()
         self._poll.register(self._control.fileno(), select.POLLIN)
         if self._maker is not None:
             self._poll.register(self._maker.fileno(), select.POLLIN)  # it says nothing unasked: this is its end
         with contextlib.suppress(inits.Gone):
             self._take_orders()
         self._end_all()
+
+    def _make_ready(self) -> None:
+        """Lie in memory so that a session copies few pages of it."""
+        sys._clear_type_cache()  # each lookup of a session would take the place of another one, whose name it writes to
+        heap.fill()
+        hot.lay_together(self._ran)
+        self._practise()
+        gc.collect()
+        heap.fill()
+        gc.freeze()
 
     def _take_orders(self) -> None:
         while True:

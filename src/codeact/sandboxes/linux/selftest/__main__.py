@@ -14,6 +14,10 @@ def prepare(path: Sequence[str]) -> None:
     """Nothing is needed of the site's packages."""
 
 
+def practise() -> None:
+    """There is nothing that it does twice."""
+
+
 def serve(channel: int) -> None:
     """Answer one question: a JSON object of `level`, `others` and `unwritable`, as in `probes.Targets`."""
     line = socket.socket(fileno=channel)
