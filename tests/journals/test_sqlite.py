@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -244,6 +245,22 @@ async def test_a_full_disk_is_told_once_and_nothing_is_written_after_it(store: S
     read = events_of(store)
     assert read[:5] == EVENTS and all(event == Noted("x" * 4000) for event in read[5:])
     store.open("r1").close()
+
+
+def test_a_process_that_was_forked_keeps_its_own_runs_beside_those_of_its_parent(store: SqliteStore) -> None:
+    journal = asyncio.run(written(store, "parent"))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            asyncio.run(written(store, "child"))
+            status = 0 if events_of(store, "child") == events_of(store, "parent")[:5] == EVENTS else 2
+        finally:
+            os._exit(status)
+    asyncio.run(journal.append(Noted("the parent goes on")))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    journal.close()
+    assert events_of(store, "child") == EVENTS and events_of(store, "parent") == [*EVENTS, Noted("the parent goes on")]
 
 
 def test_many_that_begin_at_once_make_one_file(store: SqliteStore) -> None:

@@ -19,6 +19,7 @@ class Hold:
         self._path = path
         self._run = run
         self._descriptor: int | None = None
+        self._process = 0
 
     def take(self) -> None:
         """Have it now, or raise RunLocked with who has it. Safe to repeat."""
@@ -42,7 +43,7 @@ class Hold:
         who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(who).encode(), 0)
-        self._descriptor = descriptor
+        self._descriptor, self._process = descriptor, os.getpid()
 
     def drop(self) -> None:
         """Give it up. Safe to repeat."""
@@ -50,7 +51,7 @@ class Hold:
             return
         descriptor, self._descriptor = self._descriptor, None
         try:
-            if _same(descriptor, self._path):
+            if self._process == os.getpid() and _same(descriptor, self._path):  # in a fork it is still the parent's
                 self._path.unlink()
         except OSError:
             pass  # the folder is gone: there is nothing to tidy up

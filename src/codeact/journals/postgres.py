@@ -242,6 +242,9 @@ class _Database:
         """Whether the connection was cut."""
         return self._connection.closed
 
+    def rest(self) -> None:
+        """A forked child never uses, nor ends, the connection of its parent."""
+
     def close(self) -> None:
         """Let go of the database, and of all locks there."""
         self._connection.close()

@@ -111,7 +111,9 @@ def checked(run: str, parent: str | None, rows: Iterable[Found]) -> Iterator[Ent
         try:
             event = codec.decode(line)
         except codec.Malformed as error:
-            raise JournalCorrupt(f"entry {row.seq} of run {run} cannot be read: {error}") from None
+            raise StorageError(  # it is what was written: its checksum says so
+                f"entry {row.seq} of run {run} was written by another version of codeact ({error}): upgrade codeact"
+            ) from None
         yield Entry(row.seq, float(row.at), run, event, parent)
         expected, before = row.seq + 1, row.fence
 

@@ -134,7 +134,14 @@ class _File:
     def __init__(self, path: Path) -> None:
         self.gone = False
         self._path = path
-        self.file = connect(path, write=True)
+        self._file: sqlite3.Connection | None = connect(path, write=True)
+
+    @property
+    def file(self) -> sqlite3.Connection:
+        """The connection itself, opened again after a fork."""
+        if self._file is None:
+            self._file = connect(self._path, write=True)
+        return self._file
 
     def begin(self, tail: Tail) -> Tail:
         """Write down that there is such a run."""
@@ -189,9 +196,15 @@ class _File:
         )
         return True
 
+    def rest(self) -> None:
+        """A child that opens the file, too, would hold none of its locks, and not know: nothing is open in a fork."""
+        self.close()
+
     def close(self) -> None:
         """Let go of the file."""
-        self.file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def _rows(file: sqlite3.Connection, run: str) -> Iterator[Found]:

@@ -37,6 +37,9 @@ class Place(Protocol):
     def write(self, rows: Sequence[Row]) -> Sequence[bool]:
         """Keep these, all or none, and say of each whether its writer still is the one of its run."""
 
+    def rest(self) -> None:
+        """The process is about to be forked: let go of what must not be open in two. It is used again in this one."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -94,6 +97,8 @@ class Writer(Generic[PlaceT]):
         self.broken: BaseException | None = None
         self.users = 1
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._turn = threading.Lock()  # who uses the place
+        _alive.add(self)
         self._thread = threading.Thread(target=self._work, name="codeact-journal", daemon=True)
         self._thread.start()
 
@@ -135,25 +140,42 @@ class Writer(Generic[PlaceT]):
         self._jobs.put(None)
         self._thread.join()
 
+    def pause(self) -> None:
+        """Do nothing until `go_on`; what is under way is done first."""
+        self._turn.acquire()
+        with contextlib.suppress(Exception):
+            self.place.rest()
+
+    def go_on(self) -> None:
+        """Go on."""
+        self._turn.release()
+
     def _work(self) -> None:
         while True:
             jobs = [self._jobs.get()]
             with contextlib.suppress(queue.Empty):
                 while len(jobs) < _AT_ONCE:
                     jobs.append(self._jobs.get_nowait())
-            appends: list[_Append] = []
-            for job in jobs:
-                if isinstance(job, _Append):
-                    appends.append(job)
-                    continue
-                self._commit(appends)
-                appends = []
-                if job is None:
-                    with contextlib.suppress(Exception):
-                        self.place.close()
+            with self._turn:
+                if self._do(jobs):
                     return
-                job()
+
+    def _do(self, jobs: Sequence[_Job]) -> bool:
+        """Do these, in their order, and say whether that was the last."""
+        appends: list[_Append] = []
+        for job in jobs:
+            if isinstance(job, _Append):
+                appends.append(job)
+                continue
             self._commit(appends)
+            appends = []
+            if job is None:
+                with contextlib.suppress(Exception):
+                    self.place.close()
+                return True
+            job()
+        self._commit(appends)
+        return False
 
     def _commit(self, appends: list[_Append]) -> None:
         while appends:
@@ -238,12 +260,26 @@ class Writers(Generic[PlaceT]):
 
 
 _everywhere: weakref.WeakSet[Writers[Any]] = weakref.WeakSet()
+_alive: weakref.WeakSet[Writer[Any]] = weakref.WeakSet()
+_paused: list[Writer[Any]] = []
 
 
-def _forget() -> None:
+def _before_fork() -> None:
+    _paused[:] = _alive
+    for writer in _paused:
+        writer.pause()
+
+
+def _after_fork() -> None:
+    while _paused:
+        _paused.pop().go_on()
+
+
+def _in_child() -> None:
+    _paused.clear()
     for writers in tuple(_everywhere):
         writers.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
