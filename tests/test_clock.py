@@ -121,7 +121,7 @@ async def test_a_loop_that_watches_the_clock_does_not_fill_the_journal(tmp_path:
     read = [sum(len(steps) for _, steps in outcome.clock) for outcome in outcomes]
     assert max(read) <= 10_000 and answer[0] == 20_000
     first = outcomes[1].clock[0][1]
-    assert answer[1] == sum(first[:3001]) / 1e9
+    assert answer[1] == sum(first[:3001]) / 10**9
 
 
 async def test_a_cell_cut_off_after_a_call_that_was_given_the_time_makes_no_other_call(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codeact import CodeAgent, ToolCallingAgent, tool
+from codeact import Budget, CodeAgent, ToolCallingAgent, tool
 from codeact.core.approvals import Allow, Deny
 from codeact.core.errors import (
     CodeactError,
@@ -30,6 +30,7 @@ from codeact.core.events import (
     SandboxReady,
     Summarised,
     SummaryAsked,
+    TaskEnded,
     ToolCalled,
     ToolReturned,
 )
@@ -157,6 +158,19 @@ async def test_a_run_whose_model_was_down_goes_on_when_it_is_up(tmp_path: Path) 
     resumed = await agent(store).aresume(session.run_id)
     assert resumed.output["costs"] == [6.0, 7.5, 9.0] and EFFECTS["price 4"] == 1
     assert [type(event) for event in resumed.events].count(Resumed) == 1
+
+
+async def test_a_budget_of_seconds_goes_on_where_it_was(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    first = cell("import time\ntime.sleep(1.2)")
+    bounded = agent(store, first, ModelUnavailable("down")).replace(budget=Budget(seconds=2))
+    async with bounded.session() as session:
+        with pytest.raises(ModelUnavailable):
+            await session.run("t")
+    resumed = await bounded.replace(model=ScriptedModel(first, cell("time.sleep(30)"))).aresume(session.run_id)
+    assert resumed.stop_reason == "budget"
+    went = {type(entry.event): entry.at for entry in store.entries(session.run_id)}
+    assert went[TaskEnded] - went[Resumed] < 1.9
 
 
 async def test_variables_and_files_that_the_user_gave_are_there_again(tmp_path: Path) -> None:
@@ -318,6 +332,9 @@ async def test_an_agent_of_other_parts_is_refused_with_all_that_differs(tmp_path
     for words in ("model: it was 'scripted', and is 'other'", "book took", "price() is not there", "imports:"):
         assert words in told
     assert len(differs.value.differences) == 4
+    with pytest.raises(RunDiffers) as differs:
+        await agent(store).replace(carrier="execute", profile="small", prompt={"rules": "Be brief."}).aresume(run)
+    assert [told.partition(":")[0] for told in differs.value.differences] == ["carrier", "lesson", "parts"]
 
     async def knows(call: ToolCall) -> Recovery:
         return Happened("anyway")

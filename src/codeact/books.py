@@ -82,13 +82,13 @@ class Books:
                 await self._history.record(BudgetWarned(near.kind, near.spent, near.limit))
 
     def carry(self) -> None:
-        """A task that goes on has spent what it had spent; its seconds begin anew."""
+        """A task that goes on has spent what it had spent, its seconds too, as long as it was worked on."""
         state, calls = self._history.state, 0
         for event in reversed(self._history.events):
             if isinstance(event, TaskGiven):
                 break
             calls += isinstance(event, ToolCalled)
-        self.ledger.carry(self._agent.model.name, state.usage, calls)
+        self.ledger.carry(self._agent.model.name, state.usage, calls, self._history.worked)
 
     async def closed(self) -> None:
         """Record what tools have asked of models since their last call was over."""

@@ -56,6 +56,7 @@ from .core.events import (
 )
 from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
 from .core.files import File, described
+from .core.lives import CUT
 from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
 from .core.messages import Reply, Usage
 from .core.names import Names
@@ -176,15 +177,14 @@ class Driver:
         served.known = False
         if state.running is not None and state.unasked is not None:  # it ran while the model was writing it
             said = Reply(f"```python\n{state.running.source}\n```", finish="unknown")
-            await self._record(ModelReplied(said, "was cut off there"))
+            await self._record(ModelReplied(said, CUT))
         self.approvals.load(events, resume.decisions)
         if resume.fresh or not just_forked(events):
             await self._record(Resumed(resume.fresh))
 
     async def go_on(self, limits: Limits, call: Answering | None = None) -> None:
         """Work on the task that was cut off, from where `take_up` stands, to its end."""
-        async with self._to_its_end(limits, call):
-            self._books.carry()
+        async with self._to_its_end(limits, call, carried=True):
             if self.unknown:
                 await self._record(TaskEnded("paused", None, None, _paused(self.unknown)))
                 return
@@ -207,10 +207,14 @@ class Driver:
         return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None, again=again)
 
     @asynccontextmanager
-    async def _to_its_end(self, limits: Limits, call: Answering | None) -> AsyncIterator[None]:
+    async def _to_its_end(
+        self, limits: Limits, call: Answering | None, *, carried: bool = False
+    ) -> AsyncIterator[None]:
         """A task's end is recorded, whatever it is."""
         above = call.caller if call is not None else None
         self._door.caller = self._books.opened(self.approvals, limits, above, self._beside)
+        if carried:
+            self._books.carry()
         try:
             with self._books.stops(call):
                 with Deadline(self._books.ledger.seconds) as deadline:

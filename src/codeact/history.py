@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import anyio
 
 from .core.events import Delta, Event, RunStarted, SandboxReady
+from .core.lives import worked
 from .core.state import State, after
 from .ports import Journal, Listener
 
@@ -22,6 +23,7 @@ class History:
         self.journal = journal
         self._events: list[Event] = []
         self._state = State()
+        self._moments: list[float] = []  # when they happened
         self._recording = anyio.Lock(fast_acquire=True)
         self._broken: set[tuple[int, type]] = set()
 
@@ -35,11 +37,17 @@ class History:
         """All that happened so far; to be read only."""
         return self._events
 
+    @property
+    def worked(self) -> float:
+        """The seconds that the last task has been worked on."""
+        return worked(self._events, self._moments)
+
     async def record(self, event: Event) -> None:
         """Journal, state, listeners: in this order, whole, and one event at a time."""
         with anyio.CancelScope(shield=True):
             async with self._recording:
-                await self.journal.append(event)
+                entry = await self.journal.append(event)
+                self._moments.append(entry.at)
                 self._events.append(event)
                 self._state = after(self._state, event)
                 self.tell(event)
@@ -48,12 +56,13 @@ class History:
         """Begin with what the journal holds; nobody is told again."""
         async for entry in self.journal.read():
             self._events.append(entry.event)
+            self._moments.append(entry.at)
             self._state = after(self._state, entry.event)
 
     async def copy(self, other: History) -> None:
         """Begin with all that happened in another session; nobody is told again."""
         for event in other._events:
-            await self.journal.append(event)
+            self._moments.append((await self.journal.append(event)).at)
         self._events, self._state = list(other._events), other._state
 
     def join(self, listeners: Iterable[Listener]) -> None:

@@ -131,9 +131,10 @@ class Ledger:
             with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
                 free.get_loop().call_soon_threadsafe(_wake, free)
 
-    def carry(self, model: str, usage: Usage, calls: int) -> None:
+    def carry(self, model: str, usage: Usage, calls: int, seconds: float = 0.0) -> None:
         """Spend what was spent before, by the price of this model; each request counts as a step."""
         with self._tree.lock:
+            self._began -= seconds
             actual = self._actual(Hold(model, 0, self.price(model), {}), usage, 0)
             actual |= {"steps": usage.requests, "tool_calls": calls}
             for one in self._chain:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -28,6 +27,7 @@ from .core.events import (
     SandboxReady,
 )
 from .core.execution import Failure, Outcome, Returned, ToolCall
+from .core.likeness import LIMITS, compare
 from .core.reads import Again, Reads
 from .core.recovery import Failed, Happened, Recovery, Retry
 from .core.state import State
@@ -53,10 +53,6 @@ class Resume:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     fresh: bool = False
     anyway: bool = False
-
-
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
-_LIMITS = ("timeout", "memory")
 
 
 def action_of(state: State) -> int:
@@ -91,6 +87,7 @@ async def rebuild(
     """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order."""
     started: CodeStarted | None = None
     read: Reads = ()
+    above = ""
     for event in events:
         match event:
             case InputsGiven():
@@ -105,9 +102,10 @@ async def rebuild(
                 raise ReplayDivergence(started.cell, "what it reaches", inline(host, 80), "not asked again")
             case CodeRan(cell, outcome) if started is not None and cell in state.alive:
                 source = started.source
-                if outcome.ended in _LIMITS:
+                if outcome.ended in LIMITS:
                     source = beginning(source, outcome.complete)
-                compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)))
+                above += f"{source}\n"
+                compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)), above)
                 started = None
 
 
@@ -134,40 +132,10 @@ def beginning(source: str, statements: int) -> str:
     return "".join(lines[: (last.end_lineno or 1) - 1]) + end
 
 
-def compare(cell: int, was: Outcome, now: Outcome) -> None:
-    """Whether a cell did again what it had done. Raises ReplayDivergence."""
-    if was.ended in _LIMITS:
-        if now.error is not None:
-            raise ReplayDivergence(cell, "its end", "none in what had run", _end(now))
-        return
-    if _end(was) != _end(now):
-        raise ReplayDivergence(cell, "its end", _end(was), _end(now))
-    for what in ("stdout", "value", "stderr"):
-        before, seen = _plain(getattr(was, what)), _plain(getattr(now, what))
-        if before != seen:
-            raise ReplayDivergence(cell, f"its {what}", *_apart(before, seen))
-
-
-def _end(outcome: Outcome) -> str:
-    return f"{outcome.ended}, {outcome.error.type}" if outcome.error is not None else outcome.ended
-
-
-def _plain(text: str | None) -> str:
-    """Without addresses in memory, which are others in every process."""
-    return _ADDRESS.sub("0x", text or "")
-
-
-def _apart(one: str, other: str) -> tuple[str, str]:
-    """Both from where they part."""
-    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    start = max(0, at - 20)
-    return repr(inline(one[start : at + 60], 100)), repr(inline(other[start : at + 60], 100))
-
-
 def check_parts(run: str, was: RunStarted, now: RunStarted) -> None:
     """Whether this run may go on with these parts. Raises RunDiffers with all that is another."""
     differences = []
-    for what in ("model", "sandbox", "imports", "network", "mounts", "python", "action"):
+    for what in ("model", "sandbox", "imports", "network", "mounts", "python", "action", "carrier", "lesson", "parts"):
         before, here = getattr(was, what), getattr(now, what)
         if before != here:
             differences.append(f"{what}: it was {_said(before)}, and is {_said(here)}")

@@ -1,0 +1,63 @@
+"""What a cell that ran again must do as it had, and what of it is chance; and how long a task was worked on."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeact.core.errors import ReplayDivergence
+from codeact.core.events import Event, ModelAsked, ModelReplied, Resumed, SandboxReady, TaskGiven
+from codeact.core.execution import CellError, Outcome
+from codeact.core.likeness import compare
+from codeact.core.lives import CUT, worked
+from codeact.core.messages import Reply
+
+POOL = "from concurrent.futures import ThreadPoolExecutor"
+ALIKE = [
+    (dict(stdout="<A object at 0x7f3a2b4c5d6e>"), dict(stdout="<A object at 0x7fffdeadbeef>"), ""),
+    (dict(value="{<A at 0x7f3a2b4c5d6e>, 2}"), dict(value="{2, <A at 0x55aa2b4c5d6e>}"), ""),
+    (dict(value="140203948230400"), dict(value="94203948230400"), "x = []\nid(x)"),
+    (dict(stdout="a\nb\n"), dict(stdout="b\na\n"), POOL),
+    (dict(stderr=" 50%|#  | 1/2 [00:01]\r100%|## | 2/2 [00:02]\n"), dict(stderr="100%|## | 2/2 [00:03]\n"), ""),
+    (dict(ended="timeout", stdout="one\n"), dict(ended="done", stdout=""), ""),
+]
+APART = [
+    (dict(stdout="a\nb\n"), dict(stdout="b\na\n"), "print(a, b)", "its stdout"),
+    (dict(stdout="a\nb\n"), dict(stdout="a\nb\nb\n"), POOL, "its stdout"),
+    (dict(value="140203948230400"), dict(value="94203948230400"), "x = []", "its value"),
+    (dict(value="[1, 2]"), dict(value="[2, 1]"), "", "its value"),
+    (dict(stderr="one warning"), dict(stderr="another"), "", "its stderr"),
+    (dict(), dict(error=CellError("ValueError", "", "")), "", "its end"),
+]
+
+
+def outcome(**fields: object) -> Outcome:
+    return Outcome(**{"ended": "done", **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("was", "now", "above"), ALIKE)
+def test_chance_is_no_divergence(was: dict[str, object], now: dict[str, object], above: str) -> None:
+    compare(1, outcome(**was), outcome(**now), above)
+
+
+@pytest.mark.parametrize(("was", "now", "above", "what"), APART)
+def test_what_a_cell_did_is_what_it_must_do(
+    was: dict[str, object], now: dict[str, object], above: str, what: str
+) -> None:
+    with pytest.raises(ReplayDivergence) as stopped:
+        compare(3, outcome(**was), outcome(**now), above)
+    assert (stopped.value.cell, stopped.value.what) == (3, what)
+
+
+@pytest.mark.parametrize(
+    ("happened", "seconds"),
+    [
+        ([(0, TaskGiven("an older one")), (9, TaskGiven("t")), (12, ModelAsked(1))], 3),
+        ([(0, TaskGiven("t")), (5, ModelAsked(1)), (900, SandboxReady("full", "3")), (901, Resumed())], 5),
+        ([(0, TaskGiven("t")), (5, ModelAsked(1)), (900, Resumed()), (904, ModelAsked(1))], 9),
+        ([(0, TaskGiven("t")), (5, ModelAsked(1)), (900, ModelReplied(Reply(""), CUT)), (900, Resumed())], 5),
+        ([(0, TaskGiven("t")), (5, SandboxReady("full", "3")), (6, ModelAsked(1))], 6),
+        ([], 0),
+    ],
+)
+def test_a_task_is_worked_on_while_somebody_is_at_it(happened: list[tuple[float, Event]], seconds: float) -> None:
+    assert worked([event for _, event in happened], [at for at, _ in happened]) == seconds
