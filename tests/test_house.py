@@ -15,6 +15,7 @@ SOURCE = Path(codeact.__file__).parent
 FLOORS = {
     "core": 1,
     "guest": 1,
+    "crashpoints": 1,
     "ports": 2,
     "files": 2,
     "cursor": 2,

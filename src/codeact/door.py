@@ -16,6 +16,7 @@ from .core.approvals import Deny, Edit
 from .core.errors import BudgetExhausted, nearest
 from .core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
 from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
+from .crashpoints import crashpoint
 from .guest import values
 from .interpreter import Asked
 from .ports import Gate, Tool
@@ -161,8 +162,10 @@ class Door:
             try:
                 before = ANSWERING.set(call)
                 try:
+                    crashpoint("tool starts")
                     with self._at_work(call.key), Deadline(seconds) as deadline:
                         value = await tool.call(arguments)
+                    crashpoint("tool returned")
                 finally:
                     ANSWERING.reset(before)
             finally:

@@ -53,6 +53,7 @@ from .core.events import (
     TaskEnded,
     TaskGiven,
     TextDelta,
+    ToolReturned,
 )
 from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
 from .core.files import File, described
@@ -175,6 +176,8 @@ class Driver:
         if self._agent.action == "code":
             await rebuild(events, replace(state, alive=()) if resume.fresh else state, self._given_again, self._rerun)
         served.known = False
+        for key, returned in served.settled.items():  # or it would be asked again, and its cell could not run again
+            await self._record(ToolReturned(key, returned))
         if state.running is not None and state.unasked is not None:  # it ran while the model was writing it
             said = Reply(f"```python\n{state.running.source}\n```", finish="unknown")
             await self._record(ModelReplied(said, CUT))

@@ -10,6 +10,7 @@ import anyio
 from .core.events import Delta, Event, RunStarted, SandboxReady
 from .core.lives import worked
 from .core.state import State, after
+from .crashpoints import crashpoint
 from .ports import Journal, Listener
 
 _log = logging.getLogger("codeact")
@@ -46,11 +47,14 @@ class History:
         """Journal, state, listeners: in this order, whole, and one event at a time."""
         with anyio.CancelScope(shield=True):
             async with self._recording:
+                crashpoint("record")
                 entry = await self.journal.append(event)
+                crashpoint("recorded")
                 self._moments.append(entry.at)
                 self._events.append(event)
                 self._state = after(self._state, event)
                 self.tell(event)
+                crashpoint("told")
 
     async def load(self) -> None:
         """Begin with what the journal holds; nobody is told again."""

@@ -32,6 +32,7 @@ from .core.reads import Again, Reads
 from .core.recovery import Failed, Happened, Recovery, Retry
 from .core.state import State
 from .core.untrusted import inline
+from .crashpoints import crashpoint
 from .guest import display
 from .ports import Recovering, Store
 from .served import Served
@@ -65,6 +66,7 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
     tools = {tool.spec.name: tool for tool in agent.tools}
     left = []
     for call in served.unknown(cell):
+        crashpoint("settle")
         tool = tools.get(call.tool)
         found = await tool.recover(call, store) if isinstance(tool, Recovering) else None
         if found is None and knows is not None:
@@ -92,6 +94,7 @@ async def rebuild(
         match event:
             case InputsGiven():
                 await given(event)
+                crashpoint("given again")
             case CodeStarted():
                 started, read = event, ()
             case ClockRead(_, reads):
@@ -105,7 +108,9 @@ async def rebuild(
                 if outcome.ended in LIMITS:
                     source = beginning(source, outcome.complete)
                 above += f"{source}\n"
+                crashpoint("run again")
                 compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)), above)
+                crashpoint("ran again")
                 started = None
 
 

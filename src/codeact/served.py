@@ -38,6 +38,7 @@ class Served:
         self._denied: dict[str, str] = {}
         self._called: dict[str, ToolCalled] = {}
         self._order = Order()
+        self.settled: dict[str, Returned] = {}  # what became of calls, and is not in the journal yet
         for event in events:
             match event:
                 case ToolCalled(key):
@@ -59,7 +60,7 @@ class Served:
         """What became of such a call; with None it may be made again."""
         self._returned.pop(key, None)
         if returned is not None:
-            self._returned[key] = returned
+            self._returned[key] = self.settled[key] = returned
 
     def __call__(self, call: ToolCall) -> values.Packed | Failure | Deny | None:
         """The answer of a call, or how it was denied; None where it is to be made.

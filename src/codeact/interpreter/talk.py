@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from ..core.execution import Death, Ended, Limits
+from ..crashpoints import crashpoint
 from ..guest import values, wire
 from ..ports import Pipe
 from . import verdict
@@ -97,14 +98,18 @@ class Talk:
 
     async def _send_frame(self, frame: bytes) -> None:
         async with self._sending:
+            crashpoint("send")
             try:
                 await self.pipe.send(frame)
             except OSError:
                 raise await self._died() from None
+            crashpoint("sent")
 
     async def _next(self) -> wire.Word:
         while not self._words:
+            crashpoint("receive")
             data = await self.pipe.receive()
+            crashpoint("received")
             if not data:
                 raise await self._died()
             self._words.extend(self._decoder.feed(data))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
+from ..crashpoints import crashpoint
 from . import codec
 
 APPLICATION = 0x636F6461  # `coda`, in the header of a file of ours
@@ -96,7 +97,9 @@ def transaction(file: sqlite3.Connection, durable: bool = False) -> Iterator[Non
     file.execute("BEGIN IMMEDIATE")
     try:
         yield
+        crashpoint("commit")
         file.execute("COMMIT")
+        crashpoint("committed")
     except BaseException:
         if file.in_transaction:
             file.execute("ROLLBACK")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import SandboxUnavailable
+from ...crashpoints import crashpoint
 from .environment import Environment
 from .folders import Folder
 from .layers import Refused
@@ -68,7 +69,9 @@ class Launcher:
             for attempt in (1, 2):
                 assert self.control is not None
                 try:
+                    crashpoint("order")
                     socket.send_fds(self.control, [message], list(descriptors.values()))
+                    crashpoint("ordered")
                     return
                 except OSError:
                     self._end()
@@ -113,14 +116,17 @@ class Launcher:
         self.control.settimeout(_PATIENCE)
         with open(os.memfd_create("trouble"), "rb", buffering=0) as trouble:
             try:
+                crashpoint("launcher starts")
                 with theirs:
                     self.process = _execute(self.environment.executable, self.parts.entry, theirs, trouble.fileno())
                 threading.Thread(target=self.process.wait, name="codeact-launcher", daemon=True).start()  # no zombie
+                crashpoint("launcher started")
                 self.control.send(json.dumps({**self._plan(level), "preload": preload}).encode())
                 word = json.loads(self.control.recv(1 << 16) or b"{}")
             except (OSError, ValueError) as error:
                 word = {"failed": {"layer": "launcher", "code": "?", "cause": f"it did not answer: {error}"}}
             if word.get("stands") == level:
+                crashpoint("launcher stands")
                 self.level, self.ring = level, word["ring"]
                 for note in word.get("notes", ()):
                     _log.info("sandbox: %s", note)

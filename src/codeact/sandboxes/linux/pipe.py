@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from ...core.execution import Death
+from ...crashpoints import crashpoint
 from ...ports import Pipe, Resources, Sink
 from .ends import Ends, Ways
 from .flow import Flow
@@ -67,7 +68,9 @@ class _Guest(Flow):
         """End the guest, wait until it is gone, and keep no descriptor."""
         if self._line is not None and not self._death.done():
             self.kill()
+            crashpoint("session ends")
             await asyncio.wait([self._death], timeout=_FAREWELL)
+            crashpoint("session ended")
         self.close()
 
     def close(self) -> None:
@@ -100,10 +103,13 @@ class _Guest(Flow):
         try:
             async with line.turn:
                 line.look()
+                crashpoint("copy")
                 line.order()
                 try:
                     await self.hand(copy.offered())
+                    crashpoint("copy ordered")
                     await copy.stand(self, line, of)
+                    crashpoint("copy stands")
                 finally:
                     if not copy.stands:  # else the one fork that was ordered is this
                         with anyio.CancelScope(shield=True):
@@ -183,6 +189,7 @@ class LinuxPipe(_Guest):
         self._line = Line(self._ends.hand_over_line())
         self._line.join(self)
         self._begin()
+        crashpoint("session stands")
         return True
 
     def on_line(self, word: dict[str, Any] | None) -> None:

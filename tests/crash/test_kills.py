@@ -1,0 +1,65 @@
+"""A run that is killed anywhere, and killed again while it goes on, comes to the same end, and does nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import Stage, staged
+from trials import Trial, drawn, ended, trial
+
+KILLS = 150  # at least
+TRIALS = 60
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with staged() as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def reference(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[str], dict[str, Any]]]:
+    """The points of each work, and what its calls end with, where nobody is killed."""
+    found = {}
+    for name in ("one", "two"):
+        place = tmp_path_factory.mktemp(name)
+        whole = stage.play(place=str(place), work=name, trace=True)
+        assert (whole["status"], whole["left"]) == (0, []), (place / "log").read_text()
+        found[name] = whole["points"], ended(place)
+    return found
+
+
+def test_points_stand_round_all_that_is_kept_said_called_and_started(
+    reference: dict[str, tuple[list[str], dict[str, Any]]],
+) -> None:
+    points = reference["one"][0]
+    assert len(points) > 300
+    for before, after in (
+        ("record", "recorded"),
+        ("commit", "committed"),
+        ("send", "sent"),
+        ("receive", "received"),
+        ("tool starts", "tool returned"),
+        ("launcher starts", "launcher stands"),
+        ("order", "ordered"),
+    ):
+        assert points.count(before) >= points.count(after) > 0
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(
+    stage: Stage, reference: dict[str, tuple[list[str], dict[str, Any]]], tmp_path: Path
+) -> None:
+    done: list[Trial] = []
+    for seed in range(TRIALS):
+        name = "one"
+        points, ends = reference[name]
+        kills = drawn(seed, len(points), len(ends))
+        one = trial(stage, tmp_path / str(seed), name, kills, ends)
+        assert not one.wrong, (seed, name, kills, one.wrong)
+        done.append(one)
+    assert sum(one.kills for one in done) >= KILLS
+    assert any(one.paused for one in done) and not all(one.paused for one in done)
