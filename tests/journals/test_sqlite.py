@@ -292,6 +292,23 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
         list(store.entries("r9"))
 
 
+@pytest.mark.parametrize("statement", ["PRAGMA user_version", "PRAGMA journal_mode = WAL", "BEGIN; ROLLBACK"])
+def test_a_file_whose_maker_was_killed_holds_no_runs_and_is_made_by_the_next(
+    store: SqliteStore, statement: str
+) -> None:
+    store.path.parent.mkdir(exist_ok=True)
+    store.path.touch()
+    with sqlite3.connect(store.path) as file:
+        file.executescript(statement)
+    file.close()
+    assert store.runs() == [] and not store.has("r1")
+    for ask in (lambda: store.find("r"), lambda: list(store.entries("r1"))):
+        with pytest.raises(UsageError, match="there is no journal at"):
+            ask()
+    store.create("r1").close()
+    assert store.has("r1")
+
+
 def test_a_journal_of_a_later_version_is_refused(store: SqliteStore) -> None:
     store.create("r1").close()
     with sqlite3.connect(store.path) as file:

@@ -36,14 +36,18 @@ CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 """
 
 
+class Unmade(UsageError):
+    """There is no such file, or whoever made it was cut off before anything stood in it."""
+
+
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """A connection to the file, which is ours or is made so."""
+    """A connection to the file, which is ours or is made so; to read, Unmade is raised where it is not made."""
     if write:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif not path.exists():
-        raise UsageError(f"there is no journal at {path}")
+        raise Unmade(f"there is no journal at {path}")
     file = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
         with _alone(path) if write else nullcontext():
@@ -80,6 +84,8 @@ def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
             "upgrade codeact, or name another file"
         )
     if not write:
+        if empty:
+            raise Unmade(f"there is no journal at {path}")
         return
     file.execute("PRAGMA journal_mode = WAL")
     if empty or version < codec.VERSION:

@@ -12,14 +12,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from ..core.errors import UsageError
 from ..core.events import Entry
 from .chain import DIGEST
-from .database import connect, transaction, trouble
+from .database import Unmade, connect, transaction, trouble
 from .holder import Hold
 from .journal import KeptJournal
 from .rows import Found, Row, Tail, checked, parts
@@ -79,31 +79,27 @@ class SqliteStore:
 
     def has(self, run: str) -> bool:
         """Whether there is such a run."""
-        if not self.path.exists():
-            return False
-        with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
+        with suppress(Unmade), trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             return file.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone() is not None
+        return False
 
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
-        if not self.path.exists():
-            return []
         where = "parent IS NULL" if parent is None else "parent = ?"
         values: list[str | float] = [] if parent is None else [parent]
         if before is not None:
             where, values = f"{where} AND started < ?", [*values, before]
-        with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
+        with suppress(Unmade), trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             rows = file.execute(
                 "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM runs "
                 f"WHERE {where} ORDER BY started DESC, run LIMIT ?",
                 (*values, limit),
             )
             return [Summary(*row) for row in rows]
+        return []
 
     def find(self, start: str) -> str:
         """The one run whose name begins so. Raises UsageError where there is none, or more than one."""
-        if not self.path.exists():
-            raise UsageError(f"there is no journal at {self.path}")
         with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             escaped = start.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             rows = file.execute(
