@@ -406,7 +406,7 @@ class Driver:
 
 
 def _paused(calls: Sequence[ToolCall]) -> str:
-    named = ", ".join(f"{call.tool} (key {call.key})" for call in calls)
+    named = ", ".join(f"{call.name} (key {call.key})" for call in calls)
     return f"nobody knows whether these calls took effect: {named}"
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
@@ -13,11 +14,11 @@ import anyio.to_thread
 from .agent import Agent
 from .core.budget import Price, price_of
 from .core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
-from .core.events import TaskGiven
+from .core.events import TaskGiven, ToolReturned
 from .core.execution import ToolCall, ToolSpec
 from .core.recovery import Recovery, Retry
 from .core.state import State, after
-from .ports import Commanding, Store, Tool
+from .ports import Commanding, Knows, Store, Tool
 from .result import RunResult
 from .resuming import Resume, action_of, settle
 from .served import Served
@@ -87,14 +88,23 @@ class AgentTool:
         """Ask the agent."""
         return await self._function.call(arguments)
 
-    async def recover(self, call: ToolCall, store: Store) -> Recovery | None:
-        """It may be called again, and goes on where it was, unless a call of its own was cut off."""
+    async def settle(self, call: ToolCall, store: Store, knows: Knows | None) -> tuple[ToolCall, ...]:
+        """Find out what became of the calls of its own, and keep that in the run that it goes on with."""
         run = run_of(call.key)
         if not await anyio.to_thread.run_sync(store.has, run):
-            return Retry()
+            return ()
         events = [entry.event for entry in await anyio.to_thread.run_sync(lambda: list(store.entries(run)))]
-        at = action_of(functools.reduce(after, events, State()))
-        return None if await settle(self.agent, Served(events), at, None, store) else Retry()
+        served = Served(events)
+        left = await settle(self.agent, served, action_of(functools.reduce(after, events, State())), knows, store)
+        if served.settled:
+            journal = await anyio.to_thread.run_sync(store.open, run)
+            try:
+                for key, returned in served.settled.items():
+                    await journal.append(ToolReturned(key, returned))
+            finally:
+                journal.close()
+        name = self.agent.name
+        return tuple(replace(one, agent=f"{name}.{one.agent}" if one.agent else name) for one in left)
 
 
 async def _answer(agent: Agent, task: str, data: dict[str, Any]) -> Any:

@@ -160,6 +160,19 @@ class Recovering(Protocol):
         """What became of it, or that it may be made again; None where only a person can know. `store` has its run."""
 
 
+Knows: TypeAlias = Callable[[ToolCall], Awaitable[Recovery | None]]  # a person, or what stands for one
+
+
+@runtime_checkable
+class Delegating(Protocol):
+    """What a tool is, too, whose calls are answered by runs of their own, with calls that may have been cut off."""
+
+    async def settle(self, call: ToolCall, store: Store, knows: Knows | None) -> tuple[ToolCall, ...]:
+        """Find out what became of those below this call, and keep it; what is left nobody knows. Then it may be called
+        again, and goes on where it was. `store` has its run.
+        """
+
+
 @runtime_checkable
 class Commanding(Protocol):
     """What a tool is, too, that is an agent with tools of its own."""

@@ -29,15 +29,14 @@ from .core.events import (
 from .core.execution import Failure, Outcome, Returned, ToolCall
 from .core.likeness import LIMITS, compare
 from .core.reads import Again, Reads
-from .core.recovery import Failed, Happened, Recovery, Retry
+from .core.recovery import Failed, Happened, Retry
 from .core.state import State
 from .core.untrusted import inline
 from .crashpoints import crashpoint
 from .guest import display
-from .ports import Recovering, Store
+from .ports import Delegating, Knows, Recovering, Store
 from .served import Served
 
-Knows: TypeAlias = Callable[[ToolCall], Awaitable[Recovery | None]]  # a person, or what stands for one
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
 
 
@@ -64,16 +63,17 @@ def action_of(state: State) -> int:
 async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, store: Store) -> tuple[ToolCall, ...]:
     """Find out what became of the calls that were cut off, by their tools or whoever knows; what is left is unknown."""
     tools = {tool.spec.name: tool for tool in agent.tools}
-    left = []
+    left: list[ToolCall] = []
     for call in served.unknown(cell):
         crashpoint("settle")
         tool = tools.get(call.tool)
-        found = await tool.recover(call, store) if isinstance(tool, Recovering) else None
+        below = await tool.settle(call, store, knows) if isinstance(tool, Delegating) else (call,)
+        found = Retry() if not below else await tool.recover(call, store) if isinstance(tool, Recovering) else None
         if found is None and knows is not None:
             found = await knows(call)
         match found:
             case None:
-                left.append(call)
+                left += below
             case Retry():
                 served.settle(call.key, None)
             case Happened(value):

@@ -8,9 +8,9 @@ from . import assemble, portal
 from .agent import Agent
 from .core.approvals import Decision
 from .forking import fork
-from .ports import Listener
+from .ports import Knows, Listener
 from .result import RunResult
-from .resuming import Knows, Resume
+from .resuming import Resume
 from .session import Session, ended
 from .vocabulary import refusing_unknown
 

@@ -169,6 +169,11 @@ class ToolCall:
     kind: Literal["tool", "cell", "plan"] = "tool"
     agent: str = ""
 
+    @property
+    def name(self) -> str:
+        """The tool's name, behind that of the agent below whose code calls it."""
+        return f"{self.agent}.{self.tool}" if self.agent else self.tool
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
