@@ -61,6 +61,8 @@ class Served:
         self._returned.pop(key, None)
         if returned is not None:
             self._returned[key] = self.settled[key] = returned
+            if key in self._called:
+                self._order.was(self._called[key].cell, "answered", key)
 
     def __call__(self, call: ToolCall) -> values.Packed | Failure | Deny | None:
         """The answer of a call, or how it was denied; None where it is to be made.

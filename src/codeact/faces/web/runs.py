@@ -21,9 +21,9 @@ from codeact.core.files import File
 from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
 from codeact.forking import fork
-from codeact.ports import Store
+from codeact.ports import Knows, Store
 from codeact.result import RunResult
-from codeact.resuming import Knows, Resume
+from codeact.resuming import Resume
 from codeact.session import Session
 
 from .feed import Feed
