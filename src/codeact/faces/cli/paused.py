@@ -62,7 +62,7 @@ def _unknown(name: str, calls: Sequence[ToolCall]) -> None:
     _say("Nobody knows whether these calls took effect, so nothing was done:")
     for call in calls:
         given = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
-        _say(f"  {call.key[:12]}  {inline(f'{call.tool}({given})', _ROOM)}")
+        _say(f"  {call.key[:12]}  {inline(f'{call.name}({given})', _ROOM)}")
     _say(
         f"Find out, and say it: codeact resume {name[:12]} with --done KEY=VALUE (as JSON), --failed KEY, or "
         "--retry KEY to have it called again"
