@@ -27,9 +27,9 @@ def frame(event: str, value: object, mark: int | None = None) -> bytes:
 
 
 def entry_frame(placed: Placed) -> bytes:
-    """An entry; one of a run below says for which call it happened."""
+    """An entry; one of a run below says for which call it happened, where its event has no such field of its own."""
     called = {"agent": placed.agent, "key": placed.key} if placed.key else {}
-    return frame("entry", {**codec.whole(placed.entry), **called}, placed.mark)
+    return frame("entry", {**called, **codec.whole(placed.entry)}, placed.mark)
 
 
 def _ready(entries: list[Placed]) -> bytes:

@@ -1,22 +1,30 @@
 // The tool calls of a step, each with its arguments, what came of it, and the runs of agents that it asked.
-import { block, count, duration, el, fold, money, plainly, seen } from "./text.js";
+import { patch } from "./patch.js";
+import { block, count, duration, el, fold, money, number, plainly, seen } from "./text.js";
 import { drawn, repr } from "./values.js";
 
 const FEW = 8; // calls that are shown of a step before somebody asks for more
 const LINE = 90; // characters of a call, on its line
 
-/** The calls of a step; null where there are none. */
-export function calls(one, run, story, desk) {
-  const made = [...one.calls.values()].filter((call) => call.tool !== "cell" && call.tool !== "plan").map((call) => drawCall(call, run, story, desk));
-  const failed = (one.answers ?? []).filter((answer) => answer.failed).map(answered);
-  const lines = [...decided(one), ...made, ...failed, ...one.connections.map(connection)];
+/** The calls of a step; null where there are none. `old` is the element that shows them now, which is kept. */
+export function calls(one, run, story, desk, old) {
+  const called = [...one.calls.values()].filter((call) => call.tool !== "cell" && call.tool !== "plan");
+  const failed = (one.answers ?? []).filter((answer) => answer.failed);
+  const lines = [
+    ...decided(one),
+    ...called.flatMap((call) => [[call.key, call.changes, () => drawCall(call)], ...story.below(run, call.key).map((below) => nested(below, story, desk))]),
+    ...failed.map((answer, i) => [`failed${i}`, 0, () => answered(answer)]),
+    ...one.connections.map((news, i) => [`connection${i}`, 0, () => connection(news)]),
+  ];
   if (!lines.length) return null;
-  const list = el("ul", { class: "calls", "aria-label": "tool calls" }, lines.slice(0, FEW));
-  if (lines.length > FEW) {
-    const more = el("button", { type: "button", class: "quiet more" }, `${count(lines.length - FEW, "more call")}`);
-    more.addEventListener("click", () => more.parentNode.replaceWith(...lines.slice(FEW)));
-    list.append(el("li", {}, more));
-  }
+  const list = old ?? el("ul", { class: "calls", "aria-label": "tool calls" });
+  const hidden = list.whole ? 0 : lines.length - FEW;
+  const more = () => el("li", {}, el("button", { type: "button", class: "quiet more", click: () => whole() }, `${number(hidden)} more`));
+  const whole = () => {
+    list.whole = true;
+    patch(list, lines);
+  };
+  patch(list, hidden > 1 ? [...lines.slice(0, FEW), ["more", hidden, more]] : lines);
   return list;
 }
 
@@ -24,7 +32,7 @@ export function calls(one, run, story, desk) {
 function decided(one) {
   return [...one.calls.values()]
     .filter((call) => call.given && (call.tool === "cell" || call.tool === "plan"))
-    .map((call) => el("li", { class: "decided" }, decision(call)));
+    .map((call) => [call.key, call.changes, () => el("li", { class: "decided" }, decision(call))]);
 }
 
 function decision({ tool, given }) {
@@ -34,7 +42,7 @@ function decision({ tool, given }) {
   return el("span", { class: `decision ${name}` }, `${what}${did[given.decision] ?? given.decision}`, given.reason ? ": " : "", ...seen(given.reason ?? ""));
 }
 
-function drawCall(call, run, story, desk) {
+function drawCall(call) {
   const failure = call.returned?.failure;
   const state = failure ? "failed" : call.returned ? "done" : call.given?.decision === "deny" ? "denied" : "open";
   const line = [
@@ -43,9 +51,7 @@ function drawCall(call, run, story, desk) {
     el("span", { class: "came" }, ...came(call)),
     call.calledAt && call.returnedAt ? el("span", { class: "seconds" }, duration(call.returnedAt - call.calledAt)) : null,
   ];
-  const below = story.below(run, call.key);
-  const made = fold(el("span", { class: "line" }, line), () => whole(call), { class: "call-fold" });
-  return el("li", { class: `call ${state}` }, made, below.map((one) => nested(one, story, desk)));
+  return el("li", { class: `call ${state}` }, fold(el("span", { class: "line" }, line), () => whole(call), { class: "call-fold" }));
 }
 
 function shortly(given) {
@@ -83,10 +89,16 @@ function connection({ host, port, address, refused }) {
   return el("li", { class: refused ? "call failed" : "call" }, ...seen(words));
 }
 
-/** The run of an agent that was asked, folded in. */
+/** The run of an agent that was asked, folded in; it unfolds by itself where somebody has to answer. */
 function nested(run, story, desk) {
-  const steps = run.tasks.reduce((sum, task) => sum + task.steps, 0);
-  const state = run.state === "ended" ? duration((run.task?.endedAt ?? run.last) - run.at) : "is at work …";
-  const title = [el("b", {}, plainly(run.agent || "agent", 60)), ` · ${count(steps, "step")} · ${state} · `, el("span", { class: "quiet" }, plainly(run.made.model ?? "", 60))];
-  return fold(el("span", {}, title), () => desk.inside(run, story), { class: "nested" });
+  const draw = (old) => {
+    const made = old ?? el("li", { class: "call" }, fold(el("span"), () => desk.inside(run, story), { class: "nested" }));
+    const steps = run.tasks.reduce((sum, task) => sum + task.steps, 0);
+    const state = run.state === "ended" ? duration((run.task?.endedAt ?? run.last) - run.at) : run.state === "approval" ? "waits for your answer" : "is at work …";
+    const title = [el("b", {}, plainly(run.agent || "agent", 60)), ` · ${count(steps, "step")} · ${state} · `, el("span", { class: "quiet" }, plainly(run.made.model ?? "", 60))];
+    made.querySelector("summary > span").replaceChildren(...title);
+    if (run.state === "approval" && desk.question) made.querySelector("details").open = true;
+    return made;
+  };
+  return [run.id, `${run.tasks.length}.${run.task?.steps}.${run.state}.${run.agent}`, draw];
 }

@@ -36,10 +36,16 @@ function line(one) {
     case "summary":
       return [fold("What came before was summed up, to make room", () => el("div", { class: "words" }, ...markdown(one.text)), { class: "body remark" })];
     case "forked":
-      return [el("p", { class: "body remark" }, `Goes on from here beside the run ${plainly(one.from ?? "", 40)}.`)];
+      return [forked(one)];
     default:
       return [el("p", { class: "body remark" }, ...seen(one.text ?? ""))];
   }
+}
+
+function forked({ from, behind, said }) {
+  const where = behind === null ? "as it stood then" : behind ? `behind its step ${behind}` : "from its beginning";
+  const words = el("p", { class: "remark" }, `Goes on beside the run ${plainly(from ?? "", 12).slice(0, 12)}, ${where}.`);
+  return el("div", { class: "body" }, words, said ? el("div", { class: "words" }, el("p", {}, ...seen(`You said: ${said}`))) : null);
 }
 
 function drawStep(made, one, run, story, desk) {
@@ -94,7 +100,7 @@ function body(made, one, run, story, desk, v) {
     ["draft", `${version}${what.draft.length}`, () => what.draft && code(what.draft, { class: "code draft", "aria-label": "code that is being written" })],
     ["code", v("code"), () => source(one)],
     ["asked", v("asked"), () => asked(one, run, desk)],
-    ["calls", v("calls", "end"), () => calls(one, run, story, desk)],
+    ["calls", NaN, (old) => calls(one, run, story, desk, old)],
     ["output", v("output"), (old) => output(one, old)],
     ["notes", `${v("notes", "end")}`, () => notes(one)],
   ]);

@@ -16,6 +16,8 @@ export class View {
   }
 
   inside(run) {
+    const known = this.within.find((view) => view.run === run);
+    if (known) return known.element;
     const view = new View(this.story, run, { ...this.desk, fork: null }, `${run.id.slice(0, 8)}-`);
     this.within.push(view);
     view.update();
@@ -32,7 +34,6 @@ export class View {
       ["line", this.prefix ? 0 : `${states}.${run.task?.items.length}`, () => !this.prefix && timeline(run, (step) => this.go(step))],
       ...run.tasks.map((task, i) => [`task${i}`, NaN, (old) => this.task(old, task, i)]),
     ]);
-    this.within = this.within.filter((view) => view.element.isConnected || !view.element.parentNode);
     for (const view of this.within) view.update();
   }
 

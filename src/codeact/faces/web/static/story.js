@@ -56,7 +56,7 @@ class Task {
 export class Run {
   constructor(id, parent, at) {
     Object.assign(this, { id, parent, at, made: {}, level: "", python: "", tasks: [], seen: -1, last: at });
-    Object.assign(this, { key: null, agent: "", waiting: "", forkedFrom: null, inputs: null });
+    Object.assign(this, { key: null, agent: "", waiting: "", inputs: null });
   }
 
   get task() {
@@ -112,6 +112,15 @@ export class Story {
     return run;
   }
 
+  /** Forget what streamed and has no entry yet: it is told anew. */
+  forget() {
+    for (const run of this.runs.values()) {
+      if (!run.step || run.step.done) continue;
+      Object.assign(run.step.streamed, { text: "", reasoning: "", stdout: "", stderr: "" });
+      run.step.touch("said", "code", "output");
+    }
+  }
+
   /** What passes meanwhile: `{"delta": "TextDelta", "text": ...}`. */
   live(id, delta) {
     const run = this.runs.get(id);
@@ -157,15 +166,19 @@ function note(run, entry, text, kind = "note") {
 /** The call of this key in the step that is under way. */
 function call(run, entry) {
   const step = run.step ?? add(run, "step", entry, { number: 0 });
-  if (!step.calls.has(entry.key)) step.calls.set(entry.key, { key: entry.key, tool: entry.tool, cell: entry.cell, arguments: {}, spent: [] });
+  if (!step.calls.has(entry.key)) step.calls.set(entry.key, { key: entry.key, tool: entry.tool, cell: entry.cell, arguments: {}, spent: [], changes: 0 });
   step.touch("calls", "asked");
-  return step.calls.get(entry.key);
+  const one = step.calls.get(entry.key);
+  one.changes += 1;
+  return one;
 }
 
 function found(run, key) {
   const item = run.task?.items.findLast((one) => one.calls.has(key));
   item?.touch("calls", "asked");
-  return item?.calls.get(key);
+  const one = item?.calls.get(key);
+  if (one) one.changes += 1;
+  return one;
 }
 
 const named = (box) => (Array.isArray(box) ? box[0] : box) ?? {};
@@ -173,6 +186,7 @@ const named = (box) => (Array.isArray(box) ? box[0] : box) ?? {};
 const HEARD = {
   RunStarted(run, entry) {
     run.made = entry;
+    if (entry.key) Object.assign(run, { key: entry.key, agent: entry.agent ?? "" }); // where a server knows
   },
   SandboxReady(run, entry) {
     Object.assign(run, { level: entry.level, python: entry.python });
@@ -288,8 +302,9 @@ const HEARD = {
     note(run, entry, `The interpreter was lost: ${entry.gone.why}. A copy goes on, ${then}.`, "trouble");
   },
   Forked(run, entry) {
-    run.forkedFrom = entry;
-    add(run, "forked", entry, { from: entry.run_ ?? null });
+    close(run, entry);
+    if (run.task) Object.assign(run.task, { ended: null, endedAt: null });
+    add(run, "forked", entry, { from: entry.run_, behind: entry.at_ ?? null, said: entry.say ?? "" });
   },
   Resumed(run, entry) {
     add(run, "note", entry, { text: `Goes on where it was cut off${entry.fresh ? ", with a fresh interpreter" : ""}.` });

@@ -90,7 +90,7 @@ function head(text, lines) {
 /** A folded part: a summary line, and what is behind it, made when it is first opened. */
 export function fold(summary, make, attributes = {}) {
   const made = el("details", attributes, el("summary", {}, summary));
-  const open = () => made.children.length > 1 || made.append(...[make()].flat());
+  const open = () => made.children.length > 1 || made.append(...[make()].flat().filter(Boolean));
   if (made.open) open();
   made.addEventListener("toggle", () => made.open && open());
   return made;

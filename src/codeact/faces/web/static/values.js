@@ -24,6 +24,14 @@ export function parse(text) {
   );
 }
 
+/** JSON again, of values in which no number lost anything. */
+export function encode(tree) {
+  if (tree instanceof Number) return tree.source;
+  if (Array.isArray(tree)) return `[${tree.map(encode).join(", ")}]`;
+  if (tree === null || typeof tree !== "object") return JSON.stringify(tree ?? null);
+  return `{${Object.entries(tree).map(([name, one]) => `${JSON.stringify(name)}: ${encode(one)}`).join(", ")}}`;
+}
+
 /** What stands in the box that values are written in, `[tree]`; undefined where there is none. */
 export function unboxed(box) {
   return Array.isArray(box) && box.length === 1 ? box[0] : undefined;
