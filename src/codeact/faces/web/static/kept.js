@@ -11,6 +11,7 @@ for (const line of document.getElementById("entries").textContent.split("\n")) {
 }
 const main = document.querySelector("main");
 if (story.main) {
+  story.main.cut = true; // where its task has no end: what is kept in a file goes on nowhere
   const view = new View(story, story.main);
   view.update();
   main.replaceChildren(view.element);

@@ -78,7 +78,7 @@ function title(task, place, below) {
 /** What the run is made of, and how it stands. */
 function head(run) {
   const { made } = run;
-  const words = { asking: "asks the model", running: "runs code", approval: "waits for your answer" }[run.state];
+  const words = { asking: "asks the model", running: "runs code", approval: "waits for your answer", cut: "had not ended" }[run.state];
   const over = run.task?.ended ? STOPS[run.task.ended.stop_reason].toLowerCase() : "not begun";
   const figures = run.task ? sums(all(run), run.last) : [];
   return el(

@@ -68,9 +68,10 @@ export class Run {
     return this.task?.step;
   }
 
-  /** `asking`, `running`, `approval` or `ended`. */
+  /** `asking`, `running`, `approval`, `cut` where nobody works on it, or `ended`. */
   get state() {
     if (!this.task || this.task.ended) return "ended";
+    if (this.cut) return "cut";
     if (this.questions.length) return "approval";
     return this.step?.running ? "running" : "asking";
   }

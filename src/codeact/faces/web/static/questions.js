@@ -1,0 +1,97 @@
+// A question that waits for an answer: may this run? It is answered where it stands: allowed, changed, or denied.
+import { post } from "./server.js";
+import { block, el, plainly } from "./text.js";
+import { encode, parse } from "./values.js";
+
+const ASKED = { cell: "May this code run?", plan: "May it go on by this plan?" };
+
+/** The panel of a call that is asked about in this run. */
+export function question(call, run, page) {
+  const fields = Object.entries(call.arguments).map(([name, value]) => argument(name, value, call));
+  const alert = el("p", { class: "remark failed", role: "alert" });
+  const reason = el("input", { type: "text", "aria-label": "why not", placeholder: "why not, for the model (optional)" });
+  const buttons = [];
+  const decide = async (decision, more = "") => {
+    for (const button of buttons) button.disabled = true;
+    alert.replaceChildren();
+    try {
+      await post(`/api/runs/${run}/approve`, `{"key": ${JSON.stringify(call.key)}, "decision": "${decision}"${more}}`);
+    } catch (error) {
+      if (error.status === 401) page.refused(error);
+      alert.replaceChildren(error.message);
+      for (const button of buttons) button.disabled = false;
+    }
+  };
+  const allow = () => {
+    const wrong = fields.find((field) => !field.valid);
+    if (wrong) return wrong.input.focus();
+    if (!fields.some((field) => field.changed)) return decide("allow");
+    const given = fields.map((field) => `${JSON.stringify(field.name)}: ${field.text}`);
+    return decide("edit", `, "arguments": {${given.join(", ")}}`);
+  };
+  const main = el("button", { type: "submit", class: "main" }, "Allow");
+  const session = el("button", { type: "button", class: "plain", click: () => decide("session") }, "Allow for the session");
+  const deny = el("button", { type: "button", class: "plain bad", click: () => decide("deny", `, "reason": ${JSON.stringify(reason.value)}`) }, "Deny");
+  buttons.push(main, session, deny);
+  const note = () => {
+    const changed = fields.some((field) => field.changed);
+    main.replaceChildren(changed ? "Allow with these changes" : "Allow");
+    session.hidden = changed;
+  };
+  for (const field of fields) field.input.addEventListener("input", note);
+  reason.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    deny.click();
+  });
+  const words = ASKED[call.tool] ?? ["May ", el("code", {}, plainly(call.tool, 80)), " run?"];
+  const form = el("form", { class: "question", "aria-label": "question" }, el("h4", {}, words), fields.map((field) => field.element), el("div", { class: "row" }, main, session), el("div", { class: "row" }, deny, reason), alert);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    allow();
+  });
+  return form;
+}
+
+/** One argument, to be read and changed: a text as it is, another value as JSON. */
+function argument(name, value, call) {
+  const isText = typeof value === "string";
+  const before = isText ? value : encode(value);
+  const lines = Math.min(Math.max(before.split("\n").length, Math.ceil(before.length / 90), 1), 16);
+  const input = el("textarea", { rows: lines, spellcheck: "false", class: isText && call.tool !== "cell" ? "" : "mono", name });
+  input.value = before;
+  const hidden = unseen(before);
+  const trouble = el("span", { class: "remark failed" });
+  const field = {
+    name,
+    input,
+    get changed() {
+      return input.value !== input.defaultValue;
+    },
+    get text() {
+      return isText ? JSON.stringify(input.value) : input.value;
+    },
+    get valid() {
+      return this.changed ? isText || isJson(input.value) : true;
+    },
+    element: el("label", { class: "argument" }, el("span", { class: "label" }, plainly(name, 60)), input, hidden, trouble),
+  };
+  input.defaultValue = before;
+  input.addEventListener("input", () => trouble.replaceChildren(field.valid ? "" : "not JSON"));
+  return field;
+}
+
+/** A field shows a text as it is, so what cannot be seen in it is told beneath. */
+function unseen(text) {
+  const shown = block(text);
+  return shown.querySelector?.(".unseen") ? el("span", { class: "told" }, "Some of it cannot be seen:", shown) : null;
+}
+
+function isJson(text) {
+  try {
+    parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,185 @@
+// A run as it happens: followed by the numbers of its entries, steered, and looked at again when a line breaks.
+import { forking } from "./forking.js";
+import { described, standing } from "./list.js";
+import { question } from "./questions.js";
+import { View } from "./run.js";
+import { follow, post } from "./server.js";
+import { Story } from "./story.js";
+import { el, plainly } from "./text.js";
+
+const NEAR = 160; // pixels from the end within which a reader wants to see what comes
+
+export class Watch {
+  constructor(main, run, page) {
+    Object.assign(this, { run, page, state: null, told: "" });
+    this.story = new Story();
+    this.story.run(run, null, 0);
+    const desk = {
+      question: (call) => question(call, run, page),
+      fork: (step) => forking(step, this.story.main, page),
+    };
+    this.view = new View(this.story, this.story.main, desk);
+    this.bar = new Bar(this);
+    this.newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.end() }, "To the newest");
+    main.replaceChildren(this.view.element, this.newest, this.bar.element);
+    const heard = (act) => (news) => {
+      act(news);
+      this.soon();
+    };
+    this.close = follow(run, {
+      begun: () => {
+        this.story.forget();
+        page.say("");
+      },
+      broken: (error) => (error.status === 401 ? page.refused(error) : page.say(error.status ? error.message : "The server cannot be heard just now. It is tried again.")),
+      entry: heard((entry) => this.story.hear(entry)),
+      delta: heard((delta) => this.story.live(delta.run, delta)),
+      state: heard((state) => (this.state = state)),
+      end: heard((state) => (this.state = state)),
+    });
+  }
+
+  /** Draw what is new, once for all that comes before the next frame. */
+  soon() {
+    if (this.due) return;
+    this.due = true;
+    const draw = () => {
+      this.due = false;
+      this.draw();
+    };
+    if (document.hidden) setTimeout(draw, 250);
+    else requestAnimationFrame(draw);
+  }
+
+  draw() {
+    const { main } = this.story;
+    const page = document.scrollingElement;
+    const near = page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
+    main.cut = this.state?.state === "cut off" && !main.task?.ended;
+    this.view.update();
+    this.bar.update();
+    const live = ["running", "waiting", "starting"].includes(this.state?.state);
+    if (live && (near || !this.placed)) this.end();
+    this.placed ||= Boolean(this.state);
+    this.newest.hidden = !live || page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
+    this.announce();
+  }
+
+  end() {
+    const page = document.scrollingElement;
+    page.scrollTop = page.scrollHeight;
+    this.newest.hidden = true;
+  }
+
+  /** The title of the tab, and a word for those who listen, when the state is another one. */
+  announce() {
+    const { main } = this.story;
+    const words = main.state === "approval" ? "waits for your answer" : this.state ? standing({ ...this.state, stop_reason: this.state.stop_reason ?? main.task?.ended?.stop_reason }) : "";
+    document.title = `${main.state === "approval" ? "● " : ""}${plainly(main.tasks[0]?.given.task ?? "", 80)} · codeact`;
+    if (words && words !== this.told) {
+      if (this.told) this.page.list.load();
+      this.bar.spoken.replaceChildren(words);
+      this.told = words;
+    }
+  }
+
+  write() {
+    this.bar.text.focus();
+  }
+}
+
+/** What can be said and done, below the run. */
+class Bar {
+  constructor(watch) {
+    this.watch = watch;
+    this.text = el("textarea", { rows: 1, name: "say" });
+    this.send = el("button", { type: "submit", class: "main" });
+    this.stop = el("button", { type: "button", class: "plain", click: () => this.act("stop") }, "Stop");
+    this.resume = el("button", { type: "button", class: "main", click: () => this.act("resume") }, "Go on where it was cut off");
+    this.compare = el("button", { type: "button", class: "quiet", click: () => choose(watch) }, "Compare");
+    this.alert = el("p", { class: "remark failed", role: "alert" });
+    this.spoken = el("p", { class: "hidden", role: "status", "aria-live": "polite" });
+    this.element = el("form", { class: "bar", "aria-label": "say or do something" }, this.alert, el("div", { class: "row" }, this.text, this.send, this.resume, this.stop, this.compare), this.spoken);
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.say();
+    });
+    this.text.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.say();
+      }
+      if (event.key === "Escape") this.text.blur();
+    });
+    this.text.addEventListener("input", () => this.grow());
+    this.element.hidden = true;
+  }
+
+  grow() {
+    this.text.rows = Math.min(this.text.value.split("\n").length, 8);
+  }
+
+  get live() {
+    return ["running", "waiting", "starting"].includes(this.watch.state?.state);
+  }
+
+  update() {
+    const { state } = this.watch;
+    if (!state) return;
+    const cut = state.state === "cut off";
+    this.element.hidden = false;
+    this.text.hidden = this.send.hidden = cut;
+    this.resume.hidden = !cut;
+    this.stop.hidden = !this.live;
+    const words = this.live ? "Say something to the model" : "Give it another task";
+    this.text.placeholder = words;
+    this.text.setAttribute("aria-label", words);
+    this.send.replaceChildren(this.live ? "Say" : "Go on");
+  }
+
+  async say() {
+    const text = this.text.value.trim();
+    if (!text) return;
+    if (await this.act(this.live ? "say" : "continue", this.live ? { text } : { task: text })) {
+      this.text.value = "";
+      this.grow();
+    }
+  }
+
+  async act(what, body = {}) {
+    this.alert.replaceChildren();
+    for (const button of [this.send, this.stop, this.resume]) button.disabled = true;
+    try {
+      await post(`/api/runs/${this.watch.run}/${what}`, body);
+      if (what === "resume" || what === "continue") this.watch.page.again();
+      return true;
+    } catch (error) {
+      if (error.status === 401) this.watch.page.refused(error);
+      this.alert.replaceChildren(error.message);
+      return false;
+    } finally {
+      for (const button of [this.send, this.stop, this.resume]) button.disabled = false;
+    }
+  }
+}
+
+/** Choose the run that this one is laid beside. */
+function choose(watch) {
+  const { list } = watch.page;
+  const rows = el("ul", { class: "runs" });
+  const search = el("input", { type: "search", placeholder: "Find", "aria-label": "find a run" });
+  const pick = (run) => {
+    made.close();
+    watch.page.go(`#/compare/${watch.run}/${run.run}`);
+  };
+  const draw = () => {
+    const found = list.found(search.value).filter((run) => run.run !== watch.run);
+    rows.replaceChildren(...found.slice(0, 200).map((run) => el("li", {}, el("button", { type: "button", click: () => pick(run) }, ...described(run, standing(run))))));
+  };
+  search.addEventListener("input", draw);
+  const made = el("dialog", { class: "choose", "aria-label": "Compare with" }, el("h2", {}, "Compare with"), search, rows, el("form", { method: "dialog" }, el("button", { class: "plain" }, "Close")));
+  made.addEventListener("close", () => made.remove());
+  draw();
+  document.body.append(made);
+  made.showModal();
+}
