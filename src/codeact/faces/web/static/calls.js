@@ -8,7 +8,8 @@ const LINE = 90; // characters of a call, on its line
 
 /** The calls of a step; null where there are none. `old` is the element that shows them now, which is kept. */
 export function calls(one, run, story, desk, old) {
-  const called = [...one.calls.values()].filter((call) => call.tool !== "cell" && call.tool !== "plan");
+  const hides = (call) => call.tool === "cell" || call.tool === "plan" || (desk.question && call.asked && !call.given);
+  const called = [...one.calls.values()].filter((call) => !hides(call));
   const failed = (one.answers ?? []).filter((answer) => answer.failed);
   const lines = [
     ...decided(one),

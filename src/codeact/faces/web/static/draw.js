@@ -205,7 +205,7 @@ export function sums(task, until) {
   return [
     count(task.steps, "step"),
     task.calls ? count(task.calls, "tool call") : "",
-    duration((task.endedAt ?? until ?? task.at) - task.at),
+    duration((task.endedAt ?? until ?? task.at) - task.at - task.rested),
     usage.requests ? tokens : "",
     task.cost ? `cost ${money(task.cost)}` : "",
   ].filter(Boolean);

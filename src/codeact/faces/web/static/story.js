@@ -42,7 +42,7 @@ export function cost(price, usage) {
 
 class Task {
   constructor(at, given) {
-    Object.assign(this, { at, given, items: [], files: [], leftOut: [], ended: null, endedAt: null, steps: 0, calls: 0 });
+    Object.assign(this, { at, given, items: [], files: [], leftOut: [], ended: null, endedAt: null, steps: 0, calls: 0, rested: 0 });
     this.usage = { requests: 0, input_tokens: 0, output_tokens: 0, cached_tokens: 0, cache_write_tokens: 0 };
     this.cost = 0;
   }
@@ -106,7 +106,9 @@ export class Story {
   hear(entry) {
     const run = this.run(entry.run, entry.parent, entry.at);
     if (entry.seq <= run.seen) return run;
+    run.at ||= entry.at;
     run.seen = entry.seq;
+    run.before = run.last; // when something happened before this
     run.last = entry.at;
     HEARD[entry.event]?.(run, entry, this);
     for (let one = run; one.key && this.runs.has(one.parent); one = this.runs.get(one.parent)) owner(this, one)?.touch("calls");
@@ -303,13 +305,14 @@ const HEARD = {
     note(run, entry, `The interpreter was lost: ${entry.gone.why}. A copy goes on, ${then}.`, "trouble");
   },
   Forked(run, entry) {
-    close(run, entry);
-    if (run.task) Object.assign(run.task, { ended: null, endedAt: null });
+    close(run, { at: run.before });
+    reopen(run, entry);
     add(run, "forked", entry, { from: entry.run_, behind: entry.at_ ?? null, said: entry.say ?? "" });
   },
   Resumed(run, entry) {
+    close(run, { at: run.before });
     add(run, "note", entry, { text: `Goes on where it was cut off${entry.fresh ? ", with a fresh interpreter" : ""}.` });
-    if (run.task) Object.assign(run.task, { ended: null, endedAt: null });
+    reopen(run, entry);
   },
   FilesCollected(run, entry) {
     if (!run.task) return;
@@ -327,6 +330,11 @@ const HEARD = {
     note(run, entry, entry.text);
   },
 };
+
+/** The task goes on; the time since something happened before is none of its own. */
+function reopen(run, entry) {
+  if (run.task) Object.assign(run.task, { ended: null, endedAt: null, rested: run.task.rested + (entry.at - run.before) });
+}
 
 const ENDS = {
   length: "The reply was cut off: it was too long.",

@@ -20,7 +20,7 @@ export function timeline(run, go) {
     grow(code, Math.max(spent - thought - waited, 0));
     const part = el("span", { class: "part", title: said(step) }, model, wait, code);
     grow(part, Math.max(spent, whole / 300));
-    const bar = el("span", { class: "part", title: said(step) }, el("i", { class: "bar" }));
+    const bar = el("span", { class: "part", title: said(step) }, el("i", { class: "weight" }));
     bar.firstChild.style.height = `${Math.max((100 * tokens(step)) / most, 2)}%`;
     grow(bar, Math.max(spent, whole / 300));
     for (const one of [part, bar]) one.addEventListener("click", () => go(step));
@@ -32,7 +32,7 @@ export function timeline(run, go) {
     "figure",
     { class: steps.length > 150 ? "timeline many" : "timeline" },
     el("div", { class: "lanes", role: "img", "aria-label": words }, weight, time),
-    el("figcaption", {}, key("model", "model"), key("code", "code"), key("bad", "error"), steps.some((step) => step.waited) ? key("wait", "waiting for you") : null, key("bar", "tokens")),
+    el("figcaption", {}, key("model", "model"), key("code", "code"), key("bad", "error"), steps.some((step) => step.waited) ? key("wait", "waiting for you") : null, key("weight", "tokens")),
   );
 }
 

@@ -22,11 +22,18 @@ export class Watch {
     this.bar = new Bar(this);
     this.newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.end() }, "To the newest");
     main.replaceChildren(this.view.element, this.newest, this.bar.element);
+    const scrolled = () => {
+      this.following = this.near;
+      if (this.near) this.newest.hidden = true;
+    };
+    const sizes = new ResizeObserver(() => this.grown());
+    addEventListener("scroll", scrolled, { passive: true });
+    sizes.observe(this.view.element);
     const heard = (act) => (news) => {
       act(news);
       this.soon();
     };
-    this.close = follow(run, {
+    const stop = follow(run, {
       begun: () => {
         this.story.forget();
         page.say("");
@@ -37,6 +44,26 @@ export class Watch {
       state: heard((state) => (this.state = state)),
       end: heard((state) => (this.state = state)),
     });
+    this.close = () => {
+      stop();
+      sizes.disconnect();
+      removeEventListener("scroll", scrolled);
+    };
+  }
+
+  /** Why the last task ended, if it has. */
+  get reason() {
+    return this.state?.stop_reason ?? this.story.main.task?.ended?.stop_reason ?? null;
+  }
+
+  get live() {
+    return ["running", "waiting", "starting"].includes(this.state?.state);
+  }
+
+  /** Whether a reader is where what is new appears. */
+  get near() {
+    const page = document.scrollingElement;
+    return page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
   }
 
   /** Draw what is new, once for all that comes before the next frame. */
@@ -53,16 +80,22 @@ export class Watch {
 
   draw() {
     const { main } = this.story;
-    const page = document.scrollingElement;
-    const near = page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
     main.cut = this.state?.state === "cut off" && !main.task?.ended;
     this.view.update();
     this.bar.update();
-    const live = ["running", "waiting", "starting"].includes(this.state?.state);
-    if (live && (near || !this.placed)) this.end();
-    this.placed ||= Boolean(this.state);
-    this.newest.hidden = !live || page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
+    if (this.live) this.lived = true;
+    if (this.state && !this.placed) {
+      this.placed = true;
+      this.following = this.live;
+    }
+    this.grown();
     this.announce();
+  }
+
+  /** The page is longer now, or its end is somewhere else: one who was at the end stays there. */
+  grown() {
+    if (this.lived && this.following) this.end();
+    this.newest.hidden = !this.live || this.near;
   }
 
   end() {
@@ -74,7 +107,7 @@ export class Watch {
   /** The title of the tab, and a word for those who listen, when the state is another one. */
   announce() {
     const { main } = this.story;
-    const words = main.state === "approval" ? "waits for your answer" : this.state ? standing({ ...this.state, stop_reason: this.state.stop_reason ?? main.task?.ended?.stop_reason }) : "";
+    const words = main.state === "approval" ? "waits for your answer" : this.state ? standing({ ...this.state, stop_reason: this.reason }) : "";
     document.title = `${main.state === "approval" ? "● " : ""}${plainly(main.tasks[0]?.given.task ?? "", 80)} · codeact`;
     if (words && words !== this.told) {
       if (this.told) this.page.list.load();
@@ -120,7 +153,7 @@ class Bar {
   }
 
   get live() {
-    return ["running", "waiting", "starting"].includes(this.watch.state?.state);
+    return this.watch.live;
   }
 
   update() {
@@ -129,7 +162,8 @@ class Bar {
     const cut = state.state === "cut off";
     this.element.hidden = false;
     this.text.hidden = this.send.hidden = cut;
-    this.resume.hidden = !cut;
+    this.resume.hidden = this.live || !(cut || ["cancelled", "error", "paused"].includes(this.watch.reason));
+    this.resume.className = cut ? "main" : "plain";
     this.stop.hidden = !this.live;
     const words = this.live ? "Say something to the model" : "Give it another task";
     this.text.placeholder = words;
