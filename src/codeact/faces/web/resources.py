@@ -242,8 +242,7 @@ def _begun(found: Conversation) -> Response:
 
 
 def _state(live: Conversation) -> dict[str, Any]:
-    reason = live.result.stop_reason if live.result is not None and live.state == "idle" else None
-    return {"state": "ended" if live.state in ("idle", "over") else live.state, "stop_reason": reason}
+    return {"state": live.state, "stop_reason": live.stop_reason}
 
 
 def _run(request: Request) -> str:

@@ -16,7 +16,7 @@ import anyio.to_thread
 from codeact.agent import Agent, with_parts
 from codeact.core.approvals import Decision
 from codeact.core.errors import CodeactError, UsageError
-from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
+from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, StopReason, TaskEnded
 from codeact.core.files import File
 from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
@@ -66,6 +66,7 @@ class Conversation:
         self.feed = feed
         self.phase: Phase = "starting"
         self.waiting: dict[str, ApprovalAsked] = {}
+        self.stop_reason: StopReason | None = None  # of its last task
         self.result: RunResult | None = None
         self.error: Exception | None = None
         self.stands = asyncio.Event()  # it was opened, or could not be
@@ -78,8 +79,15 @@ class Conversation:
 
     @property
     def state(self) -> str:
-        """What it does: `starting`, `running`, `waiting` for an answer, `idle` or `over`."""
-        return "waiting" if self.phase == "running" and self.waiting else self.phase
+        """What it does: `running`, `waiting` for an answer, or, when its task is over, `ended` or `cut off`."""
+        if self.phase in ("starting", "running"):
+            return "waiting" if self.waiting else "running"
+        return state_of(self.stop_reason)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task of it is at work."""
+        return self.phase in ("starting", "running")
 
     def give(self, work: Work) -> None:
         """Something to do next. Raises Busy while a task runs."""
@@ -108,6 +116,8 @@ class Conversation:
                 self.waiting[key] = entry.event
             case ApprovalGiven(key):
                 self.waiting.pop(key, None)
+            case TaskEnded(reason) if entry.run == self.run:
+                self.stop_reason = reason
         self.feed.add(entry)
 
     async def live(self, session: Session, seconds: float) -> None:
@@ -138,7 +148,7 @@ class Conversation:
         return None
 
     async def _do(self, work: Work, session: Session) -> None:
-        self.phase, self.error = "running", None
+        self.phase, self.error, self.stop_reason = "running", None, None
         with anyio.CancelScope() as self._scope:
             if self._cut:  # it was stopped before it could begin
                 self._scope.cancel()
@@ -336,6 +346,11 @@ class Runs:
         if found is not None:
             self._live.setdefault(entry.run, found)
             found.saw(entry)
+
+
+def state_of(stop_reason: StopReason | None) -> str:
+    """Where a run stands that is not at work: `ended`, or `cut off`, and can be resumed."""
+    return "cut off" if stop_reason is None or stop_reason in CUT_OFF else "ended"
 
 
 def open_questions(events: Sequence[Event]) -> dict[str, ApprovalAsked]:

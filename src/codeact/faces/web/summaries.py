@@ -20,11 +20,10 @@ from codeact.core.events import (
     TaskEnded,
 )
 from codeact.core.messages import NO_USAGE, Usage
-from codeact.core.state import CUT_OFF
 from codeact.journals import codec
 from codeact.journals.summary import Summary
 
-from .runs import Conversation
+from .runs import Conversation, state_of
 from .shelf import grown
 
 
@@ -94,20 +93,13 @@ def line(summary: Summary, live: Conversation | None) -> dict[str, Any]:
         "agent": None if live is None else live.agent,
         "task": summary.task,
         "model": summary.model,
-        "state": state_of(summary, live),
+        "state": live.state if live is not None and live.busy else state_of(summary.stop_reason),
         "stop_reason": summary.stop_reason,
         "steps": summary.steps,
         "started": summary.started,
         "changed": summary.changed,
         "entries": summary.entries,
     }
-
-
-def state_of(summary: Summary, live: Conversation | None) -> str:
-    """`running`, `waiting` for an answer, `ended`, or `cut off`, which can be gone on with."""
-    if live is not None and live.state in ("starting", "running", "waiting"):
-        return "waiting" if live.state == "waiting" else "running"
-    return "ended" if summary.stop_reason not in (None, *CUT_OFF) else "cut off"
 
 
 def page(found: Whole, live: Conversation | None, agent: str | None, asked: Iterable[ApprovalAsked]) -> dict[str, Any]:
