@@ -160,6 +160,7 @@ FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
     "command",
     [
         "run",
+        "chat",
         "fork",
         "approve",
         "show",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable
 
@@ -63,11 +64,13 @@ class History:
             self._moments.append(entry.at)
             self._state = after(self._state, entry.event)
 
-    async def copy(self, other: History) -> None:
-        """Begin with all that happened in another session; nobody is told again."""
-        for event in other._events:
+    async def copy(self, other: History, upto: int | None = None) -> None:
+        """Begin with all that happened in another session, or its first events; nobody is told again."""
+        events = other._events[:upto]
+        for event in events:
             self._moments.append((await self.journal.append(event)).at)
-        self._events, self._state = list(other._events), other._state
+        self._events = list(events)
+        self._state = other._state if upto is None else functools.reduce(after, events, State())
 
     def join(self, listeners: Iterable[Listener]) -> None:
         """Let these hear, too, from here on; what the session is made of they are told at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -13,8 +14,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from . import rewinding
 from .agent import Agent
 from .core.approvals import Decision
+from .core.errors import SnapshotRefused
 from .core.events import Delta, Event, Forked, TaskGiven, UserSaid
 from .core.state import CUT_OFF, State, after
 from .core.tasks import check_task
@@ -27,6 +30,7 @@ from .nesting import check_depth, nesting
 from .ports import Journal, Listener, Store
 from .result import RunResult, result_of
 from .resuming import Resume
+from .rewinding import Mark
 from .tools.context import ANSWERING
 
 
@@ -207,14 +211,39 @@ class Session:
         self._check_idle()
         return await self._branch((), heard=False)
 
-    async def _branch(self, listeners: Sequence[Listener], heard: bool = True) -> Session:
+    async def mark(self) -> Mark:
+        """Where it stands, to go `back` to."""
+        self._check_open()
+        self._check_idle()
+        return await rewinding.mark(len(self._history.events), self._driver.interpreter)
+
+    async def back(self, mark: Mark, *, listeners: Sequence[Listener] = ()) -> Session:
+        """A session that goes on from there, with the conversation, variables and files of then; this one is left.
+
+        It ends with `close()`, or with the session that was first of all. What tools have done since is done. Raises
+        what going on with a run raises.
+        """
+        self._check_open()
+        self._check_idle()
+        if await rewinding.restored(mark, self._driver.interpreter):
+            with contextlib.suppress(SnapshotRefused):
+                return await self._branch(listeners, upto=mark.events)
+        run = await rewinding.written(self._store, self._history.events[: mark.events], self.run_id)
+        return await Session(self._agent, listeners, resume=Resume(run, anyway=True)).__aenter__()
+
+    async def variables(self) -> list[tuple[str, str, str]]:
+        """Name, kind and a glimpse of each variable."""
+        self._check_open()
+        return await self._driver.interpreter.variables()
+
+    async def _branch(self, listeners: Sequence[Listener], heard: bool = True, upto: int | None = None) -> Session:
         branch = Session(self._agent, listeners)
         await branch._keep(branch._stack)
         if not heard:
             branch.leave(self._agent.listeners)
         await self._driver.branch(branch._driver)
         branch._stack.push_async_exit(branch._driver.interpreter)
-        await branch._history.copy(self._history)
+        await branch._history.copy(self._history, upto)
         branch._open = True
         await branch.record(Forked(self.run_id))
         return branch

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +10,7 @@ import pytest
 
 from codeact.faces.cli.prompt import is_whole
 
-from .command import CODEACT, environment
+from .typed import Typed
 
 
 @pytest.mark.parametrize(
@@ -41,56 +35,9 @@ def test_a_cell_is_whole_when_it_can_run_or_be_refused(source: str, whole: bool)
     assert is_whole(source) is whole
 
 
-class Typed:
-    """A prompt with somebody at the keyboard."""
-
-    def __init__(self, home: Path) -> None:
-        self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [CODEACT, "exec"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(home), start_new_session=True
-        )
-        os.close(theirs)
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def wait_for(self, text: str) -> str:
-        """What was shown up to and with this text, since the last wait."""
-        until = time.monotonic() + 20
-        while text not in self.seen:
-            assert select.select([self._ours], [], [], max(until - time.monotonic(), 0))[0], (
-                f"no {text!r} in {self.seen!r}"
-            )
-            self._hear()
-        before, found, self.seen = self.seen.partition(text)
-        return before + found
-
-    def _hear(self) -> None:
-        shown = os.read(self._ours, 1 << 16).decode()
-        self.seen += re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", shown).replace("\r", "")
-
-    def interrupt(self) -> None:
-        """Ctrl-C, which goes to everything in the foreground."""
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def interrupt_until(self, text: str) -> None:
-        """Ctrl-C at the prompt, as often as it takes: readline misses one that comes while it handles a key."""
-        while text not in self.seen:
-            self.interrupt()
-            while select.select([self._ours], [], [], 0.5)[0]:
-                self._hear()
-        self.wait_for(text)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
-
-
 @pytest.fixture
 def typed(tmp_path: Path) -> Iterator[Typed]:
-    one = Typed(tmp_path)
+    one = Typed(tmp_path, "exec")
     yield one
     one.close()
 

@@ -44,6 +44,7 @@ if __package__:
     from .practice import practise as practise
     from .recursion import Depth
     from .seeds import Seeds
+    from .variables import EVERY, listed
     from .wire import (
         HOST_WORDS,
         Bind,
@@ -352,6 +353,8 @@ class Session:
         return None
 
     def _fetch(self, word: Fetch) -> Fetched:
+        if word.name == EVERY:
+            return Fetched(word.id, values.encode(listed(self._cells.namespace, self._tools)), None)
         try:
             value = self._cells.namespace[word.name]
         except KeyError:

@@ -95,7 +95,7 @@ class Bind:
 
 @dataclass(frozen=True)
 class Fetch:
-    """What is the value of this name?"""
+    """What is the value of this name? For `*`: which variables are there, each with its kind and a glimpse of it?"""
     id: int
     name: str
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from ..core.errors import UsageError
 from ..core.files import File, LeftOut
+from .seen import Seen
 
 
 class Absent:
@@ -41,6 +42,10 @@ class Absent:
     async def fetch(self, name: str) -> Any:
         """Variables need a place to be."""
         _refuse("fetch()")
+
+    async def variables(self) -> list[Seen]:
+        """There are none."""
+        return []
 
     async def fork(self, *_: Any) -> Absent:
         """There is nothing to copy: a fork has the conversation."""

@@ -19,7 +19,7 @@ from ..core.reads import Again
 from ..guest import values
 from ..network import Tell
 from ..ports import Emit, Expecting, Sandbox
-from . import transfers
+from . import seen, transfers
 from .capture import Capture
 from .conversation import Conversation, opening
 from .copies import Copies, can_be_copied, connected
@@ -161,11 +161,21 @@ class Interpreter:
 
     async def fetch(self, name: str) -> Any:
         """The value of a name; raises NameError, ValueRefused, or InterpreterDied."""
+        if not name.isidentifier():
+            raise NameError(f"name {name!r} is not defined")
         async with self._turn:
             try:
                 return await (await self._alive()).fetch(name)
             except values.Refused as refused:
                 raise ValueRefused(str(refused)) from None
+            except Lost as lost:
+                raise await self._died(lost) from None
+
+    async def variables(self) -> list[seen.Seen]:
+        """Name, kind and a glimpse of each variable. Raises InterpreterDied."""
+        async with self._turn:
+            try:
+                return await seen.variables(await self._alive())
             except Lost as lost:
                 raise await self._died(lost) from None
 

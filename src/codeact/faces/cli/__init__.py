@@ -14,6 +14,7 @@ from . import exits, streams
 COMMANDS = {
     "demo": "a real task on real data, offline: recorded replies, live code in the sandbox",
     "run": "give a model one task",
+    "chat": "talk with a model, turn by turn; what was said and all variables are kept",
     "resume": "go on with a run that was cut off",
     "approve": "answer what a run waits for, and have it go on",
     "fork": "a new run that goes on from a step of another",
@@ -30,6 +31,7 @@ COMMANDS = {
 _ROOMS = {
     "demo": ".demo",
     "run": ".run",
+    "chat": ".chat",
     "resume": ".resume",
     "approve": ".deciding",
     "fork": ".fork",

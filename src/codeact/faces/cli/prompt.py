@@ -5,32 +5,22 @@ from __future__ import annotations
 import ast
 import asyncio
 import codeop
-import contextlib
-import os
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from codeact.cells import Cells
 from codeact.core.execution import Outcome
 
-from . import exits
+from . import exits, keyboard
 from .said import keep, say
-
-try:
-    import readline
-except ImportError:  # a Python built without it still reads lines
-    readline = None  # type: ignore[assignment]
-
 
 _LARGEST = 256 << 10  # characters that are looked at here before they run
 
 
 async def converse(cells: Cells, sandbox: str, folder: Path | None) -> int:
     """Read, run, show, until the end of input or `exit()`."""
-    with _history():
+    with keyboard.history("history"):
         async with cells:
             print(
                 f"Python {cells.version} in sandbox {sandbox}, level {cells.level}. Ctrl-C stops a cell, Ctrl-D leaves."
@@ -51,14 +41,14 @@ async def _run(cells: Cells, source: str) -> Outcome:
     def stop(*_: Any) -> None:
         loop.call_soon_threadsafe(cells.interrupt)
 
-    with _on_interrupt(stop):
+    with keyboard.on_interrupt(stop):
         return await cells.run(source)
 
 
 def _read() -> str | None:
     """The next cell: lines until they make a whole; None at the end of input."""
     lines: list[str] = []
-    with _on_interrupt(signal.default_int_handler):
+    with keyboard.on_interrupt(signal.default_int_handler):
         while True:
             try:
                 lines.append(input("... " if lines else ">>> "))
@@ -86,34 +76,3 @@ def is_whole(source: str) -> bool:
         return compiler(source, "<cell>", "single") is not None
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
         return True
-
-
-@contextlib.contextmanager
-def _on_interrupt(handler: Any) -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _history() -> Iterator[None]:
-    """The lines typed before, from the user's state directory; kept private, and not missed where it cannot be."""
-    if readline is None:
-        yield
-        return
-    base = os.environ.get("XDG_STATE_HOME", "")
-    path = Path(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "codeact", "history")
-    with contextlib.suppress(OSError):
-        readline.read_history_file(path)
-    readline.set_history_length(1000)
-    readline.set_auto_history(True)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            readline.write_history_file(path)
-            path.chmod(0o600)
-        sys.stdout.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import select
 import signal
 import stat
@@ -22,9 +21,7 @@ import anyio
 from codeact import approvals, assemble
 from codeact.agent import Agent, with_parts
 from codeact.approvals import Needs
-from codeact.core import profiles
 from codeact.core.approvals import CELL, PLAN
-from codeact.core.budget import budget_of, price_of_text
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
 from codeact.core.events import Delta, Event
@@ -38,16 +35,19 @@ from codeact.resuming import Resume
 from codeact.session import Session
 
 from . import approve, exits, lines, paused, streams
-from .arguments import Parser, add_interpreter_flags, policy, positive, reading, tools
+from .arguments import policy, tools
+from .taskline import add_agent_flags as add_agent_flags
+from .taskline import parser
+from .taskline import split as split
+from .taskline import typed as typed
 
-_AGENT = re.compile(r"(?P<file>.+\.py):(?P<name>[^\W\d]\w*)")
 _LARGEST = 32 << 20  # bytes of standard input: what surely fits into one message to the interpreter
 _PATIENCE = 1.0  # seconds until we say that we wait for standard input
 
 
 def main(argv: Sequence[str]) -> int:
     """Do the task and say what came of it: drawn for people, or as one line of JSON."""
-    options = _parser().read(argv)
+    options = parser().read(argv)
     task, place = split(options.words)
     check_task(task)
     out = streams.for_programs() if options.json else None
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         store = found.store if place and options.journal is None else assemble.store(options.journal)
         made = with_parts(found, store=store, origin=(os.getcwd(), *argv))
         if options.record:
-            made = _recorded(made, options.record)
+            made = recorded(made, options.record)
         files = read(options.file, made.policy.limits.scratch)
         variables = _standard_input()
         with approve.asking(made) as agent, assemble.console(sys.stdout, out=options.out, keep=True) as console:
@@ -179,27 +179,6 @@ async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]], g
 # -- what was typed ----------------------------------------------------------------------------------------------------
 
 
-def split(words: Sequence[str]) -> tuple[str, str | None]:
-    """The task, and where an agent of the user's own is, if one was named."""
-    match words:
-        case [task]:
-            return task, None
-        case [place, task] if _AGENT.fullmatch(place):
-            return task, place
-        case [task, place] if _AGENT.fullmatch(place):
-            return task, place
-        case []:
-            raise UsageError('no task: write codeact run "what is to be done"')
-        case _:
-            raise UsageError(f"{len(words)} words where one task was expected: put it in quotes")
-
-
-def typed(argv: Sequence[str], command: str = "run") -> tuple[argparse.Namespace, str | None]:
-    """What these words said, and where an agent of the user's own is, if they named one."""
-    options = _parser(command).read(argv)
-    return options, split(options.words)[1]
-
-
 @contextmanager
 def agent_of(options: argparse.Namespace, model: Model | None = None) -> Iterator[Agent]:
     """The agent that the flags make; of this model, or of the one that is chosen."""
@@ -267,11 +246,6 @@ def own_agent(place: str, options: argparse.Namespace) -> Agent:
     return found
 
 
-def _profile(name: str) -> str:
-    profiles.named(name)
-    return name
-
-
 def approve_of(text: str | None, tools: Catalogue) -> Needs | None:
     """What is asked about: `all` tool calls, or these tools; `cell` is every cell, `plan` every plan."""
     if text is None or text == "all":
@@ -284,7 +258,8 @@ def approve_of(text: str | None, tools: Catalogue) -> Needs | None:
     return approvals.named(asked)
 
 
-def _recorded(agent: Agent, path: str) -> Agent:
+def recorded(agent: Agent, path: str) -> Agent:
+    """The same agent, whose model's replies are kept in a new file."""
     return with_parts(agent, model=assemble.recording(agent.model, path, agent.secrets))
 
 
@@ -319,94 +294,3 @@ def _standard_input() -> dict[str, str | bytes]:
         return {"stdin": data.decode()}
     except UnicodeDecodeError:
         return {"stdin": data}
-
-
-_DOES = {
-    "run": "Give a model one task. It acts by writing Python, which runs in a sandbox.",
-    "prompt": "Print exactly what a model would be sent for a task, and about how many tokens it is. Nothing is asked.",
-}
-_BESIDE = {
-    "run": "What is piped in becomes the variable `stdin`.\n",
-    "prompt": "The flags are those of `codeact run`.\n",
-}
-
-
-def _parser(command: str = "run") -> Parser:
-    parser = Parser(
-        command,
-        _DOES[command],
-        f"codeact {command} TASK [--model SPEC] [--json] [flags]\n       codeact {command} app.py:agent TASK [--json]",
-        "TASK",
-        "what is to be done; with app.py:agent beside it, an agent object of yours does it",
-        f"{_BESIDE[command]}"
-        "SPEC: openai:NAME, anthropic:NAME, ollama:NAME, hf:NAME, URL#NAME (any OpenAI-compatible server),\n"
-        "transformers:PATH, pydantic:PROVIDER:NAME, replay:FILE; with parameters: openai:gpt-5?temperature=0.\n"
-        "Else CODEACT_MODEL, else the configuration file.",
-    )
-    add_agent_flags(parser)
-    parser.add_argument(
-        "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
-    )
-    parser.add_argument(
-        "--journal",
-        metavar="PATH",
-        help="the file in which the run is kept (default: in the user's state folder), postgres://..., or memory",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="one line of JSON on standard output, the drawing on stderr"
-    )
-    add_interpreter_flags(parser)
-    return parser
-
-
-def add_agent_flags(parser: Parser) -> None:
-    """The flags of everything that makes an agent."""
-    parser.add_argument("--model", metavar="SPEC", help="who writes the code")
-    parser.add_argument(
-        "--action",
-        metavar="FORM",
-        type=reading(profiles.form_named),
-        help="how the model acts: `code` (default); `json`, tool calls in its provider's own form; `text`, plain lines",
-    )
-    parser.add_argument(
-        "--carrier",
-        metavar="NAME",
-        type=reading(profiles.carrier_named),
-        help="what code stands in: fence | execute | code | tool (default by the model's profile)",
-    )
-    parser.add_argument(
-        "--profile",
-        metavar="NAME",
-        type=reading(_profile),
-        help="what a model of its kind is told: standard | small | codeact | smollm3 | native (default by its name)",
-    )
-    parser.add_argument(
-        "--approve",
-        metavar="NAMES",
-        help="ask at the terminal before these tools run, or `all`; `cell` is every cell, `plan` every plan",
-    )
-    parser.add_argument(
-        "--planning-interval",
-        metavar="N",
-        type=positive,
-        help="have the model make a plan first, and look at it again after every N steps (default: no plans)",
-    )
-    parser.add_argument(
-        "--eager", action="store_true", help="run code while the model is still writing it, statement by statement"
-    )
-    parser.add_argument(
-        "--budget",
-        metavar="LIST",
-        type=reading(budget_of),
-        help="what the task may use in all: tokens=100000,money=0.50,seconds=60,tool_calls=20,steps=10",
-    )
-    parser.add_argument(
-        "--price",
-        metavar="IN/OUT[/CACHED]",
-        type=reading(price_of_text),
-        help="what a million tokens of the model cost, read and written (and read from its cache), such as 1.25/10",
-    )
-    parser.add_argument("--max-steps", metavar="N", type=positive, help="replies of the model (default 20)")
-    parser.add_argument(
-        "--context-tokens", metavar="N", type=positive, help="tokens of a prompt (default: what the model tells)"
-    )

@@ -10,15 +10,15 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from codeact import approvals, assemble
+from codeact import assemble
 from codeact.agent import Agent
-from codeact.approvals import Needs
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import UsageError
 from codeact.files import read
 
 from ..cli import exits, streams
 from ..cli.arguments import Parser, add_interpreter_flags, policy, reading, tools
+from ..cli.run import approve_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -56,7 +56,7 @@ def _offered(options: argparse.Namespace, serving: Any) -> Iterator[Any]:
     bounds = replace(policy(options), snapshots=True)
     files = read(options.file, bounds.limits.scratch)
     with tools(options) as found:
-        needs = _approve(options.approve, Catalogue(tool.spec for tool in found))
+        needs = approve_of(options.approve, Catalogue(tool.spec for tool in found))
         yield serving.of_python(wall, bounds, tuple(found), files, needs, options.out, searched=options.mcp is not None)
 
 
@@ -78,11 +78,6 @@ def _agents(options: argparse.Namespace) -> dict[str, Agent]:
             raise UsageError(f"two agents of the name {name!r}: give one of them another name=")
         found[name] = agent
     return found
-
-
-def _approve(text: str | None, catalogue: Catalogue) -> Needs | None:
-    names: Any = text if text in (None, "all") else [name.strip() for name in str(text).split(",")]
-    return approvals.resolved(approvals.named(names), catalogue)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -57,7 +57,8 @@ class Screen:
     # -- the strokes ---------------------------------------------------------------------------------------------------
 
     def task(self, text: str, variables: list[str]) -> None:
-        self._print(Text(escaped(text), style="bold"))
+        if text:
+            self._print(Text(escaped(text), style="bold"))
         for line in variables:
             self._print(Text(f"{_INDENT}with {escaped(line)}", style="dim"))
 

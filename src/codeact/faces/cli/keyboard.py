@@ -1,0 +1,59 @@
+"""Lines that a person types: what was typed before is at hand, and Ctrl-C means what the moment says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import readline
+except ImportError:  # a Python built without it still reads lines
+    readline = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def on_interrupt(handler: Any) -> Iterator[None]:
+    """While this lasts, Ctrl-C does that."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def history(name: str) -> Iterator[None]:
+    """The lines typed before, from the user's state directory; kept private, and not missed where it cannot be."""
+    if readline is None:
+        yield
+        return
+    base = os.environ.get("XDG_STATE_HOME", "")
+    path = Path(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "codeact", name)
+    with contextlib.suppress(OSError):
+        readline.read_history_file(path)
+    readline.set_history_length(1000)
+    readline.set_auto_history(True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            readline.write_history_file(path)
+            path.chmod(0o600)
+        sys.stdout.flush()
+
+
+def pasted_whole() -> None:
+    """Have several lines that are pasted at once come as one input, where the library can."""
+    if readline is not None and "libedit" not in (readline.__doc__ or ""):
+        readline.parse_and_bind("set enable-bracketed-paste on")
+
+
+def typed_so_far() -> str:
+    """What stood in the line when it was interrupted."""
+    return readline.get_line_buffer() if readline is not None else ""
