@@ -12,7 +12,7 @@ from . import refusals
 from .guard import HEADERS
 from .refusals import Refused
 
-_CONNECTIONS = 256
+CONNECTIONS = 256
 _SECONDS = 10.0  # for the head of a request
 
 
@@ -21,10 +21,14 @@ class Line(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False  # whatever is logged elsewhere: who errs may have put a token into the address
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
         super().connection_made(transport)
-        if len(self.connections) > _CONNECTIONS:
+        if len(self.connections) > CONNECTIONS:
             self._refuse(Refused(429, "connections", "too many connections are open"))
             return
         self._await_head()

@@ -27,7 +27,7 @@ from .refusals import Refused
 from .runs import Conversation, Missing, Runs, task_of
 
 _RUN = re.compile(r"[0-9a-f]{32}")  # exactly as it was given out
-_STREAMS = 64  # at once
+STREAMS = 64  # at once
 _SMALL = 1 << 20
 
 Serve = Callable[[Request], Awaitable[Response]]
@@ -134,11 +134,12 @@ class Api:
     async def events(self, request: Request) -> Response:
         """What happens in a run, as server-sent events."""
         run, after = _run(request), _number(request, "after", -1, -1, 1 << 53)
-        if self._streams >= _STREAMS:
-            raise Refused(429, "streams", f"{_STREAMS} streams are open, and no more may be", {"retry-after": "5"})
+        if self._streams >= STREAMS:
+            raise Refused(429, "streams", f"{STREAMS} streams are open, and no more may be", {"retry-after": "5"})
         live = self._runs.live(run)
         if live is not None and live.run == run:
-            frames = streams.live(live.feed, after, lambda: _state(live))
+            leave = request.query_params.get("until") == "ended"
+            frames = streams.live(live.feed, after, lambda: _state(live), leave)
         else:
             told = await self._told(run)
             frames = streams.kept(

@@ -224,6 +224,8 @@ class Runs:
     async def say(self, run: str, text: str) -> None:
         """Tell the model something in the middle. Raises Busy where nothing is at work."""
         found = self._live.get(run)
+        if found is None:
+            await self._check_there(run)
         if found is None or found.session is None:
             raise Busy(f"the run {run} is not at work: go on with it, with what is to be said as its task")
         await found.session.say(text)
@@ -232,6 +234,8 @@ class Runs:
         """Cancel its task, if one is at work."""
         if (found := self._live.get(run)) is not None:
             await found.stop()
+        else:
+            await self._check_there(run)
 
     async def decide(self, run: str, key: str, decision: Decision) -> None:
         """Answer a question of a run, also of one that was cut off while it waited. Raises Missing."""
@@ -330,6 +334,10 @@ class Runs:
         if found.task is not None and not found.task.cancelled():
             with contextlib.suppress(asyncio.CancelledError):
                 found.task.exception()
+
+    async def _check_there(self, run: str) -> None:
+        if not await anyio.to_thread.run_sync(self.shelf.has, run):
+            raise Missing(f"there is no run {run!r}")
 
     def _check_room(self) -> None:
         if self._closed:

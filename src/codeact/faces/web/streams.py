@@ -43,8 +43,8 @@ async def kept(entries: Iterator[Placed], state: dict[str, Any]) -> AsyncIterato
     yield frame("end", state)
 
 
-async def live(feed: Feed, after: int, state: State) -> AsyncIterator[bytes]:
-    """A run that lives here, from behind an entry, for as long as it lives."""
+async def live(feed: Feed, after: int, state: State, leave: bool = False) -> AsyncIterator[bytes]:
+    """A run that lives here, from behind an entry, for as long as it lives; or, to `leave`, until its task is over."""
     place = feed.behind(after)
     viewer = feed.join()
     said: dict[str, Any] = {}
@@ -62,7 +62,7 @@ async def live(feed: Feed, after: int, state: State) -> AsyncIterator[bytes]:
             elif (now := state()) != said:
                 said = now
                 yield frame("state", now)
-            elif feed.closed:
+            elif feed.closed or (leave and now["state"] in ("ended", "cut off")):
                 yield frame("end", now)
                 return
             else:
