@@ -37,6 +37,8 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_FIELDS = 100  # of the head of a request, and its bytes
+_HEAD = 1 << 15
 _FINAL = (409, 500, 502, 503)
 _WRONG = 20  # tokens that are no good, in a minute and in all
 _MINUTE = 60.0
@@ -70,6 +72,8 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
+        if len(scope["headers"]) > _FIELDS or sum(len(one) + len(two) for one, two in scope["headers"]) > _HEAD:
+            raise Refused(431, "head", f"the head of a request has at most {_FIELDS} fields and {_HEAD:,} bytes")
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
 
         def all_of(name: bytes) -> list[str]:
