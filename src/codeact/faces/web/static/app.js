@@ -33,6 +33,12 @@ function frame() {
     menu.setAttribute("aria-expanded", String(whether));
   };
   addEventListener("hashchange", () => open(false));
+  main.addEventListener("click", () => open(false));
+  side.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    open(false);
+    document.activeElement.blur();
+  });
   side.append(
     el("div", { class: "top" }, el("a", { class: "name", href: "#/" }, "codeact"), el("a", { class: "new", href: "#/" }, "New task")),
     list.element,

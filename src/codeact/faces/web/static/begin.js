@@ -1,6 +1,6 @@
 // A new task: who is to do it, with which files, tools, model and limits, and what that agent may do at all.
 import { post } from "./server.js";
-import { bytes, count, el, plainly, seen } from "./text.js";
+import { binary, bytes, count, el, plainly, seen } from "./text.js";
 
 /** The form, in the middle of the page. */
 export function beginning(main, page) {
@@ -99,7 +99,7 @@ function agentOf(agent) {
     models.length > 1 ? el("label", {}, el("span", {}, "model"), el("select", { name: "model" }, models.map((one) => el("option", { value: one }, plainly(one, 80))))) : null,
     field("steps", "steps at most", String(limits.steps), { type: "number", min: "1", max: "1000000" }),
     field("seconds", "seconds for a cell", String(limits.seconds), { type: "number", min: "0.01", step: "any" }),
-    field("memory", "memory", bytes(limits.memory).replace(" ", ""), { type: "text" }),
+    field("memory", "memory", binary(limits.memory).replace(" ", ""), { type: "text" }),
   );
   const tools = agent.tools.map((tool) =>
     el("li", {}, el("label", {}, el("input", { type: "checkbox", name: "tool", value: tool.name, checked: true }), el("span", {}, el("code", {}, el("b", {}, plainly(tool.name, 80)), ...seen((tool.signature ?? "").slice(0, 300))), el("span", { class: "quiet" }, ` ${plainly(tool.doc ?? "", 200)}`)))),

@@ -146,7 +146,6 @@ function output(one, old) {
   (came.images ?? []).forEach((image, i) => made.append(picture(image.data, image.media_type ?? "image/png", `picture ${i + 1} of cell ${one.cell}`) ?? el("p", { class: "remark" }, "A picture of a kind that is not shown here.")));
   if (came.error) made.append(block(came.error.traceback || `${came.error.type}: ${came.error.message}`, { class: "error", "aria-label": "error" }));
   if (came.gone) made.append(el("p", { class: "remark failed" }, ...seen(`The interpreter did not outlive this cell: ${came.gone.why}.`)));
-  if (came.answer && one.kind !== "answer") made.append(el("p", { class: "remark" }, "gave the final answer"));
   return made.firstChild ? made : null;
 }
 

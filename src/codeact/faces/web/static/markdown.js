@@ -40,13 +40,14 @@ function part(lines, at) {
   if (title) return [el("h4", { class: `level${title[1].length}` }, ...inline(title[2].trim())), at + 1];
   if (/^(-{3,}|\*{3,}|_{3,})$/.test(line.replaceAll(" ", ""))) return [el("hr"), at + 1];
   if (/^ {0,3}>/.test(line)) return quoted(lines, at);
-  if (line.includes("|") && isRule(lines[at + 1] ?? "")) return table(lines, at);
+  if (isTable(lines, at)) return table(lines, at);
   if (ITEM.test(line)) return list(lines, at);
   return paragraph(lines, at);
 }
 
-function isRule(line) {
-  return /^[ :|-]+$/.test(line) && line.includes("|") && line.includes("-");
+function isTable(lines, at) {
+  const rule = lines[at + 1] ?? "";
+  return lines[at].includes("|") && /^[ :|-]+$/.test(rule) && rule.includes("|") && rule.includes("-");
 }
 
 function fenced(lines, at, mark) {
@@ -111,7 +112,7 @@ function list(lines, at) {
 
 function paragraph(lines, at) {
   let end = at + 1;
-  while (end < lines.length && lines[end].trim() && !/^ {0,3}(`{3,}|~{3,}|#{1,6}\s|>)/.test(lines[end]) && !ITEM.test(lines[end])) end += 1;
+  while (end < lines.length && lines[end].trim() && !/^ {0,3}(`{3,}|~{3,}|#{1,6}\s|>)/.test(lines[end]) && !ITEM.test(lines[end]) && !isTable(lines, end)) end += 1;
   return [el("p", {}, ...inline(lines.slice(at, end).join("\n"))), end];
 }
 

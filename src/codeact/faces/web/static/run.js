@@ -2,7 +2,7 @@
 import { ending, item, STOPS, sums } from "./draw.js";
 import { patch } from "./patch.js";
 import { timeline } from "./timeline.js";
-import { bytes, count, duration, el, fold, moment, number, plainly, seen } from "./text.js";
+import { binary, count, duration, el, fold, moment, number, plainly, seen } from "./text.js";
 
 const TITLE = 160; // characters of a task that stand as its title
 
@@ -102,13 +102,23 @@ function all(run) {
   return sum;
 }
 
-const LIMITS = { seconds: [30, duration], memory: [2 ** 30, bytes], steps: [20, number], tool_seconds: [300, duration], threads: [64, number], scratch: [2 ** 28, bytes], output: [2 ** 20, bytes], calls: [10000, number] };
+const LIMITS = [
+  ["seconds", 30, "a cell", duration],
+  ["memory", 2 ** 30, "memory", binary],
+  ["steps", 20, "steps", number],
+  ["tool_seconds", 300, "a tool", duration],
+  ["threads", 64, "threads", number],
+  ["scratch", 2 ** 28, "files", binary],
+  ["output", 2 ** 20, "output", binary],
+  ["calls", 10000, "calls", number],
+];
 
 function parts(run) {
   const { made } = run;
   const { limits = {}, imports = {}, tools = [] } = made;
+  const given = { steps: run.task?.given.steps }; // a task may have others than its agent
   const allowed = imports.everything ? "everything" : [imports.base === false ? "nothing" : "the base set", ...(imports.names ?? [])].join(", ");
-  const bounds = Object.entries(LIMITS).map(([name, [usual, said]]) => `${name.replace("_", " ")} ${said(limits[name] ?? usual)}`);
+  const bounds = LIMITS.map(([name, usual, words, said]) => `${words} ${said(given[name] ?? limits[name] ?? usual)}`);
   const budget = Object.entries(made.budget ?? {}).map(([name, value]) => `${name.replace("_", " ")} ${number(value)}`);
   const rows = [
     ["run", run.id],
@@ -116,7 +126,7 @@ function parts(run) {
     ["imports", allowed],
     ["limits", bounds.join(", ")],
     ["budget", budget.join(", ")],
-    ["hosts", (made.network ?? []).join(", ") || "none may be reached"],
+    ["hosts", (made.network ?? []).join(", ") || "none can be reached"],
     ["folders", (made.mounts ?? []).map((one) => `${one.path}${one.writable ? " (to change)" : ""}`).join(", ")],
     ["version", made.version ?? ""],
   ].filter(([, words]) => words);

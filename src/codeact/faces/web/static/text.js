@@ -109,16 +109,25 @@ export function count(value, noun) {
 export function duration(seconds) {
   if (!(seconds >= 0)) return "";
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1).replace(".0", "")} s`;
   const whole = Math.round(seconds);
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  const parts = hours ? [[hours, "h"], [minutes, "min"]] : [[minutes, "min"], [rest, "s"]];
+  return parts.filter(([value]) => value).map(([value, unit]) => `${value} ${unit}`).join(" ");
 }
 
 /** A number of bytes: `512 bytes`, `12.3 kB`. */
 export function bytes(size) {
   for (const [unit, of] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
     if (size >= of) return `${(size / of).toFixed(1).replace(/\.0$/, "")} ${unit}`;
+  }
+  return count(size, "byte");
+}
+
+/** A limit of bytes, as limits are written: `256 MiB`. */
+export function binary(size) {
+  for (const [unit, of] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
+    if (size >= of) return `${Number((size / of).toFixed(1))} ${unit}`;
   }
   return count(size, "byte");
 }

@@ -1,0 +1,279 @@
+"""The page of `codeact serve`, in a real browser on the real server: begin, watch, answer, steer, fork, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeact import CodeAgent, tool
+from codeact.core.events import ReasoningDelta, TextDelta
+from codeact.core.messages import Prompt, Reply, Usage
+from codeact.ports import Emit
+from serving.site import Site, site
+
+from .browser import Tab, tab
+
+
+class Held:
+    """A model that says half of a reply, and the rest when the test lets it."""
+
+    name = "held"
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.heard: list[str] = []
+
+    def release(self) -> None:
+        """From the test's thread: it may go on."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._free.set)
+
+    async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
+        self._loop = asyncio.get_running_loop()
+        self.heard.append(prompt.messages[-1].text)
+        emit(ReasoningDelta("Let me think."))
+        text = "I count **slowly**.\n```python\nfor n in range(3):\n    print('number', n)\n```"
+        if prompt.answered:
+            text = "```python\nfinal_answer('counted')\n```"
+        emit(TextDelta(text[:30]))
+        await self._free.wait()
+        emit(TextDelta(text[30:]))
+        return Reply(text, "Let me think.", usage=Usage(100, 20))
+
+
+class Says:
+    """The n-th reply of a conversation."""
+
+    def __init__(self, *cells: str, name: str = "model") -> None:
+        self._cells = cells
+        self.name = name
+
+    async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
+        text = f"Step.\n```python\n{self._cells[min(prompt.answered, len(self._cells) - 1)]}\n```"
+        emit(TextDelta(text))
+        return Reply(text, usage=Usage(1000, 50))
+
+
+@tool
+def pay(amount: int, to: str, note: float = 1.0) -> str:
+    """Pay somebody."""
+    return f"{amount} to {to} ({note!r})"
+
+
+held = Held()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    journal = tmp_path_factory.mktemp("live") / "runs.db"
+    paying = Says("x = pay(10, 'Ola', 2.0)", "print(x)", "final_answer(x)", name="paying")
+    below = CodeAgent(model=paying, tools=[pay], approve=["pay"], name="clerk", description="pays")
+    reading = Says(
+        "print(open('inputs/a.txt').read())", "import os\nfinal_answer(os.listdir('inputs'))", name="reading"
+    )
+    agents = [
+        CodeAgent(model=held, name="counter", description="counts", journal=journal),
+        CodeAgent(model=paying, tools=[pay], approve=["pay"], name="payer", journal=journal),
+        CodeAgent(model=Says("final_answer(clerk('Pay.'))"), managed_agents=[below], name="boss", journal=journal),
+        CodeAgent(model=reading, tools=[pay], name="reader", journal=journal),
+    ]
+    with site(*agents, journal=journal) as made:
+        yield made
+
+
+@pytest.fixture
+def visit(browser: Any, up: Site) -> Iterator[Tab]:
+    with tab(browser) as made:
+        made.page.goto(f"{up.url}/#token={up.token}")
+        made.page.locator("#runs").wait_for()
+        yield made
+        assert all(address.startswith(up.url) for address in made.asked)
+        assert not made.troubles
+
+
+def begin(visit: Tab, agent: str, task: str) -> None:
+    chosen = visit.page.get_by_label("agent", exact=True)
+    if chosen.input_value() != agent:
+        chosen.select_option(agent)
+    visit.page.get_by_label("task", exact=True).fill(task)
+    visit.page.get_by_role("button", name="Begin").click()
+    visit.page.locator("h1", has_text=task).wait_for()
+
+
+def ended(visit: Tab) -> str:
+    visit.page.locator("#main > .run > .task:last-child > .ending").wait_for()
+    found = visit.texts("#main > .run > .task:last-child > .ending")[0]
+    assert "Answer" in found, found
+    return str(visit.texts("#main > .run > .task:last-child > .ending .answer")[0])
+
+
+def test_the_token_is_taken_out_of_the_address_and_asked_for_where_it_is_missing(
+    visit: Tab, up: Site, browser: Any
+) -> None:
+    assert visit.page.url == f"{up.url}/"
+    assert up.token not in visit.page.content()
+    with tab(browser) as other:
+        other.page.goto(up.url)
+        other.page.get_by_label("token").fill("wrong-token")
+        other.page.keyboard.press("Enter")
+        other.page.get_by_text("a token is needed").wait_for()
+        other.page.get_by_label("token").fill(up.token)
+        other.page.keyboard.press("Enter")
+        other.page.locator("#runs").wait_for()
+
+
+def test_a_run_is_watched_while_it_happens_spoken_to_and_there_after_a_reload(visit: Tab, up: Site) -> None:
+    begin(visit, "counter", "Count to three.")
+    visit.page.locator(".thinking summary").click()
+    assert visit.texts(".thinking .words") == ["Let me think."]
+    visit.page.locator(".words strong", has_text="slowly").wait_for()  # half of the reply
+    assert "asks the model" in visit.texts(".head")[0]
+    visit.page.reload()
+    visit.page.locator(".words strong", has_text="slowly").wait_for()
+    visit.page.get_by_label("Say something to the model").fill("Quickly, please.")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("Quickly, please.").wait_for()
+    visit.picture("live")
+    held.release()
+    assert ended(visit) == "counted"
+    assert visit.texts(".stdout") == ["number 0\nnumber 1\nnumber 2"]
+    assert any("Quickly, please." in text for text in held.heard)
+    assert visit.page.title() == "Count to three. · codeact"
+    visit.page.locator(".runs a[aria-current]", has_text="answered").wait_for()
+
+
+def test_a_call_waits_for_an_answer_and_is_changed_where_it_stands(visit: Tab) -> None:
+    begin(visit, "payer", "Pay Ola.")
+    question = visit.page.locator(".question")
+    question.wait_for()
+    assert visit.page.title().startswith("● Pay Ola.")
+    visit.picture("question")
+    assert [field.input_value() for field in question.locator("textarea").all()] == ["10", '"Ola"'[1:-1], "2.0"]
+    question.get_by_label("amount").fill("ten")
+    question.get_by_role("button", name="Allow with these changes").click()
+    assert "not JSON" in question.inner_text()
+    question.get_by_label("amount").fill("7")
+    question.get_by_role("button", name="Allow with these changes").click()
+    assert ended(visit) == "7 to Ola (2.0)"
+    assert visit.texts(".decision") == ["changed by you"]
+
+
+def test_a_call_of_an_agent_below_is_denied_with_a_reason(visit: Tab) -> None:
+    begin(visit, "boss", "Have it paid.")
+    question = visit.page.locator(".run.below .question")
+    question.get_by_label("why not").fill("too much")
+    question.get_by_role("button", name="Deny").click()
+    visit.page.locator(".run.below .decision.denied", has_text="denied by you: too much").wait_for()
+    visit.page.locator(".run.below .error", has_text="PermissionError").wait_for()
+    visit.page.get_by_role("button", name="Stop").click()
+    visit.page.get_by_text("Go on where it was cut off").or_(
+        visit.page.locator("#main > .run > .task > .ending")
+    ).first.wait_for()
+
+
+def test_a_task_has_files_tools_and_limits_and_another_task_behind_it(visit: Tab, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("what is in it")
+    visit.page.get_by_label("agent", exact=True).select_option("reader")
+    visit.page.get_by_label("files").set_input_files(tmp_path / "a.txt")
+    visit.page.get_by_text("Tools and limits").click()
+    visit.page.get_by_label("steps at most").fill("3")
+    visit.page.locator("[name=tool]").uncheck()
+    begin(visit, "reader", "Read it.")
+    assert ended(visit) == "['a.txt']"
+    assert visit.texts(".stdout") == ["what is in it"]
+    visit.page.get_by_text("What it is made of").click()
+    made = visit.texts(".made")[0]
+    assert "steps 3" in made and "pay" not in made
+    visit.page.get_by_label("Give it another task").fill("And again.")
+    visit.page.keyboard.press("Enter")
+    visit.page.locator("h2", has_text="And again.").wait_for()
+    assert ended(visit) == "['a.txt']"
+
+
+def test_a_run_is_forked_from_a_step_and_both_are_laid_side_by_side(visit: Tab, up: Site) -> None:
+    run = up.begin("Read this.", "reader", files=[{"name": "a.txt", "base64": "aGVyZQ=="}])
+    up.until(run)
+    visit.page.goto(f"{up.url}/#/run/{run}")
+    assert ended(visit) == "['a.txt']"
+    visit.page.get_by_label("Fork behind step 1").click()
+    visit.page.get_by_label("what the model is told").fill("Look twice.")
+    visit.page.get_by_role("dialog").get_by_role("button", name="Fork").click()
+    visit.page.get_by_text("You said: Look twice.").wait_for()
+    assert ended(visit) == "['a.txt']"
+    visit.page.get_by_role("button", name="Compare").click()
+    visit.page.get_by_role("dialog").get_by_role("button", name="Read this.").last.click()
+    visit.page.get_by_text("They are the same in all that is compared").wait_for()
+    assert len(visit.texts(".sides .stdout")) == 2
+    visit.picture("beside")
+
+
+def test_a_run_is_found_among_a_hundred_by_its_words_and_by_keys(visit: Tab, up: Site) -> None:
+    visit.page.get_by_label("task", exact=True).press("Escape")
+    visit.page.evaluate("document.activeElement.blur()")
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type("count three")
+    assert visit.texts(".runs li .what") == ["Count to three."]
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Enter")
+    assert ended(visit) == "counted"
+    visit.page.evaluate("document.activeElement.blur()")
+    visit.page.keyboard.press("?")
+    assert "a new task" in visit.page.get_by_role("dialog").inner_text()
+    visit.page.keyboard.press("Escape")
+    visit.page.keyboard.press("n")
+    visit.page.get_by_role("button", name="Begin").wait_for()
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (text) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = text;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (one) => {
+    for (; one; one = one.parentElement) {
+      const colour = rgba(getComputedStyle(one).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const text = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!text || !one.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const style = getComputedStyle(one);
+    const [a, b] = [luminance(rgba(style.color)), luminance(behind(one))].sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05), one.className + ": " + one.textContent.slice(0, 30)]);
+  }
+  return found.sort((x, y) => x[0] - y[0]);
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "width"), list(itertools.product(("light", "dark"), (1200, 390))))
+def test_every_word_can_be_read_and_nothing_is_wider_than_the_screen(
+    browser: Any, up: Site, scheme: str, width: int
+) -> None:
+    """By day and night, on a desk and in the hand: a contrast of 4.5 at least, as WCAG's level AA wants it."""
+    run = next(one["run"] for one in up.get("/api/runs") if one["task"] == "Have it paid.")
+    settings = {"color_scheme": scheme, "viewport": {"width": width, "height": 3000}, "reduced_motion": "reduce"}
+    with tab(browser, **settings) as made:
+        made.page.goto(f"{up.url}/#token={up.token}")
+        made.page.locator(".begin").wait_for()
+        worst = made.page.evaluate(CONTRAST)[:1]
+        made.page.goto(f"{up.url}/#/run/{run}")
+        made.page.locator(".nested > summary").click()
+        made.page.locator(".run.below .error").first.wait_for()
+        worst += made.page.evaluate(CONTRAST)[:3]
+        assert [one for one in worst if one[0] < 4.5] == []
+        assert made.page.evaluate("document.documentElement.scrollWidth") <= width
+        made.picture(f"{scheme}-{width}")
