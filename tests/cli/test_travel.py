@@ -32,7 +32,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a journal that holds a run of three steps, which called a tool three times."""
     place = tmp_path_factory.mktemp("desk")
     (place / "tools.py").write_text(TOOLS)
-    (place / "replies.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in REPLIES))
+    told = [
+        {"text": text, "usage": {"input_tokens": tokens, "output_tokens": 7 if tokens == 110 else 6}}
+        for text, tokens in zip(REPLIES, (100, 110, 110), strict=True)
+    ]
+    (place / "replies.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
     others = (*REPLIES[:2], "Only the last.\n```python\nfinal_answer(got[-1])\n```")
     (place / "others.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in others))
     words = ("Book seats.", "--model", "replay:replies.jsonl", "--tools", "tools.py", *KEPT)
@@ -52,6 +56,30 @@ def test_a_run_is_forked_behind_a_step_with_a_word_and_another_model(desk: Path)
     assert (desk / "ledger").read_text().split() == ["1", "2", "3"]
     again = codeact("resume", "last", *KEPT, "--json", home=desk)
     assert (again.code, again.lines[0]["run_id"]) == (0, done.lines[0]["run_id"])
+
+
+def test_a_run_is_shown_whole_in_80_columns_and_as_its_entries(desk: Path) -> None:
+    first = codeact("runs", *KEPT, "--json", home=desk).lines[-1]
+    assert first["usage"]["input_tokens"] == 320 and first["steps"] == 3
+    shown = codeact("show", first["run"][:10], *KEPT, home=desk)
+    assert shown.code == 0 and max(map(len, shown.out.splitlines())) <= 80, shown.out
+    for line in (
+        "Task: Book seats.",
+        "I book two.",
+        "  | got = [book(1), book(2)]",
+        "  @ book(seat=2) -> 'seat 2'",
+        "  > 2",
+        "  ['seat 1', 'seat 2', 'seat 3']",
+    ):
+        assert line in shown.out, line
+    assert shown.out.count("got = [book(1), book(2)]") == 1 and "```" not in shown.out
+    assert "── step 3 " in shown.out and "110 tokens in, 7 out" in shown.out
+    entries = codeact("show", first["run"], "--json", *KEPT, home=desk).lines
+    assert [entry["seq"] for entry in entries] == [*range(len(entries))]
+    assert [entry["event"] for entry in entries][:3:2] == ["RunStarted", "TaskGiven"]
+    assert codeact("show", "last", "--json", "--html", "x", *KEPT, home=desk).code == 2
+    table = codeact("runs", *KEPT, home=desk).out
+    assert "Book seats." in table and "done" in table and "340" in table
 
 
 @pytest.mark.parametrize(

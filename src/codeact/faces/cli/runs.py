@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from codeact import assemble
+from codeact.core.errors import StorageError
+from codeact.core.events import ModelReplied
+from codeact.core.messages import NO_USAGE, Usage
 from codeact.core.untrusted import inline
 
 from . import exits
@@ -24,18 +31,65 @@ def main(argv: Sequence[str]) -> int:
     found = store.runs(limit=options.limit) if hasattr(store, "runs") else []
     if options.json:
         for run in found:
-            print(json.dumps(asdict(run)))
+            print(json.dumps({**asdict(run), "usage": asdict(_used(store, run))}))
         return exits.DONE
     if not found:
-        print(f"There are no runs in {getattr(store, 'place', 'memory')}.")
+        print(f"There are no runs in {getattr(store, 'path', getattr(store, 'place', 'memory'))}.")
         return exits.DONE
-    table = Table("run", "began", "ended", "steps", "model", "task", box=None, header_style="bold", pad_edge=False)
-    for run in found:
-        began = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
-        end = run.stop_reason or "not ended"
-        table.add_row(run.run[:12], began, end, str(run.steps), inline(run.model, 30), inline(run.task, 60))
-    Console(highlight=False, markup=False).print(table)
+    print_table(store, found)
     return exits.DONE
+
+
+def print_table(store: Any, found: Sequence[Any]) -> None:
+    """A row for each run; a model that all have in common stands below."""
+    models = {run.model for run in found}
+    names = ["run", "began", "ended", "steps", "tokens", *(["model"] if len(models) > 1 else []), "task"]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        number = name in ("steps", "tokens")
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+    for run in found:
+        used = _used(store, run)
+        cells = [
+            run.run[:12],
+            _when(run.started),
+            Text(_STANDS.get(run.stop_reason, run.stop_reason), style=_STYLES.get(run.stop_reason, "red")),
+            str(run.steps),
+            "" if None in (used.input_tokens, used.output_tokens) else f"{_sum(used):,}",
+            *([inline(run.model, 18)] if len(models) > 1 else []),
+            inline(run.task, 200),
+        ]
+        table.add_row(*cells)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    if len(models) == 1:
+        console.print(f"all by {inline(models.pop(), 60)}", style="dim")
+
+
+def _when(began: float) -> str:
+    then, now = time.localtime(began), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d", then)
+
+
+_STANDS = {None: "not ended", "final_answer": "done"}
+_STYLES = {None: "yellow", "final_answer": "green", "paused": "yellow"}
+_MOST = 5000  # entries of a run whose tokens are counted
+
+
+def _used(store: Any, run: Any) -> Usage:
+    """What the replies of a run used; nothing is known of a very long one, which is not read for a list."""
+    if run.entries > _MOST:
+        return Usage()
+    try:
+        events = [entry.event for entry in store.entries(run.run)]
+    except StorageError:  # a run that is damaged is none the less in the list
+        return Usage()
+    used = [event.reply.usage for event in events if isinstance(event, ModelReplied)]
+    return functools.reduce(operator.add, used, NO_USAGE)
+
+
+def _sum(used: Usage) -> int:
+    return (used.input_tokens or 0) + (used.output_tokens or 0)
 
 
 def _parser() -> Parser:
