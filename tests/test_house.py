@@ -60,6 +60,7 @@ FLOORS = {
     "vocabulary": 6,
     "forking": 4,
     "questions": 4,
+    "export": 4,
     "returning": 6,
     "api": 6,
     "sources": 6,

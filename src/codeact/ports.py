@@ -230,6 +230,10 @@ class Told(Protocol):
         """Its name."""
 
     @property
+    def started(self) -> float:
+        """When it began, in seconds since the epoch."""
+
+    @property
     def stop_reason(self) -> StopReason | None:
         """How its last task ended; None where it has not."""
 

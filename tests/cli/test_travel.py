@@ -54,6 +54,13 @@ def test_a_run_is_forked_behind_a_step_with_a_word_and_another_model(desk: Path)
     assert (done.code, done.lines[0]["output"]) == (0, "seat 3"), done.err
     assert "step 2 of run" in done.err and "you said: Only the last." in done.err
     assert (desk / "ledger").read_text().split() == ["1", "2", "3"]
+    apart = codeact("diff", first, "last", *KEPT, home=desk)
+    assert apart.code == 0 and "step 2: words" in apart.out
+    assert "- final_answer(got)\n+ final_answer(got[-1])" in apart.out
+    beside = codeact("diff", first, "last", "--side-by-side", *KEPT, home=desk).out
+    assert max(map(len, beside.splitlines())) <= 80 and "| final_answer(got[-1])" in beside
+    (line,) = codeact("diff", first, "last", "--json", *KEPT, home=desk).lines
+    assert (line["same"], line["parts_at"], line["steps"][2]["differs"]) == (False, 2, ["text", "code", "outcome"])
     again = codeact("resume", "last", *KEPT, "--json", home=desk)
     assert (again.code, again.lines[0]["run_id"]) == (0, done.lines[0]["run_id"])
 
@@ -82,14 +89,34 @@ def test_a_run_is_shown_whole_in_80_columns_and_as_its_entries(desk: Path) -> No
     assert "Book seats." in table and "done" in table and "340" in table
 
 
+def test_runs_are_exported_for_training(desk: Path) -> None:
+    chats = codeact("export", *KEPT, home=desk)
+    first = chats.lines[0]
+    assert chats.code == 0 and (first["success"], first["reward"], first["answer"][2]) == (True, 1.0, "seat 3")
+    assert [message["role"] for message in first["messages"]] == ["system", *["user", "assistant"] * 3]
+    assert [(step["ok"], step["tool_calls"], step["message"]) for step in first["steps"]] == [
+        (True, 2, 2),
+        (True, 1, 4),
+        (True, 0, 6),
+    ]
+    words = ("--format", "codeactinstruct", "--successful", "--output", "train.jsonl", *KEPT)
+    done = codeact("export", first["run"], *words, home=desk)
+    assert (done.code, done.out, done.err) == (0, "", "1 line of 1 run\n")
+    (line,) = map(json.loads, (desk / "train.jsonl").read_text().splitlines())
+    said = line["conversations"]
+    assert [turn["role"] for turn in said] == ["system", *["user", "assistant"] * 3]
+    assert said[2]["content"] == "I book two.\n<execute>\ngot = [book(1), book(2)]\nprint(len(got))\n</execute>"
+    assert said[3]["content"].startswith("Observation:\n") and "<execute>" in said[0]["content"]
+    unknown = codeact("export", "--format", "cats", *KEPT, home=desk)
+    assert unknown.code == 2 and "did you mean 'chat'?" in unknown.err
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "which run?"),
         (("last",), "--at N"),
         (("last", "--at", "two"), "not the number of a step: 'two'"),
         (("last", "--at", "9"), "the run has 3 steps"),
-        (("nobody", "--at", "1"), "no run begins with 'nobody'"),
     ],
 )
 def test_what_cannot_be_forked_is_said(desk: Path, words: tuple[str, ...], why: str) -> None:

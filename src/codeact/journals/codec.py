@@ -267,7 +267,7 @@ def _blob(tree: Any, tag: str, blobs: Sequence[bytes], path: str) -> bytes:
 def _write_any(value: Any, blobs: Blobs) -> Any:
     packed = values.encode(value)
     if blobs is None:
-        return [_with(packed.tree, packed.blobs)]
+        return [with_blobs(packed.tree, packed.blobs)]
     blobs += packed.blobs
     behind = [len(packed.blobs), len(blobs)] if packed.blobs else []  # its blobs are those before the last number
     if type(blobs) is not _Apart or len(text := _text(packed.tree)) <= LONG:
@@ -276,10 +276,10 @@ def _write_any(value: Any, blobs: Blobs) -> Any:
     return [{"$json": len(blobs) - 1}, *behind]
 
 
-def _with(tree: Any, blobs: Sequence[bytes]) -> Any:
-    """A tree of the table of values with its blobs put in."""
+def with_blobs(tree: Any, blobs: Sequence[bytes]) -> Any:
+    """A tree of the table of values with its blobs put in: long texts as they are, long bytes in base64."""
     if type(tree) is list:
-        return [_with(one, blobs) for one in tree]
+        return [with_blobs(one, blobs) for one in tree]
     if type(tree) is not dict:
         return tree
     match tree:
@@ -287,7 +287,7 @@ def _with(tree: Any, blobs: Sequence[bytes]) -> Any:
             return blobs[number].decode("utf-8", "surrogatepass")
         case {"$bytes": int(number)}:
             return {"$bytes": base64.b64encode(blobs[number]).decode()}
-    return {name: _with(one, blobs) for name, one in tree.items()}
+    return {name: with_blobs(one, blobs) for name, one in tree.items()}
 
 
 def _read_any(tree: Any, blobs: Sequence[bytes], path: str) -> Any:

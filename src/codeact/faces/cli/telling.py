@@ -202,9 +202,8 @@ class _Teller:
         else:
             yield from self._wrapped("No answer: ", f"{ended.stop_reason}{f': {ended.error}' if ended.error else ''}")
         if answer is not None or ended.stop_reason == "final_answer":
-            shown = (
-                answer if isinstance(answer, str) else pprint.pformat(answer, width=self._width - 4, sort_dicts=False)
-            )
+            width = self._width - 4
+            shown = answer if isinstance(answer, str) else pprint.pformat(answer, width=width, sort_dicts=False)
             yield from _marked("  ", shown)
         cost = f" · {end.cost:.4g} in money" if end.cost else ""
         yield f"  {_seconds(end.seconds)} · {_tokens(end.usage) or 'tokens unknown'}{cost}"
