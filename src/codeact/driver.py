@@ -174,7 +174,8 @@ class Driver:
         self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows, store)
         self._door.served = served
         if self._agent.action == "code":
-            await rebuild(events, replace(state, alive=()) if resume.fresh else state, self._given_again, self._rerun)
+            async with self.interpreter.kept_at_the_end():
+                await rebuild(events, state, resume.fresh, self._given_again, self._rerun)
         served.known = False
         for key, returned in served.settled.items():  # or it would be asked again, and its cell could not run again
             await self._record(ToolReturned(key, returned))

@@ -244,3 +244,11 @@ class Listing(Protocol):
 
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> Sequence[Told]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """What a store is, too, that can say how a run stands without reading it."""
+
+    def glance(self, run: str) -> Told | None:
+        """The run as it stands in a list; None where there is none."""

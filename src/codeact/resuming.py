@@ -84,9 +84,13 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
 
 
 async def rebuild(
-    events: Sequence[Event], state: State, given: Callable[[InputsGiven], Awaitable[None]], run: Rerun
+    events: Sequence[Event], state: State, fresh: bool, given: Callable[[InputsGiven], Awaitable[None]], run: Rerun
 ) -> None:
-    """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order."""
+    """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order.
+
+    A `fresh` one gets what was given alone.
+    """
+    alive = frozenset() if fresh else frozenset(state.alive)
     started: CodeStarted | None = None
     read: Reads = ()
     above = ""
@@ -101,9 +105,9 @@ async def rebuild(
                 read += reads
             case CodeContinued(_, source) if started is not None:
                 started = replace(started, source=started.source + source)
-            case Connected(_, host) if started is not None and started.cell in state.alive:
+            case Connected(_, host) if started is not None and started.cell in alive:
                 raise ReplayDivergence(started.cell, "what it reaches", inline(host, 80), "not asked again")
-            case CodeRan(cell, outcome) if started is not None and cell in state.alive:
+            case CodeRan(cell, outcome) if started is not None and cell in alive:
                 source = started.source
                 if outcome.ended in LIMITS:
                     source = beginning(source, outcome.complete)

@@ -27,7 +27,7 @@ from .files import Given, read
 from .history import History
 from .journals.memory import MemoryJournal
 from .nesting import check_depth, nesting
-from .ports import Journal, Listener, Store
+from .ports import Glancing, Journal, Listener, Store
 from .result import RunResult, result_of
 from .resuming import Resume
 from .rewinding import Mark
@@ -312,10 +312,16 @@ class Session:
 async def ended(agent: Agent, run: str, store: Store | None = None) -> RunResult | None:
     """How the last task of a run ended, if it did so by itself: nothing of it is left to do."""
 
-    def read() -> list[Event]:
-        return [entry.event for entry in (store or agent.store).entries(run)]
+    def read() -> list[Event] | None:
+        kept = store or agent.store
+        told = kept.glance(run) if isinstance(kept, Glancing) else None
+        if told is not None and (told.stop_reason is None or told.stop_reason in CUT_OFF):
+            return None  # so that a run that goes on is read once
+        return [entry.event for entry in kept.entries(run)]
 
     events = await anyio.to_thread.run_sync(read)
+    if events is None:
+        return None
     state = functools.reduce(after, events, State())
     if state.ended is None or state.ended.stop_reason in CUT_OFF:
         return None

@@ -20,7 +20,7 @@ from .core.events import Delta, Event, Noted, TaskGiven, TextDelta, ToolReturned
 from .core.execution import Death, Limits, Policy, Returned, Stream
 from .core.messages import Prompt, Reply, say
 from .guest import wire
-from .ports import Emit, Journal, Model, Pipe, Resources, Sandbox, Sink, Store, Tool
+from .ports import Emit, Glancing, Journal, Model, Pipe, Resources, Sandbox, Sink, Store, Tool
 
 
 class ScriptedModel:
@@ -264,6 +264,10 @@ async def check_store(store: Store) -> None:
     store.create(child, run).close()
     assert [entry.parent for entry in store.entries(run)] == [None] * 4, "a run says who called it, and nobody did"
     assert store.has(child), "and a run that another one called is there"
+    if isinstance(store, Glancing):
+        told = store.glance(run)
+        assert told is not None and told.run == run, "a run that is there is seen at a glance"
+        assert store.glance(f"not {run}") is None, "and one that is not is none"
     store.open(run).close()
 
 

@@ -53,15 +53,17 @@ def parsed(source: str) -> ast.Module | None:
 
 def names(source: str, tree: ast.Module | None = None) -> Names:
     """The names of a cell; unsure where it is not Python for this interpreter."""
-    tree = tree or parsed(source)
-    if tree is None:
+    looked = _worth_a_look(source)
+    tree = tree or (parsed(source) if looked else None)
+    if len(source) > LOOK or (looked and tree is None):
         return UNSURE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             top = symtable.symtable(source, "<cell>", "exec")
         bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-        bound |= {node.target.id for node in ast.walk(tree) if isinstance(node, ast.NamedExpr)}
+        if looked and tree is not None:
+            bound |= {node.target.id for node in ast.walk(tree) if isinstance(node, ast.NamedExpr)}
         needed = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
         for table in _below(top):
             for symbol in table.get_symbols():
@@ -72,7 +74,14 @@ def names(source: str, tree: ast.Module | None = None) -> Names:
                         needed.add(symbol.get_name())
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return UNSURE
-    return Names(frozenset(bound), frozenset(needed), not _hides(tree))
+    return Names(frozenset(bound), frozenset(needed), not (looked and tree and _hides(tree)))
+
+
+def _worth_a_look(source: str) -> bool:
+    """Whether its tree may tell more than its symbol tables do; beyond ASCII Python reads some letters as others."""
+    if not source.isascii() or ":=" in source or ("*" in source and "import" in source):
+        return True
+    return any(word in source for word in _HIDDEN)
 
 
 def made(source: str, complete: int | None = None) -> tuple[str, ...]:

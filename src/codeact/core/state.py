@@ -7,13 +7,13 @@ thousandth, and what the model saw yesterday is byte for byte the start of what 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import assert_never
 
 from . import actions, carriers, names, observations, plans, weight
 from . import window as windows
 from .acting import action_of
 from .budget import cost
+from .changing import changed as replace
 from .events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -91,13 +91,14 @@ def _after(state: State, event: Event) -> State:
             fresh = replace(fresh, window=replace(state.window, refusals=0))
             return _told(fresh, "\n\n".join(filter(None, (text, cut, state.news))))
         case ModelAsked():
-            return replace(_asked(state, event), unasked=replace(state, unasked=None))
+            before = state if state.unasked is None else replace(state, unasked=None)
+            return _asked(replace(state, asked=event.purpose, unasked=before), event)
         case ModelReplied() if state.asked == "plan":
             return _drafted(replace(state, unasked=None), event)
         case ModelReplied() if state.running is not None:
             return _written(replace(state, unasked=None), event, state.running.source)
         case ModelReplied():
-            return _replied(replace(state, unasked=None), event)
+            return _replied(state, event)
         case ApprovalGiven(tool="plan", decision="deny") if state.draft is not None:
             return replace(state, draft=None, objections=(*state.objections, event.reason))
         case PlanMade(_, plan):
@@ -221,8 +222,11 @@ def _reopened(state: State, say: str) -> State:
 
 
 def _charged(state: State, usage: Usage, cost: float | None) -> State:
-    total = None if cost is None or state.cost is None else state.cost + cost
-    return replace(state, usage=state.usage + usage, cost=total)
+    return replace(state, usage=state.usage + usage, cost=_costs(state, cost))
+
+
+def _costs(state: State, more: float | None) -> float | None:
+    return None if more is None or state.cost is None else state.cost + more
 
 
 def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
@@ -255,7 +259,6 @@ def _beside(state: State, text: str) -> State:
 
 
 def _asked(state: State, event: ModelAsked) -> State:
-    state = replace(state, asked=event.purpose)
     match event.purpose:
         case "step":
             return replace(state, step=event.step)
@@ -296,8 +299,10 @@ def _written(state: State, event: ModelReplied, ran: str) -> State:
 def _replied(state: State, event: ModelReplied) -> State:
     reply = event.reply
     action = action_of(reply, state.started)
-    state = _charged(state, reply.usage, cost(state.started.price, reply.usage))
-    state = replace(state, messages=(*state.messages, say("assistant", action.said or "(nothing)")))
+    heard = say("assistant", action.said or "(nothing)")
+    total = _costs(state, cost(state.started.price, reply.usage))
+    usage = state.usage + reply.usage
+    state = replace(state, unasked=None, usage=usage, cost=total, messages=(*state.messages, heard))
     if reply.finish == "content_filter":
         return replace(state, refusal=reply.text or "the provider's content filter stopped the reply")
     words = state.started.action == "text" or (state.asked == "answer" and isinstance(action, actions.Nothing))

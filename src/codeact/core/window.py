@@ -10,10 +10,11 @@ in its cache, changes rarely.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from . import names, weight
+from .changing import changed as replace
 from .messages import Image, Message, Text, say
 from .observations import SHOWN, user_said
 from .pointers import cut as cut_short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NoReturn
 
 from ..core.errors import UsageError
@@ -46,6 +47,10 @@ class Absent:
     async def variables(self) -> list[Seen]:
         """There are none."""
         return []
+
+    def kept_at_the_end(self) -> AbstractAsyncContextManager[None]:
+        """There is nothing to keep."""
+        return nullcontext()
 
     async def fork(self, *_: Any) -> Absent:
         """There is nothing to copy: a fork has the conversation."""

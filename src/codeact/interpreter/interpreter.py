@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
@@ -285,6 +285,17 @@ class Interpreter:
             if kept is not None:
                 await kept.drop()
         return None
+
+    @asynccontextmanager
+    async def kept_at_the_end(self) -> AsyncIterator[None]:
+        """While this lasts no snapshot is taken after a cell, and then one: nobody goes back to what is half built."""
+        self._keep, keep = False, self._keep
+        try:
+            yield
+        finally:
+            self._keep = keep
+        async with self._turn:
+            self._keep_behind()
 
     def _keep_behind(self) -> None:
         if self._keep and self._guest is not None and can_be_copied(self._guest.pipe):

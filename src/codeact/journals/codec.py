@@ -71,7 +71,7 @@ def _text(tree: Any) -> str:
 def decode(line: Line) -> Event:
     """The event of a line. Raises Malformed."""
     try:
-        tree = json.loads(line.text, parse_constant=_no_constant)
+        tree = _JSON.decode(line.text)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON: {error}") from None
     if type(tree) is not dict or type(tree.get("event")) is not str:
@@ -99,6 +99,9 @@ def whole(entry: Entry) -> dict[str, Any]:
 
 def _no_constant(name: str) -> typing.NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
 @functools.cache
@@ -300,7 +303,7 @@ def _read_any(tree: Any, blobs: Sequence[bytes], path: str) -> Any:
             raise Malformed(f"{path}: not a value")
     try:
         if type(held) is dict and held.keys() == {"$json"}:
-            held = json.loads(_blob(held, "$json", blobs, path), parse_constant=_no_constant)
+            held = _JSON.decode(_blob(held, "$json", blobs, path).decode())
         return values.decode(values.Packed(held, beside))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{path}: not JSON: {error}") from None

@@ -36,6 +36,7 @@ WITH held AS (
 INSERT INTO codeact.entries (run, seq, at, fence, line, blobs, mark, digests)
 SELECT run, %s::integer, %s::double precision, %s::integer, %s::text, %s::integer, %b::bytea, %b::bytea FROM held
 """
+_TOLD = "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM codeact.runs"
 _BESIDE = "INSERT INTO codeact.contents VALUES (%b, %b) ON CONFLICT DO NOTHING"
 Begin: TypeAlias = "Callable[[_Database], Tail]"
 
@@ -87,6 +88,11 @@ class PostgresStore:
         """Whether there is such a run."""
         return bool(self._asked("SELECT 1 FROM codeact.runs WHERE run = %s", (run,)))
 
+    def glance(self, run: str) -> Summary | None:
+        """A run as it stands in the list; None where there is none."""
+        rows = self._asked(f"{_TOLD} WHERE run = %s", (run,))
+        return Summary(*rows[0]) if rows else None
+
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
         where = "parent IS NULL" if parent is None else "parent = %s"
@@ -94,8 +100,7 @@ class PostgresStore:
         if before is not None:
             where, values = f"{where} AND started < %s", [*values, before]
         rows = self._asked(
-            "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM codeact.runs "
-            f"WHERE {where} ORDER BY started DESC, run LIMIT %s",
+            f"{_TOLD} WHERE {where} ORDER BY started DESC, run LIMIT %s",
             (*values, limit),
         )
         return [Summary(*row) for row in rows or ()]

@@ -27,6 +27,7 @@ from .summary import Summary
 from .writing import Writer, Writers
 
 _AT_ONCE = 500  # rows that are read together
+_TOLD = "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM runs"
 
 
 Begin: TypeAlias = "Callable[[_File], Tail]"
@@ -83,6 +84,14 @@ class SqliteStore:
             return file.execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone() is not None
         return False
 
+    def glance(self, run: str) -> Summary | None:
+        """A run as it stands in the list; None where there is none."""
+        if not self.path.exists():
+            return None
+        with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
+            row = file.execute(f"{_TOLD} WHERE run = ?", (run,)).fetchone()
+        return None if row is None else Summary(*row)
+
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
         where = "parent IS NULL" if parent is None else "parent = ?"
@@ -91,8 +100,7 @@ class SqliteStore:
             where, values = f"{where} AND started < ?", [*values, before]
         with suppress(Unmade), trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             rows = file.execute(
-                "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM runs "
-                f"WHERE {where} ORDER BY started DESC, run LIMIT ?",
+                f"{_TOLD} WHERE {where} ORDER BY started DESC, run LIMIT ?",
                 (*values, limit),
             )
             return [Summary(*row) for row in rows]
