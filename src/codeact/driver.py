@@ -34,7 +34,6 @@ from .core.events import (
     CodeStarted,
     Compacted,
     Delta,
-    Event,
     FilesCollected,
     InputsGiven,
     InterpreterLost,
@@ -64,14 +63,23 @@ from .core.names import Names
 from .core.prompt import prompt, summary_prompt
 from .core.reads import Again
 from .core.untrusted import inline
-from .core.waiting import waiting
 from .door import Door
 from .eager import Eager
 from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
 from .ports import Store
-from .resuming import Resume, action_of, check_parts, check_stands, read_by, rebuild, settle
+from .resuming import (
+    Resume,
+    action_of,
+    check_parts,
+    check_stands,
+    nobody_answered,
+    nobody_knows,
+    read_by,
+    rebuild,
+    settle,
+)
 from .served import Served
 from .tools.context import Call as Answering
 from .tools.deadline import Deadline
@@ -190,7 +198,7 @@ class Driver:
         """Work on the task that was cut off, from where `take_up` stands, to its end."""
         async with self._to_its_end(limits, call, carried=True):
             if self.unknown:
-                await self._record(TaskEnded("paused", None, None, _paused(self.unknown)))
+                await self._record(TaskEnded("paused", None, None, nobody_knows(self.unknown)))
                 return
             if self._cut is not None:
                 cell, source, seed = self._cut.cell, self._cut.source, self._cut.seed
@@ -227,7 +235,7 @@ class Driver:
                     await self._out_of_time()
             if self._books.pause.paused:
                 await self._books.closed()
-                await self._record(TaskEnded("paused", None, None, _waits(self._history.events)))
+                await self._record(TaskEnded("paused", None, None, nobody_answered(self._history.events)))
         except anyio.get_cancelled_exc_class():
             await self._record(TaskEnded("cancelled"))
             raise
@@ -404,16 +412,6 @@ class Driver:
 
     async def _parted(self, gone: Gone) -> None:
         await self._record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
-
-
-def _paused(calls: Sequence[ToolCall]) -> str:
-    named = ", ".join(f"{call.name} (key {call.key})" for call in calls)
-    return f"nobody knows whether these calls took effect: {named}"
-
-
-def _waits(events: Sequence[Event]) -> str:
-    asked = ", ".join(f"{one.tool} (key {one.key})" for one in waiting(events))
-    return f"nobody has answered yet: {asked or 'a question of an agent below'}"
 
 
 def _sown(seed: bytes) -> bytes:

@@ -32,6 +32,7 @@ from .core.reads import Again, Reads
 from .core.recovery import Failed, Happened, Retry
 from .core.state import State
 from .core.untrusted import inline
+from .core.waiting import waiting
 from .crashpoints import crashpoint
 from .guest import display
 from .ports import Delegating, Knows, Recovering, Store
@@ -81,6 +82,18 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
             case Failed(reason):
                 served.settle(call.key, Returned(failure=Failure("RuntimeError", reason or f"{call.tool}() failed")))
     return tuple(left)
+
+
+def nobody_knows(calls: Sequence[ToolCall]) -> str:
+    """What is said of a run that waits for somebody who knows what became of these."""
+    named = ", ".join(f"{call.name} (key {call.key})" for call in calls)
+    return f"nobody knows whether these calls took effect: {named}"
+
+
+def nobody_answered(events: Sequence[Event]) -> str:
+    """What is said of a run that waits for an answer."""
+    asked = ", ".join(f"{one.tool} (key {one.key})" for one in waiting(events))
+    return f"nobody has answered yet: {asked or 'a question of an agent below'}"
 
 
 async def rebuild(
