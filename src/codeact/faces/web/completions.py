@@ -18,10 +18,11 @@ from codeact.session import Session
 
 from . import refusals
 from .bodies import Patience, read
+from .conversation import Conversation
 from .dialect import Asked, Completion, Words, asked, conversation_of, finish_of, text_of
 from .offer import Choice
 from .refusals import Refused, refused
-from .runs import Conversation, Runs
+from .runs import Runs
 from .streams import BEAT
 
 _WAITING = 10_000  # pieces of thought for a slow client; what comes beyond is dropped, the answer never is

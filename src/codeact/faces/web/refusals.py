@@ -14,7 +14,7 @@ from codeact.core.errors import (
     UsageError,
 )
 
-from .runs import Busy, Full, Missing
+from .conversation import Busy, Full, Missing
 
 
 class Refused(Exception):

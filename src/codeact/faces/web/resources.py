@@ -15,16 +15,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from codeact.core.approvals import Allow, Decision, Deny, Edit
-from codeact.core.events import FilesCollected, RunStarted
+from codeact.core.events import Event, FilesCollected, Resumed, RunStarted, StopReason, TaskEnded, TaskGiven
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
 from codeact.guest import values
 
 from . import streams, summaries
 from .bodies import Body, Given, M, Patience, files_of, read
+from .conversation import Conversation, Missing, state_of
 from .offer import Choice, limits_of
 from .refusals import Refused
-from .runs import Conversation, Missing, Runs, task_of
+from .runs import Runs, task_of
 
 _RUN = re.compile(r"[0-9a-f]{32}")  # exactly as it was given out
 STREAMS = 64  # at once
@@ -141,10 +142,9 @@ class Api:
             leave = request.query_params.get("until") == "ended"
             frames = streams.live(live.feed, after, lambda: _state(live), leave)
         else:
-            told = await self._told(run)
-            frames = streams.kept(
-                self._runs.shelf.family(run, after), {"state": told["state"], "stop_reason": told["stop_reason"]}
-            )
+            await self._runs.check_there(run)
+            standing = _Standing()
+            frames = streams.kept(self._runs.shelf.family(run, after, standing.see), standing.told)
         return StreamingResponse(self._counted(frames), media_type="text/event-stream")
 
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -225,13 +225,31 @@ class Api:
         def tell() -> dict[str, Any]:
             if not self._runs.shelf.has(run):
                 raise Missing(f"there is no run {run!r}")
-            found = summaries.whole(run, self._runs.shelf.entries(run))
+            found = summaries.whole(run, self._runs.shelf.family(run))
             live = self._runs.live(run)
-            agent = live.agent if live is not None else _whose(self._runs, found.started)
-            asked = self._runs.questions(run) if live is None or live.run != run else live.waiting
-            return summaries.page(found, live, agent, list(asked.values()))
+            here = live is not None and live.run == run
+            agent = live.agent if live is not None and here else _whose(self._runs, found.started)
+            asked = tuple(live.waiting.values()) if live is not None and here else found.asked
+            return summaries.page(found, live, agent, asked)
 
         return await anyio.to_thread.run_sync(tell)
+
+
+class _Standing:
+    """How a run that is read from its beginning stands at its end."""
+
+    def __init__(self) -> None:
+        self._reason: StopReason | None = None
+
+    def see(self, event: Event) -> None:
+        match event:
+            case TaskGiven() | Resumed():
+                self._reason = None
+            case TaskEnded(reason):
+                self._reason = reason
+
+    def told(self) -> dict[str, Any]:
+        return {"state": state_of(self._reason), "stop_reason": self._reason}
 
 
 def _whose(runs: Runs, started: RunStarted | None) -> str | None:

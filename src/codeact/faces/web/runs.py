@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
 
 from codeact.agent import Agent, with_parts
 from codeact.core.approvals import Decision
-from codeact.core.errors import CodeactError, UsageError
-from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, StopReason, TaskEnded
+from codeact.core.errors import UsageError
+from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
 from codeact.core.files import File
 from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
@@ -26,26 +24,10 @@ from codeact.result import RunResult
 from codeact.resuming import Resume
 from codeact.session import Session
 
+from .conversation import Busy, Conversation, Full, Missing, Work
 from .feed import Feed
 from .offer import Choice, Offer
 from .shelf import Shelf
-
-_log = logging.getLogger("codeact")
-
-Phase: TypeAlias = Literal["starting", "running", "idle", "over"]
-Work: TypeAlias = Callable[[Session], Awaitable[RunResult]]
-
-
-class Busy(CodeactError):
-    """It cannot be done now; the message says why."""
-
-
-class Full(Busy):
-    """As much is being done as may be at once."""
-
-
-class Missing(CodeactError):
-    """There is nothing of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,114 +37,6 @@ class Bounds:
     running: int = 32  # tasks
     idle: int = 8  # conversations whose interpreters wait for more
     idle_seconds: float = 900.0
-
-
-class Conversation:
-    """One session, open as long as its tasks run, and for a while after them."""
-
-    def __init__(self, run: str, agent: str, feed: Feed) -> None:
-        self.run = run
-        self.agent = agent
-        self.feed = feed
-        self.phase: Phase = "starting"
-        self.waiting: dict[str, ApprovalAsked] = {}
-        self.stop_reason: StopReason | None = None  # of its last task
-        self.result: RunResult | None = None
-        self.error: Exception | None = None
-        self.stands = asyncio.Event()  # it was opened, or could not be
-        self.at_rest = asyncio.Event()  # no task is at work
-        self.session: Session | None = None
-        self._next: asyncio.Queue[Work | None] = asyncio.Queue()
-        self._scope: anyio.CancelScope | None = None
-        self._cut = False
-        self.task: asyncio.Task[None] | None = None
-
-    @property
-    def state(self) -> str:
-        """What it does: `running`, `waiting` for an answer, or, when its task is over, `ended` or `cut off`."""
-        if self.phase in ("starting", "running"):
-            return "waiting" if self.waiting else "running"
-        return state_of(self.stop_reason)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a task of it is at work."""
-        return self.phase in ("starting", "running")
-
-    def give(self, work: Work) -> None:
-        """Something to do next. Raises Busy while a task runs."""
-        if self.phase not in ("starting", "idle"):
-            raise Busy(f"the run {self.run} is at work: wait for the end of its task, stop it, or say something to it")
-        self.phase = "running"
-        self.at_rest.clear()
-        self._next.put_nowait(work)
-
-    async def stop(self) -> None:
-        """Cancel what it does; the run stands where it was cut off."""
-        if self.phase == "running":
-            self._cut = True
-            if self._scope is not None:
-                self._scope.cancel()
-            await self.at_rest.wait()
-
-    def leave(self) -> None:
-        """Close the session when it has nothing to do."""
-        self._next.put_nowait(None)
-
-    def saw(self, entry: Entry) -> None:
-        """Something was recorded, of this run or one below it."""
-        match entry.event:
-            case ApprovalAsked(key):
-                self.waiting[key] = entry.event
-            case ApprovalGiven(key):
-                self.waiting.pop(key, None)
-            case TaskEnded(reason) if entry.run == self.run:
-                self.stop_reason = reason
-        self.feed.add(entry)
-
-    async def live(self, session: Session, seconds: float) -> None:
-        """All of its life."""
-        try:
-            async with session:
-                self.session = session
-                self.stands.set()
-                while (work := await self._more(seconds)) is not None:
-                    await self._do(work, session)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self.error = error
-            if not isinstance(error, CodeactError):
-                _log.exception("the run %s failed", self.run)
-        finally:
-            self.phase = "over"
-            self.waiting.clear()
-            self.session = None
-            self.stands.set()
-            self.at_rest.set()
-            self.feed.close()
-
-    async def _more(self, seconds: float) -> Work | None:
-        with anyio.move_on_after(seconds):
-            return await self._next.get()
-        return None
-
-    async def _do(self, work: Work, session: Session) -> None:
-        self.phase, self.error, self.stop_reason = "running", None, None
-        with anyio.CancelScope() as self._scope:
-            if self._cut:  # it was stopped before it could begin
-                self._scope.cancel()
-            try:
-                self.result = await work(session)
-            except Exception as error:
-                self.error = error
-                if not isinstance(error, CodeactError):
-                    _log.exception("a task of the run %s failed", self.run)
-        self._scope, self._cut = None, False
-        self.waiting.clear()
-        self.phase = "idle"
-        self.at_rest.set()
-        self.feed.wake()
 
 
 class Runs:
@@ -183,6 +57,11 @@ class Runs:
     def live(self, run: str) -> Conversation | None:
         """The conversation of a run that lives here; that of the run above, where it is one below."""
         return self._live.get(run)
+
+    async def check_there(self, run: str) -> None:
+        """Raises Missing where there is no such run."""
+        if not await anyio.to_thread.run_sync(self.shelf.has, run):
+            raise Missing(f"there is no run {run!r}")
 
     async def events(self, run: str) -> list[Event]:
         """All that happened in a run. Raises Missing."""
@@ -225,7 +104,7 @@ class Runs:
         """Tell the model something in the middle. Raises Busy where nothing is at work."""
         found = self._live.get(run)
         if found is None:
-            await self._check_there(run)
+            await self.check_there(run)
         if found is None or found.session is None:
             raise Busy(f"the run {run} is not at work: go on with it, with what is to be said as its task")
         await found.session.say(text)
@@ -235,7 +114,7 @@ class Runs:
         if (found := self._live.get(run)) is not None:
             await found.stop()
         else:
-            await self._check_there(run)
+            await self.check_there(run)
 
     async def decide(self, run: str, key: str, decision: Decision) -> None:
         """Answer a question of a run, also of one that was cut off while it waited. Raises Missing."""
@@ -335,10 +214,6 @@ class Runs:
             with contextlib.suppress(asyncio.CancelledError):
                 found.task.exception()
 
-    async def _check_there(self, run: str) -> None:
-        if not await anyio.to_thread.run_sync(self.shelf.has, run):
-            raise Missing(f"there is no run {run!r}")
-
     def _check_room(self) -> None:
         if self._closed:
             raise Busy("the server is being stopped")
@@ -354,11 +229,6 @@ class Runs:
         if found is not None:
             self._live.setdefault(entry.run, found)
             found.saw(entry)
-
-
-def state_of(stop_reason: StopReason | None) -> str:
-    """Where a run stands that is not at work: `ended`, or `cut off`, and can be resumed."""
-    return "cut off" if stop_reason is None or stop_reason in CUT_OFF else "ended"
 
 
 def open_questions(events: Sequence[Event]) -> dict[str, ApprovalAsked]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -90,17 +91,27 @@ class Shelf:
         ]
         return mine[:limit]
 
-    def family(self, run: str, after: int = -1) -> Iterator[Placed]:
-        """The entries of a run and of those that it called, as they happened, behind this one of the run's own."""
-        order = Ordering(run)
-        since = float("inf") if after >= 0 else 0.0
+    def family(self, run: str, after: int = -1, see: Callable[[Event], None] | None = None) -> Iterator[Placed]:
+        """The entries of a run and of those that it called, as they happened, behind this one of the run's own.
+
+        `see` is shown all events of the run itself, also those before.
+        """
+        order, passed = Ordering(run), after < 0
+        below: deque[Placed] = deque()  # that may have been written after that one, by another clock
         for entry in heapq.merge(*self._all(run), key=lambda entry: entry.at):
             placed = order(entry)
-            if entry.run == run and entry.seq == after:
-                since = entry.at
-            if (entry.run == run and entry.seq <= after) or entry.at < since - _SLACK:
-                continue
-            yield placed
+            if entry.run == run and see is not None:
+                see(entry.event)
+            if passed:
+                yield placed
+            elif entry.run != run:
+                below.append(placed)
+            elif entry.seq >= after:
+                passed = True
+                yield from (one for one in below if one.entry.at >= entry.at - _SLACK)
+                below.clear()
+            while below and below[0].entry.at < entry.at - _SLACK:
+                below.popleft()
 
     def _all(self, run: str) -> list[Iterable[Entry]]:
         found: list[Iterable[Entry]] = [self.entries(run)]

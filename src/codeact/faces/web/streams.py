@@ -36,11 +36,11 @@ def _ready(entries: list[Placed]) -> bytes:
     return b"".join(map(entry_frame, entries))
 
 
-async def kept(entries: Iterator[Placed], state: dict[str, Any]) -> AsyncIterator[bytes]:
+async def kept(entries: Iterator[Placed], state: State) -> AsyncIterator[bytes]:
     """A run that does not live here: all that is kept of it, and its end."""
     while data := await anyio.to_thread.run_sync(lambda: _ready(list(islice(entries, _AT_ONCE)))):
         yield data
-    yield frame("end", state)
+    yield frame("end", state())
 
 
 async def live(feed: Feed, after: int, state: State, leave: bool = False) -> AsyncIterator[bytes]:

@@ -23,7 +23,9 @@ from codeact.core.messages import NO_USAGE, Usage
 from codeact.journals import codec
 from codeact.journals.summary import Summary
 
-from .runs import Conversation, state_of
+from .conversation import Conversation, state_of
+from .feed import Placed
+from .runs import open_questions
 from .shelf import grown
 
 
@@ -38,14 +40,17 @@ class Whole:
     cost: float | None = 0.0
     ended: TaskEnded | None = None
     files: tuple[dict[str, Any], ...] = ()
+    asked: tuple[ApprovalAsked, ...] = ()
 
 
-def whole(run: str, entries: Iterable[Entry]) -> Whole:
-    """Read a run from its beginning."""
-    found = Whole(Summary(run))
-    for entry in entries:
-        found = _read(replace(found, summary=grown(found.summary, entry)), entry)
-    return found
+def whole(run: str, family: Iterable[Placed]) -> Whole:
+    """Read a run from its beginning; what those below it ask is asked of the same person."""
+    found, events = Whole(Summary(run)), []
+    for placed in family:
+        events.append(placed.entry.event)
+        if placed.entry.run == run:
+            found = _read(replace(found, summary=grown(found.summary, placed.entry)), placed.entry)
+    return replace(found, asked=tuple(open_questions(events).values()))
 
 
 def _read(found: Whole, entry: Entry) -> Whole:
