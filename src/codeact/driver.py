@@ -237,7 +237,7 @@ class Driver:
                 await self._books.closed()
                 await self._record(TaskEnded("paused", None, None, nobody_answered(self._history.events)))
         except anyio.get_cancelled_exc_class():
-            await self._record(TaskEnded("cancelled"))
+            await self._record(TaskEnded("cancelled", complete=self.interpreter.stopped))
             raise
         except StorageError:
             raise  # the journal takes no more: what it holds is how it stands
@@ -352,7 +352,7 @@ class Driver:
         await self._record(BudgetEnded(spent.kind, str(spent)))
         await self._collect()
         await self._books.closed()
-        await self._record(TaskEnded("budget", None, None, str(spent)))
+        await self._record(TaskEnded("budget", None, None, str(spent), complete=self.interpreter.stopped))
 
     async def _run(self, cell: int, source: str) -> None:
         if found := self._complaints(source):

@@ -25,6 +25,7 @@ from .core.events import (
     InputsGiven,
     RunStarted,
     SandboxReady,
+    TaskEnded,
 )
 from .core.execution import Failure, Outcome, Returned, ToolCall
 from .core.likeness import LIMITS, compare
@@ -128,6 +129,17 @@ async def rebuild(
                 crashpoint("run again")
                 compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)), above)
                 crashpoint("ran again")
+                started = None
+            case TaskEnded(complete=int(complete)) if started is not None and started.cell in state.alive:
+                source = beginning(started.source, complete)
+                above += f"{source}\n"
+                unended = Outcome("timeout", complete=complete)  # as one that was stopped: nothing is known of its end
+                compare(
+                    started.cell,
+                    unended,
+                    await run(started.cell, source, started.seed, Again(read, ended=False)),
+                    above,
+                )
                 started = None
 
 

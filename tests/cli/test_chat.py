@@ -116,7 +116,18 @@ def test_what_is_said_while_it_works_is_read_and_ctrl_c_stops_the_turn_alone(fol
     chat.interrupt_until("\n> ")
     chat.interrupt_until("(Ctrl-C again leaves, and so does Ctrl-D)\n> ")
     chat.interrupt()
-    assert chat.end()[0] == 0
+    status, said = chat.end()
+    assert status == 0
+    run = said.split("codeact chat --resume ")[1].split()[0]
+
+    again = Typed(folder, "chat", "--resume", run, *KEPT)
+    typed.append(again)
+    assert "goes on after 2 turns; the last: And?" in again.wait_for("\n> ")
+    assert "rows  list" in again.says("/vars")
+    assert "taken back: And?" in again.says("/undo")
+    assert "still [1]" in again.says("Once more?")
+    again.type("\x04")
+    assert again.end()[0] == 0
 
 
 def test_turns_are_piped_in_line_by_line(folder: Path) -> None:

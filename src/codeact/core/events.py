@@ -93,7 +93,7 @@ class InputsGiven:
 class TaskEnded:
     """The task is over. `output` counts only with the reason `final_answer`.
 
-    `last` boxes the answer that was asked for when the steps were used up.
+    `last` boxes an answer asked for when the steps were used up; `complete` counts what had run of a cell cut off.
     """
 
     stop_reason: StopReason
@@ -101,6 +101,7 @@ class TaskEnded:
     error_type: str | None = None
     error: str | None = None
     last: Answer | None = None
+    complete: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def _after(state: State, event: Event) -> State:
         case Resumed(fresh):
             return _resumed(state, fresh)
         case Forked(say=say, steps=steps):
-            state = replace(state, steps=steps or state.steps)
+            state = replace(_given_up(state), steps=steps or state.steps)
             return _reopened(state, say) if say else state
         case ModelFailed(type):
             state = _charged(state, Usage(), None)  # it may have cost something: nobody knows
@@ -244,12 +244,22 @@ def _left(state: State) -> tuple[State, str]:
     running, native = state.running, state.started.action == "json"
     bound = names.names(running.source if running else "")
     state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
+    if running and state.ended is not None and state.ended.complete is not None:  # what it did until then stays
+        state = replace(state, alive=(*state.alive, running.cell))
     unrun = observations.not_begun() if state.code or state.calls else ""
     told = observations.cut_off(running.cell) if running else observations.cut_off() if native else unrun
     left = state.calls if native else state.carried
     answers = [answered(call, told) for call in left]
     state = replace(state, messages=(*state.messages, *answers), carried=())
     return state, "" if native or answers else told
+
+
+def _given_up(state: State) -> State:
+    """Behind a task that was cut off in the middle of a cell whose work until then stays."""
+    if state.running is None or state.ended is None or state.ended.complete is None:
+        return state
+    state, told = _left(state)
+    return replace(state, running=None, news="\n".join(filter(None, (state.news, told))))
 
 
 def _beside(state: State, text: str) -> State:

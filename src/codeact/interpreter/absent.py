@@ -14,6 +14,7 @@ from .seen import Seen
 class Absent:
     """No interpreter: nothing is started, nothing is collected, and what needs variables or files is refused."""
 
+    stopped = None
     level = ""
     python = ""
 

@@ -52,6 +52,7 @@ class Conversation(Talk):
         self._job: Job | None = None
         self._last_call = 0
         self._catalogue = Catalogue(())
+        self.stopped: int | None = None  # statements of the last cell that ran, where it was cut off
         self._unsettled = False
         self.python = ""
         self.stack = AsyncExitStack()  # what has to be left at its end
@@ -157,6 +158,7 @@ class Conversation(Talk):
                 await self.fetch("__name__")
         self._capture.begin()
         self._job = job
+        self.stopped = None
         # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
         talk = asyncio.ensure_future(self._converse(job, source, seed, again))
         try:
@@ -165,6 +167,7 @@ class Conversation(Talk):
             self._interrupt(job, "interrupt")
             with anyio.CancelScope(shield=True):
                 await asyncio.wait([talk])
+            self.stopped = done.complete if isinstance(done := talk.result(), wire.Done) else None
             raise
         finally:
             self._job = None

@@ -258,6 +258,11 @@ class Interpreter:
             return other
 
     @property
+    def stopped(self) -> int | None:
+        """How many statements had run of the last cell, where it was cut off and its variables are there."""
+        return None if self._guest is None or self._guest.lost is not None else self._guest.stopped
+
+    @property
     def kept_at(self) -> int | None:
         """The cell after which the snapshot was taken that a lost guest would be set back to; None without one."""
         return self._kept.cell if self._kept is not None else None
