@@ -85,6 +85,7 @@ def parser(command: str = "run") -> Parser:
     )
     if command == "chat":
         made.add_argument("--resume", metavar="RUN", help="go on with this conversation; `last` is the last run")
+        made.add_argument("--fresh", action="store_true", help="go on with an empty interpreter, running nothing again")
     add_agent_flags(made)
     made.add_argument(
         "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"

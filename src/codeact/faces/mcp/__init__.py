@@ -26,9 +26,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def main(argv: Sequence[str]) -> int:
     """Serve until the client leaves, or until Ctrl-C."""
     options = _parser().read(argv)
-    serving = _serving()
     wire = None if options.http is not None else streams.for_protocol()
-    with _offered(options, serving) as server:
+    with _offered(options) as (serving, server):
         if wire is not None:
             serving.over_standard_streams(server, *wire)
         else:
@@ -47,17 +46,20 @@ def _serving() -> Any:
 
 
 @contextmanager
-def _offered(options: argparse.Namespace, serving: Any) -> Iterator[Any]:
-    """What makes a server for each client that comes."""
+def _offered(options: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
+    """How to serve, and what."""
     if options.words:
-        yield serving.of_agents(_agents(options))
+        agents = _agents(options)
+        serving = _serving()
+        yield serving, serving.of_agents(agents)
         return
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     bounds = replace(policy(options), snapshots=True)
     files = read(options.file, bounds.limits.scratch)
     with tools(options) as found:
         needs = approve_of(options.approve, Catalogue(tool.spec for tool in found))
-        yield serving.of_python(wall, bounds, tuple(found), files, needs, options.out, searched=options.mcp is not None)
+        serving, searched = _serving(), options.mcp is not None
+        yield serving, serving.of_python(wall, bounds, tuple(found), files, needs, options.out, searched=searched)
 
 
 def _agents(options: argparse.Namespace) -> dict[str, Agent]:

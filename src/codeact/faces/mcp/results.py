@@ -130,12 +130,19 @@ def uri(name: str) -> str:
 
 
 def contents(file: File) -> TextResourceContents | BlobResourceContents:
-    """A file as a resource: text where it is UTF-8."""
+    """A file as a resource: text where it is UTF-8 that somebody can read."""
+    text = _text(file.data)
+    if text is not None:
+        return TextResourceContents(uri=uri(file.name), mime_type=file.media_type, text=text)
+    data = base64.b64encode(file.data).decode()
+    return BlobResourceContents(uri=uri(file.name), mime_type=file.media_type, blob=data)
+
+
+def _text(data: bytes) -> str | None:
     try:
-        return TextResourceContents(uri=uri(file.name), mime_type=file.media_type, text=file.data.decode())
+        return None if b"\0" in data else data.decode()
     except UnicodeDecodeError:
-        data = base64.b64encode(file.data).decode()
-        return BlobResourceContents(uri=uri(file.name), mime_type=file.media_type, blob=data)
+        return None
 
 
 def of_file(file: File) -> CallToolResult:

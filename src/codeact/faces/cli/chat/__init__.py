@@ -14,6 +14,7 @@ from codeact.core.errors import UsageError
 from codeact.core.events import RunStarted
 from codeact.files import read
 from codeact.ports import Store
+from codeact.resuming import Resume
 
 from .. import approve, run, streams, which
 from ..taskline import CHAT
@@ -30,10 +31,10 @@ def main(argv: Sequence[str]) -> int:
     words = [os.getcwd(), CHAT, *argv]
     if options.resume is not None:
         store = assemble.store(options.journal)
-        resumed = which.run_named(store, options.resume)
-        began = _began(store, resumed)
+        resumed = Resume(which.run_named(store, options.resume), fresh=options.fresh)
+        began = _began(store, resumed.run)
         if place is None:
-            words = _words(resumed, began)
+            words = _words(resumed.run, began)
             journal = options.journal
             options, place = run.typed(words[1:])
             options.journal = journal

@@ -28,7 +28,7 @@ from codeact.resuming import Resume
 from codeact.rewinding import Mark
 from codeact.session import Session
 
-from .. import exits, keyboard, lines, streams
+from .. import exits, keyboard, lines, paused, streams
 from ..run import Done
 from .composing import Reading
 from .ears import Ears
@@ -69,15 +69,14 @@ class Talk:
         self.session: Session
         self.agent = with_parts(agent, gate=None if agent.gate is None else self._asked(agent.gate))
 
-    async def go_on(self, reading: Reading, resumed: str | None, obey: Callable[[Talk, str], Awaitable[bool]]) -> int:
+    async def go_on(self, reading: Reading, resume: Resume | None, obey: Callable[[Talk, str], Awaitable[bool]]) -> int:
         """Talk until nothing more is said, or a command is not obeyed, and give the exit code."""
         async with self._stack:
-            resume = None if resumed is None else Resume(resumed)
             self.session = await self._stack.enter_async_context(Session(self.agent, [self._draw], resume=resume))
             self._first = self.session
             self.tell(f"Talking with {inline(self.agent.model.name)}. /help lists the commands, Ctrl-D leaves.")
-            if resumed is not None:
-                await self._take_up(resumed)
+            if resume is not None:
+                await self._take_up(resume.run)
             while (said := self._next(reading)) is not None:
                 if said.startswith("/") and not said.startswith("//"):
                     if not await obey(self, said):
@@ -128,6 +127,7 @@ class Talk:
             error = await self.stoppable(work)
         done = Done(self.session.result, self.session.level, error)
         self._status = exits.DONE if done.status() == exits.DONE else exits.NOT_DONE
+        paused.tell(self.agent.store, done.result)
         if self._out is not None:
             print(lines.line(done.line()), file=self._out, flush=True)
 
