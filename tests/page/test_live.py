@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,10 @@ def begin(visit: Tab, agent: str, task: str) -> None:
 
 
 def ended(visit: Tab) -> str:
-    visit.page.locator("#main > .run > .task:last-child > .ending").wait_for()
-    found = visit.texts("#main > .run > .task:last-child > .ending")[0]
-    assert "Answer" in found, found
-    return str(visit.texts("#main > .run > .task:last-child > .ending .answer")[0])
+    """The answer of the last task."""
+    last = "#main > .run > .task:last-child > .ending.good"
+    visit.page.locator(last).wait_for()
+    return visit.texts(f"{last} .answer")[0]
 
 
 def test_the_token_is_taken_out_of_the_address_and_asked_for_where_it_is_missing(
@@ -228,6 +229,81 @@ def test_a_run_is_found_among_a_hundred_by_its_words_and_by_keys(visit: Tab, up:
     visit.page.keyboard.press("Escape")
     visit.page.keyboard.press("n")
     visit.page.get_by_role("button", name="Begin").wait_for()
+
+
+def test_a_run_that_was_cut_off_goes_on_once_somebody_says_what_became_of_its_call(
+    browser: Any, tmp_path: Path
+) -> None:
+    """The server ended in the middle of a call; another one has its runs."""
+    begun, left = threading.Event(), threading.Event()
+    times: list[int] = []
+
+    @tool
+    def book(seat: int) -> str:
+        """Book a seat."""
+        times.append(seat)
+        begun.set()
+        left.wait(20)
+        return "late"
+
+    agent = CodeAgent(model=Says("x = book(4)\nfinal_answer(x)", name="books"), tools=[book], name="booker")
+    with site(agent, journal=tmp_path / "runs.db") as first:
+        run = first.begin("Book.", "booker")
+        assert begun.wait(20)
+    left.set()
+    with site(agent, journal=tmp_path / "runs.db") as second, tab(browser) as made:
+        made.page.goto(f"{second.url}/#token={second.token}")
+        made.page.locator(".runs a", has_text="Book.").click()
+        go_on = made.page.get_by_role("button", name="Go on where it was cut off")
+        go_on.click()
+        made.page.locator(".ending", has_text="Paused").wait_for()
+        go_on.click()
+        dialog = made.page.get_by_role("dialog")
+        assert "book(seat=4)" in dialog.inner_text()
+        dialog.get_by_label("what became of book").select_option("it took effect, and gave")
+        dialog.get_by_label("what it gave").fill('"seat 4"')
+        dialog.get_by_role("button", name="Go on").click()
+        assert ended(made) == "seat 4"
+        assert second.get(f"/api/runs/{run}")["stop_reason"] == "final_answer"
+    assert times == [4]
+
+
+THOUSAND = """async () => {
+  const { Story } = await import("/static/story.js");
+  const { View } = await import("/static/run.js");
+  const story = new Story();
+  let seq = 0;
+  const hear = (event) => story.hear({ seq, at: 1 + seq++, run: "r", ...event });
+  hear({ event: "RunStarted", model: "m", sandbox: "linux" });
+  hear({ event: "TaskGiven", task: "A thousand steps." });
+  for (let step = 1; step <= 1000; step += 1) {
+    hear({ event: "ModelAsked", step });
+    hear({ event: "ModelReplied", reply: { text: "Words.", usage: { input_tokens: step, output_tokens: 1 } } });
+    hear({ event: "CodeStarted", cell: step, source: `value = ${step}` });
+    hear({ event: "CodeRan", cell: step, outcome: { ended: "done", stdout: `${step}` } });
+  }
+  hear({ event: "ModelAsked", step: 1001 });
+  const view = new View(story, story.main);
+  document.querySelector("main").replaceChildren(view.element);
+  view.update();
+  const changed = new Set();
+  const watch = new MutationObserver((news) => {
+    for (const { target } of news) changed.add(target.closest("article")?.id);
+  });
+  watch.observe(view.element, { subtree: true, childList: true, characterData: true });
+  story.live("r", { delta: "TextDelta", text: "more" });
+  view.update();
+  await new Promise((done) => setTimeout(done));
+  const count = (found) => document.querySelectorAll(found).length;
+  return [count(".item"), count(".lane.time .part"), [...changed]];
+}"""
+
+
+def test_of_a_run_of_a_thousand_steps_only_what_is_new_is_drawn(visit: Tab) -> None:
+    steps, parts, changed = visit.page.evaluate(THOUSAND)
+    assert steps == 1001
+    assert parts == 200  # of five steps each
+    assert changed == ["t0-1000"]
 
 
 CONTRAST = """() => {

@@ -6,6 +6,7 @@ import { View } from "./run.js";
 import { follow, post } from "./server.js";
 import { Story } from "./story.js";
 import { el, plainly } from "./text.js";
+import { ask, unknown } from "./unknown.js";
 
 const NEAR = 160; // pixels from the end within which a reader wants to see what comes
 
@@ -128,7 +129,7 @@ class Bar {
     this.text = el("textarea", { rows: 1, name: "say" });
     this.send = el("button", { type: "submit", class: "main" });
     this.stop = el("button", { type: "button", class: "plain", click: () => this.act("stop") }, "Stop");
-    this.resume = el("button", { type: "button", class: "main", click: () => this.act("resume") }, "Go on where it was cut off");
+    this.resume = el("button", { type: "button", class: "main", click: () => this.resumed() }, "Go on where it was cut off");
     this.compare = el("button", { type: "button", class: "quiet", click: () => choose(watch) }, "Compare");
     this.alert = el("p", { class: "remark failed", role: "alert" });
     this.spoken = el("p", { class: "hidden", role: "status", "aria-live": "polite" });
@@ -178,6 +179,13 @@ class Bar {
       this.text.value = "";
       this.grow();
     }
+  }
+
+  /** Go on, where calls are unknown with what somebody says of them. */
+  resumed() {
+    const calls = this.watch.reason === "paused" ? unknown(this.watch.story) : [];
+    if (calls.length) ask(calls, (body) => this.act("resume", body));
+    else this.act("resume");
   }
 
   async act(what, body = {}) {
