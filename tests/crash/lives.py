@@ -22,7 +22,7 @@ EVENTS = typing.get_args(Event)
 async def live(scene: dict[str, Any], place: Path, ledger: str, run: str) -> None:
     """See above."""
     store = work.store_of(place)
-    agent = work.WORK[scene["work"]][0](place, ledger, store)
+    agent = work.WORK[scene["work"]][0](place, ledger, store, snapshots=scene.get("snapshots", False))
 
     def hear(event: Any) -> None:
         if isinstance(event, EVENTS):

@@ -95,7 +95,11 @@ def _played(scene: dict[str, Any], ledger: str, lent: Any, run: str) -> dict[str
     began = time.monotonic()
     place = Path(scene["place"])
     spared = set(_below())
-    line = lent.control.dup() if scene.get("lent") else None
+    line = None
+    if scene.get("lent"):
+        line, scene["spared"] = lent.control.dup(), [*spared]
+    if "call" in scene:
+        (place / "order").write_text(json.dumps({"spared": None, **scene}))
     host = os.fork()
     if host == 0:
         if line is not None:
@@ -195,7 +199,7 @@ def _strike(scene: dict[str, Any], place: Path) -> Callable[[str], None] | None:
     def strike(name: str) -> None:
         if next(count) == scene["point"]:
             work.append(place / "struck", f"{scene['point']} {name}")
-            witness.kill(scene["victim"], os.getpid())
+            witness.kill(scene["victim"], os.getpid(), scene.get("spared"))
 
     return strike
 

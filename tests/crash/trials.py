@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,20 +27,23 @@ VICTIMS = ("host", "sandbox", "both")
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Who dies, and when: at a point of the host's, or at a call that the ledger hears of."""
+    """Who dies, and when: at a point of the host's, or at a call that the ledger hears of.
+
+    Then `mode` says whether it is `before` the call is written down, or the reply is `lost`. A host has its `own` launcher,
+    or one is lent to it.
+    """
 
     victim: str = "host"
     point: int = 0
     call: int = 0
     mode: str = ""
-    lent: bool = False
+    own: bool = False
 
-    def scene(self, place: Path) -> dict[str, Any]:
-        """What the stage, or the ledger, is told."""
-        if self.call:
-            (place / "order").write_text(json.dumps({"call": self.call, "mode": self.mode, "victim": self.victim}))
-            return {"lent": self.lent}
-        return {"victim": self.victim, "point": self.point, "lent": self.lent}
+    @property
+    def scene(self) -> dict[str, Any]:
+        """What the stage is told."""
+        at = {"call": self.call, "mode": self.mode} if self.call else {"point": self.point}
+        return {"victim": self.victim, "lent": not self.own, **at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,24 @@ class Trial:
     seconds: float
 
 
-def trial(stage: Stage, place: Path, name: str, kills: Sequence[Kill], reference: dict[str, Any] | None) -> Trial:
+def trial(
+    stage: Stage,
+    place: Path,
+    name: str,
+    kills: Sequence[Kill],
+    reference: dict[str, Any] | None,
+    snapshots: bool = False,
+) -> Trial:
     """Begin a run and have these kills hit one life after the other; then let it live to its end."""
     place.mkdir()
     wrong: list[str] = []
     replies: list[int] = []
     seconds, hits = 0.0, 0
     for life in range(len(kills) + 1):
-        scene = kills[life].scene(place) if life < len(kills) else {"lent": True}
+        scene = kills[life].scene if life < len(kills) else {"lent": True}
         replies.append(sum(isinstance(event, ModelReplied) for event in events_of(place, work.RUN)))
         (place / "asked").open("a").write("life\n")
-        played = stage.play(place=str(place), work=name, goes_on=life > 0, **scene)
+        played = stage.play(place=str(place), work=name, goes_on=life > 0, snapshots=snapshots, **scene)
         seconds = played["seconds"]
         wrong += [f"life {life + 1} left behind: {one}" for one in played["left"]]
         if played["status"] == 0:
@@ -115,8 +126,7 @@ def _judged(place: Path, name: str, reference: dict[str, Any] | None, replies: l
         elif line.startswith(f"{name} "):
             lives[-1].append(int(line.split()[1]))
     wrong += verdicts.of_questions(lives, replies)
-    locks = place / "journal.db-locks"
-    return [*wrong, *(f"a lock is left: {one.name}" for one in (locks.iterdir() if locks.exists() else ()))]
+    return [*wrong, *(f"a lock is held: {lock.name}" for lock in place.glob("journal.db-locks/*") if _is_held(lock))]
 
 
 def _history(events: Sequence[Event], place: Path, unknown: set[str]) -> Iterator[Op]:
@@ -156,6 +166,15 @@ def _paused(place: Path) -> bool:
     return len(_lines(place / "reports")) > 1
 
 
+def _is_held(lock: Path) -> bool:
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _last_words(place: Path) -> str:
     return " | ".join(_lines(place / "log")[-3:])[-600:]
 
@@ -167,11 +186,9 @@ def _lines(path: Path) -> list[str]:
 def drawn(seed: int, points: int, calls: int) -> list[Kill]:
     """The kills of one trial of a sample: the first anywhere, and then some in the lives that go on."""
     dice = random.Random(seed)
-    victim = dice.choice(VICTIMS)
-    lent = victim == "host" and dice.random() < 0.7
+    victim, own = dice.choice(VICTIMS), dice.random() < 0.25
     if dice.random() < 0.15:
-        first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), lent=lent)
+        first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), own=own)
     else:
-        first = Kill(victim, point=dice.randint(1, points), lent=lent)
-    more = [Kill("host", point=dice.randint(1, points // 2), lent=True) for _ in range(dice.randint(0, 4))]
-    return [first, *more]
+        first = Kill(victim, dice.randint(1, points), own=own)
+    return [first, *(Kill("host", dice.randint(1, points // 2)) for _ in range(dice.randint(0, 4)))]

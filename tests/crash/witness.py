@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ def serve(line: socket.socket) -> None:
             order = _order(place)
             is_now = order.get("call") == asked[str(place)]
             if is_now and order["mode"] == "before":
-                _strike(asks, order["victim"])
+                _strike(asks, order)
                 continue
             _write(place / "ledger", word)
             if is_now and order["mode"] == "lost":
-                _strike(asks, order["victim"])
+                _strike(asks, order)
                 continue
             asks.sendall(b"noted\n")
 
@@ -77,15 +78,21 @@ def below(pid: int) -> list[int]:
     return found
 
 
-def kill(victim: str, host: int) -> None:
-    """By SIGKILL: the `host`, its `sandbox`, which is all that it has started, or `both`."""
+def kill(victim: str, host: int, spared: Collection[int] | None = None) -> None:
+    """By SIGKILL: the `host`, its `sandbox`, which is all that it has started, or `both`.
+
+    Where its launcher is lent by its parent, the sandbox is what is below that and is not `spared`.
+    """
     if victim != "host":
-        while found := below(host):
-            for pid in found:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid in below(host) if spared is None else set(below(_parent(host))) - {*spared, host}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     if victim != "sandbox":
         os.kill(host, signal.SIGKILL)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
 def _order(place: Path) -> dict[str, Any]:
@@ -96,9 +103,9 @@ def _order(place: Path) -> dict[str, Any]:
     return order
 
 
-def _strike(asks: socket.socket, victim: str) -> None:
+def _strike(asks: socket.socket, order: dict[str, Any]) -> None:
     pid, _, _ = _PEER.unpack(asks.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    kill(victim, pid)
+    kill(order["victim"], pid, order["spared"])
 
 
 def _write(path: Path, entry: dict[str, Any]) -> None:

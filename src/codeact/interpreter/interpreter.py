@@ -371,6 +371,18 @@ class Interpreter:
             await self._parted(await self._recovered(Gone(self._guest.lost.why)))
 
     async def _launch(self) -> Conversation:
+        """A guest that stands. Of one that dies on the way there is a second: what killed it may be over."""
+        try:
+            try:
+                return await self._launched()
+            except Lost as lost:
+                if lost.ended == "timeout":
+                    raise
+                return await self._launched()
+        except Lost as lost:
+            raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
+
+    async def _launched(self) -> Conversation:
         policy, wall = self._policy, self._sandbox
         capture = Capture(policy.limits.output)
         async with AsyncExitStack() as stack:
@@ -384,11 +396,8 @@ class Interpreter:
             if self._rules:
                 guest.reached = self._reached
                 await connected(guest, self._rules, stack, self._sandbox.name)
-            try:
-                await guest.open(self._tools, first if told is None else None)
-                await self._give(guest, self._bindings, self._files.values())
-            except Lost as lost:
-                raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
+            await guest.open(self._tools, first if told is None else None)
+            await self._give(guest, self._bindings, self._files.values())
             self.level, self.python = pipe.level, guest.python
             await self._started(self.level, self.python)
             guest.stack = stack.pop_all()

@@ -174,15 +174,14 @@ class LinuxPipe(_Guest):
         return self._ends.told is not None
 
     async def settle(self) -> bool:
-        """Wait until the session is locked and ready. False: its launcher died before. Raises Refused."""
+        """Wait until the session is locked and ready. False: it died before, or its launcher. Raises Refused."""
         while not self._ends.hear():
             await self._when(self._loop.add_reader, self._loop.remove_reader, self._ends.life)
         word = self._ends.word
-        if word is None:
+        if word is None or not word.keys() & {"ready", "failed"}:
             return False
-        if "ready" not in word:
-            failed = word.get("failed", {"layer": "session", "code": "?", "cause": "it ended while it was made"})
-            raise Refused(**failed)
+        if "failed" in word:
+            raise Refused(**word["failed"])
         self.level = word["ready"]["level"]
         if "snapshots" not in self.level.split("+"):
             self.obstacle = word["ready"]["obstacle"] or _OFF

@@ -96,7 +96,9 @@ class LinuxSandbox:
             if pipe is not None:
                 asyncio.get_running_loop().call_later(PAUSE, POOL.refill)
                 return pipe
-        for _ in range(2):  # a launcher may have died since its last session; a second time is no chance
+        for _ in range(
+            2
+        ):  # it may have died since its last session, or was killed meanwhile; a second time is no chance
             try:
                 pipe = await _settled(await anyio.to_thread.run_sync(kind.order), sink)
             except Refused as refused:
