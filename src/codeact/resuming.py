@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from .agent import Agent
 from .core.approvals import Decision
-from .core.errors import ReplayDivergence, RunDiffers
+from .core.errors import InterpreterDied, ReplayDivergence, RunDiffers
 from .core.events import (
     ClockRead,
     CodeContinued,
@@ -136,7 +136,13 @@ async def rebuild(
                     source = beginning(source, outcome.complete)
                 above += f"{source}\n"
                 crashpoint("run again")
-                compare(cell, outcome, await run(cell, source, started.seed, Again(read + outcome.clock)), above)
+                now = await run(cell, source, started.seed, Again(read + outcome.clock))
+                if now.gone is not None:  # it had not died then: that says nothing of what it does
+                    raise InterpreterDied(
+                        f"{now.gone.why}, while cell {cell} was run again: nothing was called and nothing is lost. "
+                        "Resume it once more, or with `fresh` to go on without its variables"
+                    )
+                compare(cell, outcome, now, above)
                 crashpoint("ran again")
                 started = None
             case TaskEnded(complete=int(complete)) if started is not None and started.cell in state.alive:

@@ -8,6 +8,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import bugs
 import work
 
 from codeact.core.events import Event, TaskGiven
@@ -21,7 +22,7 @@ EVENTS = typing.get_args(Event)
 
 async def live(scene: dict[str, Any], place: Path, ledger: str, run: str) -> None:
     """See above."""
-    store = work.store_of(place)
+    store = bugs.planted(scene.get("bug", ""), place)
     agent = work.WORK[scene["work"]][0](place, ledger, store, snapshots=scene.get("snapshots", False))
 
     def hear(event: Any) -> None:

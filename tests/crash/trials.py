@@ -17,7 +17,15 @@ from lives import digest
 from stage import Stage
 from verdicts import Op
 
-from codeact.core.events import Event, InterpreterLost, InterpreterRestored, ModelReplied, ToolCalled, ToolReturned
+from codeact.core.events import (
+    CodeRan,
+    Event,
+    InterpreterLost,
+    InterpreterRestored,
+    ModelReplied,
+    ToolCalled,
+    ToolReturned,
+)
 from codeact.journals import codec
 from codeact.managed import run_of
 from codeact.served import INTERRUPTED
@@ -29,12 +37,12 @@ VICTIMS = ("host", "sandbox", "both")
 class Kill:
     """Who dies, and when: at a point of the host's, or at a call that the ledger hears of.
 
-    Then `mode` says whether it is `before` the call is written down, or the reply is `lost`. A host has its `own` launcher,
-    or one is lent to it.
+    Then `mode` says whether it is `before` the call is written down, or the reply is `lost`. A host has its `own`
+    launcher, or one is lent to it. A point may be the n-th of a name, as in `commit@3`.
     """
 
     victim: str = "host"
-    point: int = 0
+    point: int | str = 0
     call: int = 0
     mode: str = ""
     own: bool = False
@@ -63,6 +71,7 @@ def trial(
     kills: Sequence[Kill],
     reference: dict[str, Any] | None,
     snapshots: bool = False,
+    bug: str = "",
 ) -> Trial:
     """Begin a run and have these kills hit one life after the other; then let it live to its end."""
     place.mkdir()
@@ -73,17 +82,32 @@ def trial(
         scene = kills[life].scene if life < len(kills) else {"lent": True}
         replies.append(sum(isinstance(event, ModelReplied) for event in events_of(place, work.RUN)))
         (place / "asked").open("a").write("life\n")
-        played = stage.play(place=str(place), work=name, goes_on=life > 0, snapshots=snapshots, **scene)
+        played = stage.play(place=str(place), work=name, goes_on=life > 0, snapshots=snapshots, bug=bug, **scene)
         seconds = played["seconds"]
         wrong += [f"life {life + 1} left behind: {one}" for one in played["left"]]
         if played["status"] == 0:
             hits += (place / "struck").exists()
             break
+        if played["status"] == 1 and life and "InterpreterDied" in _last_words(place):
+            hits += 1  # its sandbox died while its cells were run again: so it says, and can go on once more
+            continue
         if played["status"] != -9:
             wrong.append(f"life {life + 1} ended with {played['status']}: {_last_words(place)}")
             break
         hits += 1
     return Trial([*wrong, *_judged(place, name, reference, replies)], _paused(place), hits, seconds)
+
+
+def overtaken(stage: Stage, place: Path, point: str, reference: dict[str, Any], bug: str = "") -> list[str]:
+    """What is wrong when a host hangs at this point, another one takes its run over, and then it goes on."""
+    place.mkdir()
+    (place / "asked").write_text("life\n")
+    scene = Kill("stopped", point).scene
+    played = stage.play(place=str(place), work="one", bug=bug, **scene)
+    wrong = _judged(place, "one", reference, [0])
+    if (played["status"], played["other"]) != (1, 0) or "taken over" not in _last_words(place):
+        wrong.append(f"they ended with {played['status']} and {played['other']}: {_last_words(place)}")
+    return [*wrong, *played["left"]]
 
 
 def events_of(place: Path, run: str) -> list[Event]:
@@ -115,6 +139,12 @@ def _judged(place: Path, name: str, reference: dict[str, Any] | None, replies: l
     unknown = {key for report in reports for key in report["unknown"]}
     wrong = verdicts.of_reports(reports, answer)
     wrong += verdicts.of_calls(_history(events, place, unknown), work.IDEMPOTENT)
+    moments = (
+        ("called", event.cell) if isinstance(event, ToolCalled) else ("ended", event.cell)
+        for event in own
+        if isinstance(event, ToolCalled | CodeRan)
+    )
+    wrong += verdicts.of_cells(moments)
     if reference is not None and not lost:
         wrong += verdicts.of_ends(_ended(events), reference, whole=True)
     kept = [digest(codec.encode(event)) for event in own]
@@ -191,4 +221,5 @@ def drawn(seed: int, points: int, calls: int) -> list[Kill]:
         first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), own=own)
     else:
         first = Kill(victim, dice.randint(1, points), own=own)
-    return [first, *(Kill("host", dice.randint(1, points // 2)) for _ in range(dice.randint(0, 4)))]
+    more = [Kill(dice.choice(VICTIMS), dice.randint(1, 120)) for _ in range(dice.randint(0, 4))]
+    return [first, *more]

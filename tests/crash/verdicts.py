@@ -59,6 +59,18 @@ def of_ends(ended: Mapping[str, Any], reference: Mapping[str, Any], whole: bool)
     return wrong
 
 
+def of_cells(happened: Iterable[tuple[Literal["called", "ended"], int]]) -> list[str]:
+    """What is wrong with when calls were made: in a cell that had ended none is, also when it runs again."""
+    over: set[int] = set()
+    wrong = []
+    for what, cell in happened:
+        if what == "ended":
+            over.add(cell)
+        elif cell in over:
+            wrong.append(f"cell {cell} called something after it had ended")
+    return wrong
+
+
 def of_questions(lives: Sequence[Sequence[int]], replies: Sequence[int]) -> list[str]:
     """What is wrong with what a model was asked: in each life the places in the conversation, in order, and how many
     replies the journal held when that life began. What was replied, and kept, is not asked again.
@@ -74,9 +86,13 @@ def of_questions(lives: Sequence[Sequence[int]], replies: Sequence[int]) -> list
 
 def of_news(told: Sequence[str], kept: Sequence[str]) -> list[str]:
     """What is wrong with the events that listeners were told: each is in the journal, in this order."""
-    rest = iter(kept)
-    lost = [line for line in told if line not in rest]
-    return [f"{len(lost)} events that were told are not in the journal, or not in this order"] if lost else []
+    lost, place = 0, 0
+    for line in told:
+        if line in kept[place:]:
+            place = kept.index(line, place) + 1
+        else:
+            lost += 1
+    return [f"{lost} events that were told are not in the journal, or not in this order"] if lost else []
 
 
 def of_reports(reports: Sequence[Mapping[str, Any]], answer: Any) -> list[str]:

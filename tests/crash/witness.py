@@ -79,10 +79,13 @@ def below(pid: int) -> list[int]:
 
 
 def kill(victim: str, host: int, spared: Collection[int] | None = None) -> None:
-    """By SIGKILL: the `host`, its `sandbox`, which is all that it has started, or `both`.
+    """By SIGKILL: the `host`, its `sandbox`, which is all that it has started, or `both`. One may be `stopped` instead.
 
     Where its launcher is lent by its parent, the sandbox is what is below that and is not `spared`.
     """
+    if victim == "stopped":
+        os.kill(host, signal.SIGSTOP)
+        return
     if victim != "host":
         for pid in below(host) if spared is None else set(below(_parent(host))) - {*spared, host}:
             with suppress(ProcessLookupError):

@@ -49,6 +49,10 @@ TWO = (
 )
 TWO_ANSWER = ["before", 6, "after"]
 BELOW = ("a = note('below')\nm = n * 2", "b = note('deeper')\nfinal_answer(m)")
+DRIFT = (  # what no resume can do again
+    "by = int.from_bytes(open('/dev/urandom', 'rb').read(6), 'big')\nnote(f'drift {by}')",
+    "note('after')\nfinal_answer('done')",
+)
 IDEMPOTENT = ("slow",)
 
 _CELL = re.compile(r"^Cell (\d+) ")
@@ -165,7 +169,18 @@ def two(place: Path, ledger: str, store: Store, **more: Any) -> CodeAgent:
     )
 
 
-WORK: dict[str, tuple[Callable[..., CodeAgent], Any]] = {"one": (one, ONE_ANSWER), "two": (two, TWO_ANSWER)}
+def drift(place: Path, ledger: str, store: Store, **more: Any) -> CodeAgent:
+    """A cell that calls something else each time it runs."""
+    return CodeAgent(
+        model=Model("drift", DRIFT, place), tools=[tools(place, ledger)["note"]], journal=store, max_steps=5, **more
+    )
+
+
+WORK: dict[str, tuple[Callable[..., CodeAgent], Any]] = {
+    "one": (one, ONE_ANSWER),
+    "two": (two, TWO_ANSWER),
+    "drift": (drift, "done"),
+}
 
 
 def store_of(place: Path) -> SqliteStore:

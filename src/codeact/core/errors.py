@@ -3,7 +3,7 @@
 CodeactError
 ├── UsageError                  a name, file, flag or setting that cannot be used; also a ValueError
 ├── SandboxUnavailable          a layer of the sandbox is missing here: nothing was run
-├── InterpreterDied             the interpreter was found dead when a variable of it was asked for
+├── InterpreterDied             the interpreter was found dead, or died while a run was resumed
 ├── SnapshotRefused             the interpreter cannot be copied now, or a copy of it is no more
 ├── ToolsUnavailable            a server of tools did not come up
 ├── ToolDefinitionError         a function that cannot be a tool; also a TypeError
@@ -53,7 +53,9 @@ class SandboxUnavailable(CodeactError):
 
 
 class InterpreterDied(CodeactError):
-    """The interpreter was found dead when a variable was asked for. The next cell gets a fresh one."""
+    """The interpreter was found dead when a variable was asked for: the next cell gets a fresh one. Or it died while a
+    run was resumed, in a cell that was run again: nothing was called, and it can be resumed once more.
+    """
 
 
 class SnapshotRefused(CodeactError):
