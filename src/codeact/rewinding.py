@@ -15,7 +15,7 @@ import anyio.to_thread
 from .core.errors import SnapshotRefused
 from .core.events import Event, Forked
 from .interpreter import Absent, Interpreter, Snapshot
-from .ports import Store
+from .ports import Journal, Store
 
 
 @dataclass(slots=True, eq=False)
@@ -53,13 +53,14 @@ async def restored(mark: Mark, interpreter: Interpreter | Absent) -> bool:
     return True
 
 
-async def written(store: Store, events: Sequence[Event], left: str) -> str:
-    """The id of a new run that begins with these events of the run that is left."""
+async def written(store: Store, events: Sequence[Event], left: str) -> tuple[str, Journal]:
+    """A new run that begins with these events of the run that is left: its id, and its journal."""
     run = secrets.token_hex(16)
     journal = await anyio.to_thread.run_sync(store.create, run)
     try:
         for event in (*events, Forked(left)):
             await journal.append(event)
-    finally:
+    except BaseException:
         journal.close()
-    return run
+        raise
+    return run, journal

@@ -230,8 +230,8 @@ class Session:
         if await rewinding.restored(mark, self._driver.interpreter):
             with contextlib.suppress(SnapshotRefused):
                 return await self._branch(listeners, upto=mark.events)
-        run = await rewinding.written(self._store, self._history.events[: mark.events], self.run_id)
-        return await Session(self._agent, listeners, resume=Resume(run, anyway=True)).__aenter__()
+        run, journal = await rewinding.written(self._store, self._history.events[: mark.events], self.run_id)
+        return await Session(self._agent, listeners, journal, Resume(run, anyway=True)).__aenter__()
 
     async def variables(self) -> list[tuple[str, str, str]]:
         """Name, kind and a glimpse of each variable."""

@@ -103,7 +103,8 @@ def test_what_is_said_while_it_works_is_read_and_ctrl_c_stops_the_turn_alone(fol
     chat = Typed(folder, "chat", *model, *KEPT)
     typed.append(chat)
     chat.wait_for("\n> ")
-    chat.says("Work.", "│ going")
+    chat.type("\x1b[200~Work.\nHard.\x1b[201~\n")  # as a terminal says that it was pasted
+    chat.wait_for("│ going")
     chat.type("Hurry.\n")
     chat.wait_for("you said: Hurry.")
     chat.type("/vars\n")
@@ -126,6 +127,8 @@ def test_what_is_said_while_it_works_is_read_and_ctrl_c_stops_the_turn_alone(fol
     assert "rows  list" in again.says("/vars")
     assert "taken back: And?" in again.says("/undo")
     assert "still [1]" in again.says("Once more?")
+    assert "taken back: Once more?" in again.says("/undo")
+    assert "taken back: Work. Hard." in again.says("/undo")
     again.type("\x04")
     assert again.end()[0] == 0
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -230,6 +231,10 @@ def test_over_http_nobody_comes_in_without_the_token_or_from_elsewhere(
                 assert "server" not in answer.headers and token not in answer.text
         assert http.get(url.replace("/mcp", "/other")).status_code == 401
         assert http.get(url.replace("/mcp", "/other"), headers=known).status_code == 404
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as line:
+        large = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Length: {1 << 30}"
+        line.sendall(f"POST /mcp HTTP/1.1\r\n{large}\r\n\r\n".encode())
+        assert line.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
 async def test_over_http_each_client_has_its_own_and_leaves_nothing(

@@ -87,6 +87,8 @@ class Doorman:
             await _answer(send, 401, "bring the token that was said on stderr: Authorization: Bearer ...")
         elif scope["path"] != PATH:
             await _answer(send, 404, f"there is {PATH} alone")
+        elif any(key == b"content-length" and value.isdigit() and int(value) > _LARGEST for key, value in headers):
+            await _answer(send, 413, f"at most {_LARGEST >> 20} MiB are taken at once")
         else:
             await self._inner(scope, _Bounded(receive), send)
 
@@ -124,8 +126,10 @@ class Sessions:
             await _refuse(spoken, receive, send)
             return
         name = headers.get(b"mcp-session-id", b"").decode("latin-1")
-        if not name:
+        if not name and scope["method"] == "POST":
             await self._begin(scope, receive, send)
+        elif not name:
+            await _answer(send, 400, "a session is begun by a POST of initialize")
         elif name in self._open:
             await self._go_on(name, scope, receive, send)
         else:

@@ -22,6 +22,11 @@ from .commands import obey
 from .composing import typed_in, typed_lines
 from .talk import Talk
 
+_TOLD = (
+    "This is a conversation with a person at a terminal. Answer each message by final_answer, in the words that you "
+    "would say to them; at once, where there is nothing to work on."
+)
+
 
 def main(argv: Sequence[str]) -> int:
     """Talk until the end of input, `/exit`, or Ctrl-C twice."""
@@ -44,7 +49,8 @@ def main(argv: Sequence[str]) -> int:
         if store is None:
             store = made.store if place and options.journal is None else assemble.store(options.journal)
         made = run.recorded(made, options.record) if options.record else made
-        made = with_parts(made, store=store, origin=tuple(words))
+        told = "\n\n".join(filter(None, (made.instructions, _TOLD)))
+        made = with_parts(made, store=store, origin=tuple(words), instructions=told)
         agent = stack.enter_context(approve.asking(made))
         files = read(options.file, agent.policy.limits.scratch)
         console = stack.enter_context(assemble.console(sys.stdout, out=options.out, keep=True))
