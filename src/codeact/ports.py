@@ -83,6 +83,14 @@ class Networked(Protocol):
 
 
 @runtime_checkable
+class Immediate(Protocol):
+    """What a pipe is, too, that can send without a wait."""
+
+    def send_now(self, data: bytes) -> int:
+        """Hand over as much as the guest has room for now, and say how much that was: nothing when it is gone."""
+
+
+@runtime_checkable
 class Copying(Protocol):
     """What a pipe is, too, whose guest can be copied as it stands."""
 

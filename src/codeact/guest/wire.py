@@ -268,6 +268,10 @@ def encode(word: Word) -> bytes:
     return b"".join((_LENGTHS.pack(size, len(text)), text, *blobs))
 
 
+_SHORT, _KINDS = 100, 8
+_HEARD: dict[bytes, Ready] = {}  # how sessions say that they stand: of each Python all in the same bytes
+
+
 class Decoder:
     """Bytes in any cut to words of one direction."""
 
@@ -278,8 +282,11 @@ class Decoder:
     def feed(self, data: bytes) -> list[Word]:
         """The words completed by these bytes; raises ProtocolError, after which the decoder is of no more use."""
         buffer = self._buffer
+        known = _HEARD.get(data) if len(data) <= _SHORT and not buffer else None
+        if known is not None and type(known).__name__ in self._words:
+            return [known]
         buffer += data
-        words = []
+        words: list[Word] = []
         start = 0
         while len(buffer) - start >= 4:
             size = int.from_bytes(buffer[start : start + 4], "big")
@@ -296,8 +303,14 @@ class Decoder:
             body = start + 8
             words.append(self._word(bytes(buffer[body : body + header]), bytes(buffer[body + header : end])))
             start = end
+        if len(words) == 1 and start == len(data) == len(buffer) <= _SHORT and type(words[0]) is Ready:
+            self._keep(bytes(data), words[0])
         del buffer[:start]
         return words
+
+    def _keep(self, frame: bytes, word: Ready) -> None:
+        if len(_HEARD) < _KINDS:
+            _HEARD[frame] = word
 
     def _word(self, header: bytes, rest: bytes) -> Word:
         fields = parse(header)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import secrets
+import os
 import socket
 import time
 from collections.abc import Sequence
@@ -143,7 +143,7 @@ class Conversation(Talk):
             return Outcome("done", error=CellError("ValueError", words, f"ValueError: {words}"))
         job = Job(
             cell,
-            secrets.token_hex(8),
+            os.urandom(8).hex(),
             door,
             emit,
             asyncio.Semaphore(self._limits.open_calls),
@@ -156,13 +156,17 @@ class Conversation(Talk):
             self._unsettled = False
             with contextlib.suppress(NameError, values.Refused, Lost):
                 await self.fetch("__name__")
+        frame = wire.encode(wire.Run(cell, job.nonce, seed.hex(), values.encode(source), more=following is not None))
         self._capture.begin()
         self._job = job
         self.stopped = None
+        # the guest begins while we get ready to listen; where that has to wait, it is done below
+        sent = self._send_now(frame) if again is None or not again.reads else 0
         # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
-        talk = asyncio.ensure_future(self._converse(job, source, seed, again))
+        over: asyncio.Future[wire.Done | Lost] = asyncio.get_running_loop().create_future()
+        talk = asyncio.ensure_future(self._converse(job, frame[sent:], again, over))
         try:
-            heard = await asyncio.shield(talk)
+            heard = await over
         except asyncio.CancelledError:
             self._interrupt(job, "interrupt")
             with anyio.CancelScope(shield=True):
@@ -191,25 +195,34 @@ class Conversation(Talk):
 
     # -- a cell ------------------------------------------------------------------------------------------------------
 
-    async def _converse(self, job: Job, source: str, seed: bytes, again: Again | None) -> wire.Done | Lost:
+    async def _converse(
+        self, job: Job, rest: bytes, again: Again | None, over: asyncio.Future[wire.Done | Lost]
+    ) -> wire.Done | Lost | None:
+        """From the `rest` of the frame that starts the cell to its end, which is told at once when it is known."""
         self._watch(job)
+        heard: wire.Done | Lost
         try:
-            if again is not None and again.reads:
-                await self._send(wire.Clock(joined(again.reads), again.ended))
-            more = job.following is not None
-            await self._send(wire.Run(job.cell, job.nonce, seed.hex(), values.encode(source), more))
-            self._weigh(job)  # while the guest wakes up
-            done = await self._listen(job)
-            job.over, job.stopping = True, time.monotonic()
-            self._stop_calls(job)  # those of threads that outlive their cell
+            try:
+                if again is not None and again.reads:
+                    await self._send(wire.Clock(joined(again.reads), again.ended))
+                if rest:
+                    await self._send_frame(rest)
+                self._weigh(job)  # while the guest wakes up
+                heard = await self._listen(job)
+                job.over, job.stopping = True, time.monotonic()
+            except Lost as lost:
+                heard = lost
+            self._stop_calls(job)  # also those of threads that outlive their cell
             if job.answers:
                 await asyncio.wait(job.answers)
-            return done
-        except Lost as lost:
-            self._stop_calls(job)
-            if job.answers:
-                await asyncio.wait(job.answers)
-            return lost
+            if not over.done():
+                over.set_result(heard)
+            return heard
+        except BaseException as error:
+            if over.done():
+                raise
+            over.set_exception(error)
+            return None
         finally:
             job.ticks.cancel()
 

@@ -6,14 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import anyio
 
 from ..core.execution import Death, Ended, Limits
 from ..crashpoints import crashpoint
 from ..guest import values, wire
-from ..ports import Pipe
+from ..ports import Immediate, Pipe
 from . import verdict
 from .verdict import Lost
 
@@ -93,6 +94,12 @@ class Talk:
         self.lost = Lost(ended, why)
         return self.lost
 
+    def _send_now(self, frame: bytes) -> int:
+        """How much of a frame went without a wait; what is left must be sent before anything else."""
+        if self._sending.locked() or not _is_immediate(type(self.pipe)):
+            return 0
+        return cast(Immediate, self.pipe).send_now(frame)
+
     async def _send(self, word: wire.Word) -> None:
         await self._send_frame(wire.encode(word))
 
@@ -126,3 +133,8 @@ class Talk:
                 death = Death("exit", "it closed its channel")
             self.lost = verdict.obituary(death)
         return self.lost
+
+
+@lru_cache(maxsize=16)
+def _is_immediate(kind: type) -> bool:
+    return issubclass(kind, Immediate)  # to look is slow: once for each kind of pipe

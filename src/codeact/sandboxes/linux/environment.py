@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...core.errors import UsageError
@@ -86,13 +86,20 @@ def _executable(python: str | None) -> str:
 
 def _stamp(executable: str) -> tuple[int, ...]:
     """What changes when an interpreter is replaced, or a virtual environment is made anew."""
-    beside = os.path.dirname(executable)
     stamp: tuple[int, ...] = ()
-    for path in (executable, f"{beside}/pyvenv.cfg", f"{beside}/../pyvenv.cfg"):
-        with contextlib.suppress(OSError):
+    for path in _of_it(executable):
+        try:
             found = os.lstat(path)
-            stamp += (found.st_ino, found.st_mtime_ns)
+        except OSError:
+            continue
+        stamp += (found.st_ino, found.st_mtime_ns)
     return stamp
+
+
+@cache
+def _of_it(executable: str) -> tuple[str, ...]:
+    beside = os.path.dirname(executable)
+    return executable, f"{beside}/pyvenv.cfg", f"{beside}/../pyvenv.cfg"
 
 
 _answers: dict[tuple[str, tuple[int, ...]], Environment] = {}  # grows by one when a Python is made anew
