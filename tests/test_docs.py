@@ -168,6 +168,7 @@ FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
         "export",
         "show",
         "exec",
+        "serve",
         "mcp",
         "eval",
         "doctor",

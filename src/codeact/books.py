@@ -56,7 +56,6 @@ class Books:
             self.pause if above is None else above.pause,
             agent.store if above is None else above.store,
             self._bill,
-            self._history.vault,
         )
 
     def stops(self, call: Call | None) -> AbstractContextManager[None]:
@@ -72,12 +71,7 @@ class Books:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The agent's model, paid for by the task at hand. Raises BudgetExhausted, beside its errors."""
-        hearing = self._history.vault.hearing(emit)
-        try:
-            reply = await Metered(self._agent.model, self.ledger).ask(prompt, hearing)
-        finally:
-            hearing.end()
-        return self._history.vault.told(reply)  # type: ignore[no-any-return]
+        return await Metered(self._agent.model, self.ledger).ask(prompt, emit)
 
     async def warn(self) -> None:
         """Record what is nearly spent, once in a task."""

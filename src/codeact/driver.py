@@ -17,7 +17,7 @@ import anyio
 
 from .agent import Agent
 from .approvals import Approvals
-from .beginning import started, task_given
+from .beginning import started
 from .books import Books
 from .callbacks import StepCallbacks
 from .calling import Calling
@@ -50,19 +50,22 @@ from .core.events import (
     Summarised,
     SummaryAsked,
     TaskEnded,
+    TaskGiven,
     TextDelta,
     ToolReturned,
 )
 from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
-from .core.files import File
+from .core.files import File, described
 from .core.lives import CUT
 from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
 from .core.messages import Reply, Usage
 from .core.names import Names
 from .core.prompt import prompt, summary_prompt
-from .core.reads import Again, sown
+from .core.reads import Again
+from .core.untrusted import inline
 from .door import Door
 from .eager import Eager
+from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
 from .ports import Store
@@ -71,7 +74,6 @@ from .resuming import (
     action_of,
     check_parts,
     check_stands,
-    keep_again,
     nobody_answered,
     nobody_knows,
     read_by,
@@ -102,7 +104,7 @@ class Driver:
             agent.policy.limits,
             run=run_id,
             record=history.record,
-            vault=history.vault,
+            secrets=agent.secrets,
             gate=self.approvals.ask if self.approvals.some else None,
             answer=self._refusal if agent.answers is not None else None,
         )
@@ -136,16 +138,14 @@ class Driver:
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
         """Bind variables in the interpreter, beside a task."""
-        taken = self._history.vault.take(bindings)
-        await self.interpreter.bind(taken)
-        await self._record(InputsGiven(taken))
+        await self.interpreter.bind(dict(bindings))
+        await self._record(InputsGiven(dict(bindings)))
         self._bound |= bindings.keys()
 
     async def branch(self, other: Driver) -> None:
         """Make the interpreter of another driver a copy of this one's. Raises SnapshotRefused where there is none."""
         other.interpreter = await self.interpreter.fork(other._stands, other._parted, other._record)
         other._bound = self._bound
-        other._history.vault.follow(self._history.vault)
         if other._eager is not None and self._eager is not None:
             other._eager.follow(self._eager)
 
@@ -159,14 +159,14 @@ class Driver:
     ) -> None:
         """Work on a task to its end, which is recorded whatever comes. `call` is what it is done for, if it is."""
         async with self._to_its_end(limits, call):
-            vault = self._history.vault
-            variables, files = vault.take(variables), vault.told(tuple(files))
             await self.interpreter.put(files)
             if variables and self._agent.action == "code":
                 await self.interpreter.bind(variables)
             if variables or files:
                 await self._record(InputsGiven(variables, tuple(files)))
-            await self._record(task_given(task, variables, files, limits.steps))
+            shown = tuple((name, inline(display.glimpse(value), 300)) for name, value in variables.items())
+            told = tuple((file.name, described(file)) for file in files)
+            await self._record(TaskGiven(task, shown, limits.steps, told))
             await self._loop(limits)
 
     async def take_up(self, resume: Resume, store: Store) -> None:
@@ -176,7 +176,6 @@ class Driver:
             check_parts(self._run_id, state.started, self._parts())
             if self._agent.action == "code":
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
-        keep_again(self._history.vault, self._run_id, events, resume.secrets)
         served = Served(events, self._run_id)
         self._cut = None if resume.fresh else state.running
         action = action_of(state)
@@ -206,7 +205,7 @@ class Driver:
                 self._cut = None
                 again = read_by(self._history.events, cell)
                 tell = self._history.tell
-                outcome = await self.interpreter.run(cell, source, sown(seed), self._door, tell, again=again)
+                outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, tell, again=again)
                 await self._ran(cell, outcome)
             await self._loop(limits)
 
@@ -217,7 +216,7 @@ class Driver:
             self._bound |= inputs.variables.keys()
 
     async def _rerun(self, cell: int, source: str, seed: bytes, again: Again) -> Outcome:
-        return await self.interpreter.run(cell, source, sown(seed), self._door, lambda _: None, again=again)
+        return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None, again=again)
 
     @asynccontextmanager
     async def _to_its_end(
@@ -371,7 +370,7 @@ class Driver:
     async def _begun(self, cell: int, source: str, following: Following | None = None) -> Outcome:
         seed = secrets.token_bytes(16)
         await self._record(CodeStarted(cell, source, seed))
-        return await self.interpreter.run(cell, source, sown(seed), self._door, self._history.tell, following)
+        return await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell, following)
 
     async def _ran(self, cell: int, outcome: Outcome) -> None:
         await self._books.warn()
@@ -413,3 +412,8 @@ class Driver:
 
     async def _parted(self, gone: Gone) -> None:
         await self._record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
+
+
+def _sown(seed: bytes) -> bytes:
+    """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
+    return hashlib.sha256(seed).digest()[:16]

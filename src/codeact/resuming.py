@@ -37,7 +37,6 @@ from .core.waiting import waiting
 from .crashpoints import crashpoint
 from .guest import display
 from .ports import Delegating, Knows, Recovering, Store
-from .secrets import Secret, Vault, sealed_in
 from .served import Served
 
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
@@ -49,7 +48,6 @@ class Resume:
 
     knows: what became of a call that was cut off, where its tool cannot say. decisions: answers to approvals, by key.
     fresh: with an empty interpreter, running nothing again. anyway: also with other parts than it was made of.
-    secrets: those that it was given, by name, since no journal keeps them.
     """
 
     run: str
@@ -57,7 +55,6 @@ class Resume:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     fresh: bool = False
     anyway: bool = False
-    secrets: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
 
 
 def action_of(state: State) -> int:
@@ -86,12 +83,6 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
             case Failed(reason):
                 served.settle(call.key, Returned(failure=Failure("RuntimeError", reason or f"{call.tool}() failed")))
     return tuple(left)
-
-
-def keep_again(vault: Vault, run: str, events: Iterable[Event], given: Mapping[str, str | Secret]) -> None:
-    """Have the secrets that a run was given, which no journal keeps. Raises UsageError with those that are missing."""
-    needed = [sealed_in(event.variables) for event in events if isinstance(event, InputsGiven)]
-    vault.check(run, set().union(*needed), given)
 
 
 def nobody_knows(calls: Sequence[ToolCall]) -> str:

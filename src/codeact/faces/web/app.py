@@ -75,12 +75,11 @@ class _Answering:
         except HTTPException as error:
             words = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, error.detail)
             await guard.answer(
-                Refused(error.status_code, str(error.status_code), words, error.headers), scope, send, receiving
+                Refused(error.status_code, str(error.status_code), words, error.headers), scope, send, rest
             )
         except Exception as error:
             refusal = refused(error)
             if refusal.status >= 500 and refusal.code == "internal":
                 _log.exception("%s %s", scope["method"], scope["path"])
-            if begun:
-                raise
-            await guard.answer(refusal, scope, send, rest)
+            if not begun:  # else the connection is closed in the middle
+                await guard.answer(refusal, scope, send, rest)

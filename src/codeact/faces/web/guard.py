@@ -37,6 +37,7 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_STALLED = 60.0  # seconds
 _FIELDS = 100  # of the head of a request, and its bytes
 _HEAD = 1 << 15
 _FINAL = (409, 500, 502, 503)
@@ -157,7 +158,10 @@ def _with_headers(send: Send) -> Send:
             given = {name.lower() for name, _ in message.get("headers", ())}
             more = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given]
             message = {**message, "headers": [*message.get("headers", ()), *more]}
-        await send(message)
+        with anyio.move_on_after(_STALLED) as waited:
+            await send(message)
+        if waited.cancelled_caught:  # who reads nothing makes room for others
+            raise Refused(408, "stalled", "nothing of the answer was read for too long")
 
     return sending
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import h11
@@ -15,6 +16,9 @@ from .refusals import Refused
 CONNECTIONS = 256
 _SECONDS = 10.0  # for the head of a request
 
+_log = logging.getLogger("codeact.requests")  # what strangers send is nothing for the terminal
+_log.addHandler(logging.NullHandler())
+
 
 class Line(H11Protocol):
     """One connection, in HTTP/1.1 as h11 reads it, which takes no request twice and no header of two meanings."""
@@ -23,6 +27,7 @@ class Line(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.logger = _log
         self.access_log = False  # whatever is logged elsewhere: who errs may have put a token into the address
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
