@@ -117,6 +117,28 @@ def test_without_a_terminal_the_run_waits_and_goes_on_by_approve(tmp_path: Path)
     assert (last.returncode, json.loads(last.stdout)["output"]) == (0, [50, "pay() was not allowed: too dear", 2])
 
 
+def test_a_run_that_a_program_began_goes_on_with_its_agent_named(tmp_path: Path) -> None:
+    program = """
+from codeact import CodeAgent
+from codeact.core.approvals import Later
+from tools import pay
+
+async def gate(call):
+    return Later()
+
+agent = CodeAgent(model="replay:replies.jsonl", tools=[pay], approve=["pay"], gate=gate, journal="runs.db")
+if __name__ == "__main__":
+    print(agent.run("Pay.").stop_reason)
+"""
+    (folder(tmp_path) / "app.py").write_text(program)
+    begun = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert begun.stdout == "paused\n"
+    refused = away(tmp_path, "approve", "last", "--journal", "runs.db")
+    assert refused.returncode == 2 and "app.py:agent" in refused.stderr and "allowed" not in refused.stderr
+    done = away(tmp_path, "approve", "last", "app.py:agent", "--always", "--json", "--journal", "runs.db")
+    assert (done.returncode, json.loads(done.stdout)["output"]) == (0, [0, 1, 2]), done.stderr
+
+
 def test_without_a_terminal_a_run_that_is_not_kept_is_refused(tmp_path: Path) -> None:
     done = away(folder(tmp_path), *LINE, "--journal", "memory")
     assert done.returncode == 2 and done.stdout == ""

@@ -88,6 +88,16 @@ async def test_a_run_is_read_as_it_was_written_and_listed(store: PostgresStore) 
             store.find(wrong)
 
 
+async def test_a_fork_is_written_whole_and_goes_on(store: PostgresStore) -> None:
+    replies = ("```python\nlucky = __import__('random').random()\n```", "```python\nfinal_answer(lucky)\n```")
+    agent = CodeAgent(model=ScriptedModel(*replies), journal=store)
+    first = await agent.arun("Draw.")
+    forked = await agent.afork(first.run_id, at=1)
+    assert forked.output == first.output
+    times = [[entry.at for entry in store.entries(run)] for run in (first.run_id, forked.run_id)]
+    assert times[0][:7] == times[1][:7] and times[1] == sorted(times[1])
+
+
 async def test_the_same_bytes_are_kept_once(store: PostgresStore, database: Server) -> None:
     table = [{"city": "Oslo", "degrees": number} for number in range(5000)]
     before = asked(database, "SELECT count(*) FROM codeact.contents")

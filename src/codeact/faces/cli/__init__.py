@@ -21,7 +21,7 @@ COMMANDS = {
     "diff": "where two runs part",
     "export": "runs as lines of JSON, for training",
     "runs": "the runs that are kept, newest first",
-    "show": "a run as a page that any browser opens, without a server",
+    "show": "all of a run: as text, as its entries, or as a page that any browser opens",
     "prompt": "what a model would be sent for a task, and its tokens",
     "exec": "run cells in one sandboxed interpreter, without a model; alone: a sandboxed prompt",
     "serve": "a web page to give tasks on and to watch them, and an API",

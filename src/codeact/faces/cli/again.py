@@ -18,16 +18,18 @@ from codeact.ports import Store
 from codeact.resuming import Resume
 from codeact.session import ended
 
-from . import lines, paused, run, streams
+from . import lines, paused, run, streams, which
 from .approve import asking
 from .arguments import Parser
+
+HELP = f"{which.HELP}; with app.py:agent beside it, where it was begun by an agent object of yours"
 
 
 def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[[Agent], Resume]) -> int:
     """Have the run that `taken` names go on with what `name` was begun with, and say what came of it, as `run` does."""
     out = streams.for_programs() if options.json else None
     events = [entry.event for entry in store.entries(name)]
-    folder, *words = _origin(name, events)
+    folder, *words = _origin(name, events, *options.words[1:])
     typed, place = run.typed(words)
     typed.journal = options.journal
     model = getattr(options, "model", None)
@@ -54,13 +56,22 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     return done.status()
 
 
-def _origin(name: str, events: Sequence[Event]) -> tuple[str, ...]:
-    """What was typed when the run began, behind the folder that it was typed in, which is ours from here on."""
+def _origin(name: str, events: Sequence[Event], place: str | None = None) -> tuple[str, ...]:
+    """What was typed when the run began, behind the folder that it was typed in, which is ours from here on.
+
+    With the place of an agent it is as if that one had been given the task here.
+    """
     started = next((event for event in events if isinstance(event, RunStarted)), None)
-    if started is None or not started.origin:
-        raise UsageError(f"the run {name} was not begun by `codeact run`: go on with it by agent.resume({name!r})")
-    if not any(isinstance(event, TaskGiven) for event in events):
+    task = next((event.task for event in events if isinstance(event, TaskGiven)), None)
+    if task is None:
         raise UsageError(f"the run {name} was cut off before its task had begun: there is nothing to go on with")
+    if place is not None:
+        return (os.getcwd(), place, task)
+    if started is None or not started.origin:
+        raise UsageError(
+            f"the run {name} was not begun by `codeact run`: name the agent that it is of, as app.py:agent, or go on "
+            f"with it by agent.resume({name!r})"
+        )
     folder = started.origin[0]
     try:
         os.chdir(folder)  # what was named by a path is found from there

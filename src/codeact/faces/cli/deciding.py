@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codeact import assemble
+from codeact.agent import Agent
 from codeact.core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit
 from codeact.core.errors import UsageError
 from codeact.core.untrusted import escaped
@@ -24,18 +25,22 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().read(argv)
     _check(options)
     store = assemble.store(options.journal)
-    name = which.one_run(store, options.words, "approve")
+    name = which.one_run(store, options.words, "approve", agent=True)
     asked = questions(store, name)
     if options.list:
         return _list(asked, options.json)
     if not asked:
         raise UsageError(f"the run {name} waits for no answer; `codeact show {name[:12]}` tells how it stands")
     decisions = {one.asked.key: _decision(options, one) for one in _meant(options, asked)}
-    for one in asked:
-        if one.asked.key in decisions:
-            said = {Allow: "allowed", Deny: "denied", Edit: "changed"}[type(decisions[one.asked.key])]
-            print(f"{said}: {escaped(paused.described(one.call))}", file=sys.stderr)
-    return again.go_on(store, name, options, lambda agent: Resume(name, None, decisions, anyway=options.anyway))
+
+    def taken(agent: Agent) -> Resume:
+        for one in asked:
+            if one.asked.key in decisions:
+                said = {Allow: "allowed", Deny: "denied", Edit: "changed"}[type(decisions[one.asked.key])]
+                print(f"{said}: {escaped(paused.described(one.call))}", file=sys.stderr)
+        return Resume(name, None, decisions, anyway=options.anyway)
+
+    return again.go_on(store, name, options, taken)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -105,8 +110,8 @@ def _parser() -> Parser:
         "approve",
         "Answer the question that a run waits for, perhaps since days, and have it go on from there.",
         "codeact approve RUN [--deny --reason TEXT] [flags]",
-        "RUN",
-        which.HELP,
+        "RUN [app.py:agent]",
+        again.HELP,
     )
     parser.add_argument("--deny", action="store_true", help="it may not be")
     parser.add_argument("--reason", metavar="TEXT", help="why not, for the model to read")

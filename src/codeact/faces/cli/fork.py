@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     """Branch off the run and go on, and say what came of it, as `run` does."""
     options = _parser().read(argv)
     store = assemble.store(options.journal)
-    name = which.one_run(store, options.words, "fork")
+    name = which.one_run(store, options.words, "fork", agent=True)
     if options.at is None:
         raise UsageError("from which step on? write --at N; --at 0 begins the task anew")
 
@@ -36,8 +36,8 @@ def _parser() -> Parser:
         "Begin a new run with all that happened in another up to a step, and go on from there.\n"
         "That one stays as it is, and no tool that it called is called again.",
         "codeact fork RUN --at N [--say TEXT] [flags]",
-        "RUN",
-        which.HELP,
+        "RUN [app.py:agent]",
+        again.HELP,
     )
     parser.add_argument("--at", metavar="N", type=reading(_step), help="the step that it goes on behind; 0: the task")
     parser.add_argument("--say", metavar="TEXT", help="what the model is told there, and reads next")

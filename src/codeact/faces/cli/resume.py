@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
     """Take the run up where it was cut off, and say what came of it, as `run` does."""
     options = _parser().read(argv)
     store = assemble.store(options.journal)
-    name = which.one_run(store, options.words, "resume")
+    name = which.one_run(store, options.words, "resume", agent=True)
     resume = Resume(name, _Operator(options).knows, fresh=options.fresh, anyway=options.anyway)
     return again.go_on(store, name, options, lambda agent: resume)
 
@@ -51,8 +51,8 @@ def _parser() -> Parser:
         "resume",
         "Go on with a run that was cut off. Nothing is asked of the model twice, and no tool runs twice.",
         "codeact resume RUN [--journal PATH] [flags]",
-        "RUN",
-        which.HELP,
+        "RUN [app.py:agent]",
+        again.HELP,
     )
     parser.add_argument(
         "--done", metavar="KEY=VALUE", action="append", default=[], help="this call took effect, and gave this (JSON)"

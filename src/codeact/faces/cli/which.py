@@ -19,8 +19,8 @@ def run_named(store: Store, word: str) -> str:
     return str(store.find(word)) if hasattr(store, "find") else word
 
 
-def one_run(store: Store, words: list[str], command: str) -> str:
-    """The same of what was typed behind a command that takes one run."""
-    if len(words) != 1:
+def one_run(store: Store, words: list[str], command: str, agent: bool = False) -> str:
+    """The same of what was typed behind a command that takes one run, and where it may be `agent`, an agent's place."""
+    if not words or len(words) > 1 + agent:
         raise UsageError(f"which run? write codeact {command} RUN; `codeact runs` lists them")
     return run_named(store, words[0])
