@@ -100,7 +100,7 @@ def visit(browser: Any, up: Site) -> Iterator[Tab]:
 
 def begin(visit: Tab, agent: str, task: str) -> None:
     chosen = visit.page.get_by_label("agent", exact=True)
-    if chosen.input_value() != agent:
+    if chosen.count() and chosen.input_value() != agent:
         chosen.select_option(agent)
     visit.page.get_by_label("task", exact=True).fill(task)
     visit.page.get_by_role("button", name="Begin").click()
@@ -234,7 +234,7 @@ def test_a_run_is_found_among_a_hundred_by_its_words_and_by_keys(visit: Tab, up:
 def test_a_run_that_was_cut_off_goes_on_once_somebody_says_what_became_of_its_call(
     browser: Any, tmp_path: Path
 ) -> None:
-    """The server ended in the middle of a call; another one has its runs."""
+    """The server ended in the middle of a call; another one is found by the page, and has its runs."""
     begun, left = threading.Event(), threading.Event()
     times: list[int] = []
 
@@ -247,24 +247,28 @@ def test_a_run_that_was_cut_off_goes_on_once_somebody_says_what_became_of_its_ca
         return "late"
 
     agent = CodeAgent(model=Says("x = book(4)\nfinal_answer(x)", name="books"), tools=[book], name="booker")
-    with site(agent, journal=tmp_path / "runs.db") as first:
-        run = first.begin("Book.", "booker")
-        assert begun.wait(20)
-    left.set()
-    with site(agent, journal=tmp_path / "runs.db") as second, tab(browser) as made:
-        made.page.goto(f"{second.url}/#token={second.token}")
-        made.page.locator(".runs a", has_text="Book.").click()
-        go_on = made.page.get_by_role("button", name="Go on where it was cut off")
-        go_on.click()
-        made.page.locator(".ending", has_text="Paused").wait_for()
-        go_on.click()
-        dialog = made.page.get_by_role("dialog")
-        assert "book(seat=4)" in dialog.inner_text()
-        dialog.get_by_label("what became of book").select_option("it took effect, and gave")
-        dialog.get_by_label("what it gave").fill('"seat 4"')
-        dialog.get_by_role("button", name="Go on").click()
-        assert ended(made) == "seat 4"
-        assert second.get(f"/api/runs/{run}")["stop_reason"] == "final_answer"
+    same = {"journal": tmp_path / "runs.db", "token": "a-token-of-22-characters-or-more"}
+    with tab(browser) as made:
+        with site(agent, **same) as first:
+            made.page.goto(f"{first.url}/#token={first.token}")
+            begin(made, "booker", "Book.")
+            assert begun.wait(20)
+            made.page.locator(".call", has_text="is running").wait_for()
+            run = made.page.url.rpartition("/")[2]
+        made.page.get_by_text("The server cannot be heard just now.").wait_for()
+        left.set()
+        with site(agent, port=first.port, **same) as second:
+            go_on = made.page.get_by_role("button", name="Go on where it was cut off")
+            go_on.click()
+            made.page.locator(".ending", has_text="Paused").wait_for()
+            go_on.click()
+            dialog = made.page.get_by_role("dialog")
+            assert "book(seat=4)" in dialog.inner_text()
+            dialog.get_by_label("what became of book").select_option("it took effect, and gave")
+            dialog.get_by_label("what it gave").fill('"seat 4"')
+            dialog.get_by_role("button", name="Go on").click()
+            assert ended(made) == "seat 4"
+            assert second.get(f"/api/runs/{run}")["stop_reason"] == "final_answer"
     assert times == [4]
 
 

@@ -82,7 +82,8 @@ function shown(value) {
 }
 
 function answered({ call, text }) {
-  return el("li", { class: "call failed" }, el("code", {}, el("b", {}, plainly(call.name, 60)), plainly(`(${call.arguments})`, LINE)), el("span", { class: "came" }, ...seen(plainly(text, 300))));
+  const line = [el("code", {}, el("b", {}, plainly(call.name, 60)), plainly(`(${call.arguments})`, LINE)), el("span", { class: "came" }, ...seen(plainly(text, 300)))];
+  return el("li", { class: "call failed" }, el("span", { class: "line" }, line));
 }
 
 function connection({ host, port, address, refused }) {

@@ -10,7 +10,7 @@ hljs.registerLanguage("python", python);
 /** Code in its place; it is coloured when it comes near to where somebody looks. */
 export function code(source, attributes = {}) {
   const text = untrailed(source);
-  const made = el("pre", { class: "code", tabindex: "0", ...attributes }, el("code", {}, ...seen(text)));
+  const made = el("pre", { class: "code", role: "group", ...attributes }, el("code", {}, ...seen(text)));
   if (text.length <= LONGEST) near(made, () => made.firstChild.replaceChildren(...coloured(text)));
   return made;
 }

@@ -94,17 +94,27 @@ function split(one) {
 function body(made, one, run, story, desk, v) {
   const version = v("said");
   const what = told(one);
+  const asks = [...one.calls.values()].some((call) => call.tool === "cell" && call.asked && !call.given && desk.question);
   patch(made, [
     ["thinking", `${version}${what.thinking.length}`, () => thinking(one, what.thinking)],
     ["words", version, () => words(one, what.words)],
-    ["draft", `${version}${what.draft.length}`, () => what.draft && code(what.draft, { class: "code draft", "aria-label": "code that is being written" })],
-    ["code", v("code"), () => source(one)],
+    ["draft", `${version}${what.draft.length}${asks}`, () => (asks ? null : what.draft && code(what.draft, { class: "code draft", "aria-label": "code that is being written" }))],
+    ["code", `${v("code")}${Boolean(what.draft)}`, () => (what.draft ? null : source(one))],
     ["asked", v("asked"), () => asked(one, run, desk)],
     ["calls", NaN, (old) => calls(one, run, story, desk, old)],
     ["output", v("output"), (old) => output(one, old)],
     ["notes", `${v("notes", "end")}`, () => notes(one)],
+    ["now", now(one, run, what), () => now(one, run, what) && el("p", { class: "remark now" }, ...seen(now(one, run, what)))],
   ]);
   return made;
+}
+
+/** What a step waits for, where that is under way and nothing else shows it. */
+function now(one, run, what) {
+  if (one !== run.step || one.done || run.task.ended || run.state === "cut") return "";
+  if (run.waiting) return run.waiting;
+  if (!one.reply && !one.failed && !what.words && !what.draft && !what.thinking) return "waits for the model";
+  return one.running && run.state === "running" && !one.streamed.stdout && !one.calls.size ? "runs" : "";
 }
 
 function thinking(one, text) {

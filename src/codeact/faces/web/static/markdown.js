@@ -53,7 +53,7 @@ function isTable(lines, at) {
 function fenced(lines, at, mark) {
   const end = lines.findIndex((line, place) => place > at && line.trim().startsWith(mark) && !line.trim().slice(mark.length).replaceAll(mark[0], ""));
   const stop = end < 0 ? lines.length : end;
-  return [el("pre", { class: "example", tabindex: "0" }, ...seen(lines.slice(at + 1, stop).join("\n"))), stop + 1];
+  return [el("pre", { class: "example" }, ...seen(lines.slice(at + 1, stop).join("\n"))), stop + 1];
 }
 
 function quoted(lines, at) {
@@ -80,7 +80,7 @@ function table(lines, at) {
   for (; end < lines.length && lines[end].includes("|") && lines[end].trim(); end += 1) rows.push(cells(lines[end]));
   const row = (name, given) => el("tr", {}, heads.map((_, i) => el(name, { class: sides[i] }, ...inline(given[i] ?? ""))));
   const made = el("table", {}, el("thead", {}, row("th", heads)), el("tbody", {}, rows.map((given) => row("td", given))));
-  return [el("div", { class: "table", tabindex: "0" }, made), end];
+  return [el("div", { class: "table" }, made), end];
 }
 
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;

@@ -65,7 +65,7 @@ export function told(item) {
     if (part.kind === "thinking") thinking += part.text;
     else if (part.kind === "words") words += part.text;
     else if (source !== null && source.includes(part.text.trim())) continue;
-    else if (source === null && !item.done) draft += part.text;
+    else if (!item.done && (source === null || !item.reply)) draft += part.text; // code may run while it is written
     else words += `\n\`\`\`\n${part.text}\n\`\`\`\n`;
   }
   return { words: words.trim(), thinking: thinking.trim(), draft };

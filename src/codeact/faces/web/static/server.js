@@ -98,8 +98,10 @@ async function frames(body, hear, place) {
     for (const piece of pieces) {
       const frame = Object.fromEntries(piece.split("\n").filter((line) => !line.startsWith(":")).map(field));
       if (frame.id !== undefined) place(Number(frame.id));
-      if (frame.event in hear) hear[frame.event](parse(frame.data));
-      if (frame.event === "end") return true;
+      const news = frame.data === undefined ? null : parse(frame.data);
+      if (frame.event in hear) hear[frame.event](news);
+      // what ends in the middle of a task was the server's end, and another one may have the run
+      if (frame.event === "end") return ["ended", "cut off"].includes(news.state);
     }
   }
 }

@@ -53,7 +53,7 @@ export function plainly(text, room = 200) {
 /** Preformatted text; of a long one the beginning, and a button that shows the rest. */
 export function block(text, attributes = {}, lines = LINES) {
   const whole = untrailed(text);
-  const made = el("pre", { tabindex: "0", ...attributes });
+  const made = el("pre", { role: attributes["aria-label"] ? "group" : null, ...attributes });
   const short = head(whole, lines);
   if (short.length === whole.length) {
     made.append(...seen(whole));
@@ -66,6 +66,7 @@ export function block(text, attributes = {}, lines = LINES) {
   more.addEventListener("click", () => {
     made.replaceChildren(...seen(whole));
     more.remove();
+    made.tabIndex = -1;
     made.focus();
   });
   made.append(...seen(short));

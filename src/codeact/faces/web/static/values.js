@@ -160,7 +160,7 @@ export function drawn(tree) {
   } catch {
     // a table that cannot be read is shown as what it is
   }
-  return el("pre", { class: "value", tabindex: "0" }, ...seen(repr(tree)));
+  return el("pre", { class: "value" }, ...seen(repr(tree)));
 }
 
 function isRows(tree) {
@@ -195,5 +195,5 @@ export function table(names, shown, height, width, caption = "") {
   const rest = [height > shown.length ? `${number(height)} rows` : "", width > names.length ? `${number(width)} columns` : ""].filter(Boolean);
   const told = caption || (rest.length ? `The first of ${rest.join(" and ")}.` : "");
   const made = el("table", { class: "data" }, told ? el("caption", {}, ...seen(told)) : null, el("thead", {}, head), el("tbody", {}, body));
-  return el("div", { class: "table", tabindex: "0" }, made);
+  return el("div", { class: "table" }, made);
 }
