@@ -31,6 +31,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("prompt", [], "a session with 5,000 tools"),
         ("eager", ["--scale", "0.02"], "an error in line 3"),
         ("agent_step", ["--scale", "0.02"], "step 16"),
+        ("journal", ["--scale", "0.02"], "200 events read again"),
     ],
 )
 def test_a_benchmark_prints_its_ratios(name: str, options: list[str], said: str) -> None:

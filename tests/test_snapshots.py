@@ -196,6 +196,20 @@ async def test_a_guest_that_does_not_answer_is_lost() -> None:
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
+async def test_while_an_interpreter_is_built_again_it_is_copied_once_at_the_end() -> None:
+    stage = Stage()
+    async with staged(stage, keep=True) as python:
+        async with python.kept_at_the_end():
+            for cell in range(1, 20):
+                await run(python, cell)
+            assert python.kept_at is None and not stage.asked
+        await python.settled()
+        assert python.kept_at == 19 and len(stage.asked) == 1
+        await run(python, 20)
+        await python.settled()
+        assert python.kept_at == 20
+
+
 async def test_what_was_kept_goes_on_after_a_death() -> None:
     stage = Stage()
     async with staged(stage, keep=True) as python:

@@ -47,8 +47,9 @@ def _ways() -> Iterator[list[str]]:
 class Server:
     """A server and its folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool) -> None:
         self.folder = folder
+        self._durable = durable
         self._data = folder / "data"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -88,7 +89,12 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder}
-        settings |= {"fsync": "off", "shared_buffers": "16MB", "max_connections": 30, "max_wal_size": "128MB"}
+        settings |= {
+            "fsync": "on" if self._durable else "off",
+            "shared_buffers": "16MB",
+            "max_connections": 30,
+            "max_wal_size": "128MB",
+        }
         given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
@@ -115,18 +121,18 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A server that runs, below a folder that it may enter."""
+def server(durable: bool = False, folder: str | None = None) -> Iterator[Server]:
+    """A server that runs, below a folder that it may enter; what it commits is on the disk where it is `durable`."""
     if sys.platform != "linux":
         raise Unavailable("the servers here are for Linux")
-    folder = Path(tempfile.mkdtemp(prefix="codeact-postgres-", dir="/tmp"))
-    folder.chmod(0o755)
+    place = Path(tempfile.mkdtemp(prefix="codeact-postgres-", dir=folder or "/tmp"))
+    place.chmod(0o755)
     made = None
     try:
-        made = Server(folder)
+        made = Server(place, durable)
         made.start()
         yield made
     finally:
         if made is not None:
             made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)

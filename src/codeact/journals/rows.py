@@ -10,9 +10,8 @@ from typing import Any
 from ..core.errors import JournalCorrupt, StorageError
 from ..core.events import (
     ApprovalGiven,
-    CodeContinued,
     CodeRan,
-    CodeStarted,
+    Connected,
     Entry,
     Event,
     ModelReplied,
@@ -27,16 +26,16 @@ from . import codec
 from .chain import DIGEST, digest_of, first_mark, next_mark
 from .summary import Summary, told
 
-# What has to be on the disk before anything is done on the strength of it.
+# What has to be on the disk before anything is done on the strength of it, and with it all that came before. What code
+# does outside begins with a call or a connection: so the start of a cell goes along with those.
 DURABLE = (
     RunStarted,
     TaskGiven,
     ModelReplied,
-    CodeStarted,
-    CodeContinued,
     CodeRan,
     ToolCalled,
     ToolReturned,
+    Connected,
     ApprovalGiven,
     TaskEnded,
 )
