@@ -99,6 +99,10 @@ async def one(n):
     return got
 await asyncio.gather(one(30), one(1), one(15))
 print([await done for done in asyncio.as_completed([one(20), one(2)])])
+late = asyncio.create_task(slow.aio(300))
+first, _ = await asyncio.wait([late, asyncio.create_task(slow.aio(1), name='soon')], return_when='FIRST_COMPLETED')
+late.cancel()
+print([task.get_name() for task in first])
 def work(n):
     began = time.perf_counter()
     return slow(n), began, time.perf_counter()

@@ -22,6 +22,7 @@ from .core.untrusted import inline
 from .guest import values
 
 _PATIENCE = 0.5  # seconds without anything
+_LEFT = 10.0  # seconds: a cell that does not wait for an answer has ended long before
 INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of the call's effect
 
 
@@ -46,7 +47,7 @@ class Served:
                     self._order.was(event.cell, "asked", key)
                 case ToolReturned(key, returned):
                     self._returned[key] = returned
-                    if key in self._called:
+                    if key in self._called and self._ended(key):
                         self._order.was(self._called[key].cell, "answered", key)
                 case ApprovalGiven(key, _, "deny", reason):
                     self._denied[key] = reason
@@ -87,6 +88,8 @@ class Served:
     async def turn(self, key: str) -> None:
         """Wait until it is this call's turn to be answered: until all has happened that had before."""
         self._order.now("asked", key)
+        if self.known and not self._ended(key):  # it was stopped when its cell was over, and nobody waited for it
+            await anyio.sleep(_LEFT)
         await self._order.reached(key)
         self._order.now("answered", key)
 
