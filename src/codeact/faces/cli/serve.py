@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
             names=options.name,
             models=options.offer,
             journal=options.journal,
-            shown=options.token_file is None,
+            token_file=options.token_file,
         )
     return exits.INTERRUPTED
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import ipaddress
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -66,15 +67,15 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8765,
     token: str | None = None,
-    shown: bool = True,
+    token_file: str | None = None,
     **settings: Any,
 ) -> None:
-    """Serve until a signal ends it. The token is in what is said, where it is `shown`."""
+    """Serve until a signal ends it. The token is in what is said, or the name of its file."""
     check_host(host, token)
 
     async def work() -> None:
         async with serving(agents, host=host, port=port, token=token, **settings) as served:
-            _say(_begun(served, shown))
+            _say(_begun(served, token_file))
             await _signalled()
             _say("stopping ...")
             cut = await served.runs.close()
@@ -201,9 +202,11 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _begun(served: Served, shown: bool) -> str:
+def _begun(served: Served, token_file: str | None) -> str:
     offered = ", ".join(f"{name} ({agent.model.name})" for name, agent in served.runs.offer.agents.items())
-    link = served.address.link if shown else f"{served.address.url}/#token=THE TOKEN OF YOUR FILE"
+    link = (
+        served.address.link if token_file is None else f"{served.address.url}/#token=$(cat {shlex.quote(token_file)})"
+    )
     return f"serving {offered}\n\n  {link}\n\nWhoever has this address can give tasks. Ctrl-C ends it."
 
 

@@ -18,6 +18,8 @@ from codeact.core.events import (
     SandboxReady,
     Summarised,
     TaskEnded,
+    ToolCalled,
+    ToolReturned,
 )
 from codeact.core.messages import NO_USAGE, Usage
 from codeact.journals import codec
@@ -41,16 +43,23 @@ class Whole:
     ended: TaskEnded | None = None
     files: tuple[dict[str, Any], ...] = ()
     asked: tuple[ApprovalAsked, ...] = ()
+    called: tuple[ToolCalled, ...] = ()  # calls that began, and whose end was not recorded
 
 
 def whole(run: str, family: Iterable[Placed]) -> Whole:
     """Read a run from its beginning; what those below it ask is asked of the same person."""
     found, events = Whole(Summary(run)), []
+    called: dict[str, ToolCalled] = {}
     for placed in family:
         events.append(placed.entry.event)
+        match placed.entry.event:
+            case ToolCalled(key):
+                called[key] = placed.entry.event
+            case ToolReturned(key):
+                called.pop(key, None)
         if placed.entry.run == run:
             found = _read(replace(found, summary=grown(found.summary, placed.entry)), placed.entry)
-    return replace(found, asked=tuple(open_questions(events).values()))
+    return replace(found, asked=tuple(open_questions(events).values()), called=tuple(called.values()))
 
 
 def _read(found: Whole, entry: Entry) -> Whole:
@@ -81,8 +90,8 @@ def _spent(found: Whole, usage: Usage) -> Whole:
     return replace(found, usage=found.usage + usage, cost=total)
 
 
-def question(event: ApprovalAsked) -> dict[str, Any]:
-    """A question that nobody has answered."""
+def call_of(event: ApprovalAsked | ToolCalled) -> dict[str, Any]:
+    """A call that somebody is asked about, or that was cut off."""
     return {
         key: value
         for key, value in codec.whole(Entry(0, 0.0, "", event)).items()
@@ -117,6 +126,7 @@ def page(found: Whole, live: Conversation | None, agent: str | None, asked: Iter
         "usage": dataclasses.asdict(found.usage),
         "cost": found.cost,
         "error": None if ended is None or ended.error is None else {"type": ended.error_type, "message": ended.error},
-        "waiting": [question(one) for one in asked],
+        "waiting": [call_of(one) for one in asked],
+        "unknown": [] if live is not None and live.busy else [call_of(one) for one in found.called],
         "files": list(found.files),
     }
