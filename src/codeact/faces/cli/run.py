@@ -207,7 +207,7 @@ def agent_of(options: argparse.Namespace, model: Model | None = None) -> Iterato
 def _model(options: argparse.Namespace) -> Model:
     spec = assemble.choose_model(options.model)
     if spec is None:
-        raise UsageError(no_model("run"))
+        raise UsageError(no_model(getattr(options, "command", "run")))
     return assemble.model(spec)
 
 

@@ -83,6 +83,7 @@ def parser(command: str = "run") -> Parser:
         "transformers:PATH, pydantic:PROVIDER:NAME, replay:FILE; with parameters: openai:gpt-5?temperature=0.\n"
         "Else CODEACT_MODEL, else the configuration file.",
     )
+    made.set_defaults(command=command)
     if command == "chat":
         made.add_argument("--resume", metavar="RUN", help="go on with this conversation; `last` is the last run")
         made.add_argument("--fresh", action="store_true", help="go on with an empty interpreter, running nothing again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def main(argv: Sequence[str]) -> int:
     """Serve until the client leaves, or until Ctrl-C."""
     options = _parser().read(argv)
+    if options.http is None and streams.at_keyboard():
+        print(
+            "codeact mcp: waiting for a client here, which starts this itself, by a line in its settings:",
+            file=sys.stderr,
+        )
+        print('  "python": {"command": "codeact", "args": ["mcp"]}', file=sys.stderr)
+        print("For clients that come by HTTP: codeact mcp --http 8321. Ctrl-C ends.", file=sys.stderr)
     wire = None if options.http is not None else streams.for_protocol()
     with _offered(options) as (serving, server):
         if wire is not None:

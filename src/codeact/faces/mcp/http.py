@@ -8,6 +8,7 @@ it was not used for long.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import socket
 import sys
@@ -26,6 +27,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from codeact.core.errors import UsageError
 
+_log = logging.getLogger("codeact")
 PATH = "/mcp"
 _MOST = 16  # sessions at once
 _IDLE = 1800.0  # seconds that one is kept without a request
@@ -178,6 +180,8 @@ class Sessions:
                 with transport.idle_scope or anyio.CancelScope():
                     async with self._server.lifespan(self._server) as state:
                         await serve_loop(self._server, incoming, outgoing, lifespan_state=state, session_id=name)
+        except Exception:  # one client's trouble is not that of the others
+            _log.exception("a session of a client failed")
         finally:
             await self._end(name, transport)
 

@@ -56,7 +56,12 @@ def over_standard_streams(server: Server[Any], reader: BinaryIO, writer: BinaryI
             # the versions of the protocol that begin with a handshake: they have a session, and ask users by a request
             await serve_loop(server, incoming, outgoing, lifespan_state=state)
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    except ExceptionGroup as group:
+        _, others = group.split((OSError, anyio.BrokenResourceError))  # the client no longer reads: it has left
+        if others is not None:
+            raise others from None
 
 
 def over_http(server: Server[Any], host: str, port: int) -> None:
