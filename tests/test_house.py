@@ -111,6 +111,7 @@ WITHIN = {  # on one floor, who may know whom: the rest may not
     ("session", "result"),
     ("blocking", "result"),
     ("blocking", "session"),
+    ("blocking", "rewinding"),
     ("blocking", "cells"),
     ("testing", "cells"),
     ("api", "saved"),

@@ -13,6 +13,7 @@ from .core.execution import Outcome
 from .files import Files, Given
 from .interpreter import Snapshot
 from .result import RunResult
+from .rewinding import Mark
 from .session import Session
 
 
@@ -67,6 +68,18 @@ class BlockingSession:
     def fork(self, n: int = 1) -> tuple[BlockingSession, ...]:
         """`n` sessions that go on from here, each with the conversation, the variables and the files."""
         return tuple(map(BlockingSession, portal.call(self._session.fork, n)))
+
+    def mark(self) -> Mark:
+        """Where it stands, to go `back` to."""
+        return portal.call(self._session.mark)
+
+    def back(self, mark: Mark) -> BlockingSession:
+        """A session that goes on from there, with the conversation, variables and files of then; this one is left."""
+        return BlockingSession(portal.call(self._session.back, mark))
+
+    def variables(self) -> list[tuple[str, str, str]]:
+        """Name, kind and a glimpse of each variable."""
+        return portal.call(self._session.variables)
 
     def say(self, text: str) -> None:
         """Tell the model something at any moment, also from another thread while a task runs."""
