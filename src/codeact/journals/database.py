@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -122,7 +123,17 @@ def trouble(path: Path, doing: str) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise JournalCorrupt(f"the journal {path} is damaged: {error}") from error
     except OSError as error:
-        raise StorageError(f"{doing} the journal {path}: {error.strerror or error}") from error
+        words = _OF_FILES.get(error.errno or 0, "")
+        raise StorageError(f"{doing} the journal {path}: {error.strerror or error}; {_mend(words)}") from error
+
+
+_OF_FILES = {  # by what SQLite says of the same
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EACCES: "readonly",
+    errno.EPERM: "readonly",
+    errno.EROFS: "readonly",
+}
 
 
 def _mend(words: str) -> str:
