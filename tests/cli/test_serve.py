@@ -121,6 +121,7 @@ def test_what_cannot_be_served_is_said_with_what_to_do(
         ((*model, "--token-file", "short"), "too easy to guess"),
         ((*model, "--prot", "1"), "did you mean '--port'?"),
         ((*model, "--port", "99999"), "not a port"),
+        ((*model, "--name", "https://x.org/"), "not the name of a host"),
         (("app.py:agent", "--model", "replay:x"), "--model does not go with an agent of yours"),
     ):
         try:

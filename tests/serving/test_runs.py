@@ -84,12 +84,14 @@ def agents(journal: Path) -> list[CodeAgent]:
         return CodeAgent(model=ScriptedModel(*code(*cells), name=name), name=name, journal=journal, **more)
 
     doubler = agent("doubler", "print('below')\nfinal_answer(TEXT * 2)", description="doubles a text")
+    clerk = agent("clerk", ASKS, tools=[send], approve=["send"], description="writes letters")
     return [
         agent("agent", "x = 20; print('hello')", "final_answer(x + 1)", "final_answer(x + 2)"),
         agent("outer", "final_answer(doubler('double it', TEXT='ab'))", managed_agents=[doubler]),
         agent("careful", ASKS, tools=[send], approve=["send"]),
         agent("loud", *LOUD, "final_answer('end')"),
         agent("files", FILES),
+        agent("chief", "final_answer(clerk('write to Ann'))", managed_agents=[clerk]),
         CodeAgent(model=Hold(), name="slow", journal=journal),
     ]
 
@@ -134,7 +136,7 @@ def test_a_task_is_begun_and_watched_and_goes_on_with_its_variables(here: Site) 
 
 def test_the_agents_are_told_of_with_their_tools_and_limits(here: Site) -> None:
     told = {one["name"]: one for one in here.get("/api/agents")}
-    assert set(told) == {"agent", "outer", "careful", "slow", "files", "loud"}
+    assert set(told) == {"agent", "outer", "careful", "slow", "files", "loud", "chief"}
     assert told["careful"]["tools"] == [
         {"name": "send", "signature": "(to: str, text: str = 'hi') -> str", "doc": "Send a letter."}
     ]
@@ -191,6 +193,23 @@ def test_a_call_waits_until_somebody_allows_edits_or_denies_it(here: Site) -> No
     (asked,) = here.get(f"/api/runs/{run}")["waiting"]
     here.post(f"/api/runs/{run}/approve", {"key": asked["key"], "decision": "deny", "reason": "not today"})
     assert "not today" in entries(here.until(run))[-1]["output"][0]
+
+
+def test_what_an_agent_below_asks_is_answered_at_the_run_above_also_later(here: Site, tmp_path: Path) -> None:
+    run = here.begin(agent="chief")
+    news = entries(here.until(run, state="waiting"))
+    below = next(one["run"] for one in news if one["run"] != run)
+    (asked,) = here.get(f"/api/runs/{run}")["waiting"]
+    here.post(f"/api/runs/{below}/approve", {"key": asked["key"], "decision": "allow"})
+    assert entries(here.until(run))[-1]["output"] == ["sent to Ann: hi"]
+    here.post(f"/api/runs/{below}/continue", {"task": "More?"}, 400)
+    with site(*agents(tmp_path / "runs.db")) as first:
+        run = first.begin(agent="chief")
+        first.until(run, state="waiting")
+    with site(*agents(tmp_path / "runs.db")) as second:
+        (asked,) = second.get(f"/api/runs/{run}")["waiting"]
+        second.post(f"/api/runs/{run}/approve", {"key": asked["key"], "decision": "allow"})
+        assert entries(second.until(run))[-1]["output"] == ["sent to Ann: hi"]
 
 
 def test_files_go_in_and_come_out_to_be_saved_and_never_shown(here: Site) -> None:

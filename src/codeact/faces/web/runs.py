@@ -176,6 +176,8 @@ class Runs:
             self._opening.discard(run)
 
     async def _reopen(self, run: str, work: Work, resume: Resume) -> Conversation:
+        if (above := await anyio.to_thread.run_sync(self._above, run)) != run:
+            raise UsageError(f"{run} is part of the run {above}: go on with that one")
         name, agent = await self._agent(run)
         known = await anyio.to_thread.run_sync(lambda: [placed.entry for placed in self.shelf.family(run)])
         found = self._new(run, name, known)

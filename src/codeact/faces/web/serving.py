@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import re
 import secrets
 import shlex
 import signal
@@ -190,6 +191,11 @@ def listening(host: str, port: int) -> socket.socket:
 
 def hosts(place: Address, names: Sequence[str]) -> list[str]:
     """What a request may call this server: exactly these."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", name):
+            raise UsageError(
+                f"not the name of a host: {name!r}; write agents.example.org, or with a port behind a colon"
+            )
     own = {_bracketed(place.host)} if place.host not in ("0.0.0.0", "::") else set()
     if is_loopback(place.host) or not own:
         own |= {"127.0.0.1", "localhost", "[::1]"}
