@@ -16,7 +16,7 @@ from typing import Any
 _CLASS = re.compile(rb"^ +\d+ +(\d+) +\d+ +\d+ +(\d+) *$", re.MULTILINE)  # size of its blocks, and how many are free
 _BYTES = sys.getsizeof(b"")  # of a bytes object, beside what it holds
 _LARGEST = 64 << 10  # bytes of a hole that is filled; what is larger is few
-_MOST = 4096  # pieces of one size, for an allocator that does not grow upwards
+_MOST = 32 << 20  # bytes in all, for an allocator that does not grow upwards
 
 _filled: list[Any] = []
 
@@ -54,11 +54,10 @@ def _fill_heap() -> None:
     """Those of malloc: what it gives is of a hole until it lies above all that it gave before."""
     malloc = ctypes.CDLL(None).malloc
     malloc.restype, malloc.argtypes = ctypes.c_size_t, [ctypes.c_size_t]
-    size, top = _LARGEST, 0
-    while size >= 16:
-        for _ in range(_MOST):
-            place = malloc(size)
-            if place > top:
-                top = place
-                break
-        size -= max(16, size // 16 & ~15)
+    size, top, left = _LARGEST, 0, _MOST
+    while size >= 16 and left > 0:
+        place = malloc(size)
+        left -= size
+        if place > top:
+            top = place
+            size -= max(16, size // 16 & ~15)
