@@ -101,8 +101,7 @@ help = keys(() => shown?.view, [
   ["a", "the question that waits for an answer", () => document.querySelector(".question :is(textarea, input, button)")?.focus()],
 ]);
 addEventListener("hashchange", () => {
-  const before = sessionStorage.length;
-  if (location.hash.startsWith("#token=") && admitted() && before) return begin();
+  if (location.hash.startsWith("#token=") && admitted()) return begin();
   return route();
 });
 if (admitted()) begin();

@@ -13,8 +13,11 @@ export function beginning(main, page) {
   const alert = el("p", { class: "remark failed", role: "alert" });
   const submit = el("button", { class: "main" }, "Begin");
 
+  const choose = (agent) => {
+    chosen.agent = agent;
+    settings.replaceChildren(...agentOf(agent));
+  };
   const show = () => {
-    settings.replaceChildren(...agentOf(chosen.agent));
     files.replaceChildren(...chosen.files.map((file) => el("li", { class: "file" }, el("span", { class: "name" }, plainly(file.name, 120)), el("span", { class: "quiet" }, bytes(file.size)), el("button", { type: "button", class: "quiet", "aria-label": `Leave out ${plainly(file.name)}`, click: () => drop(file) }, "Leave out"))));
   };
   const take = (given) => {
@@ -26,7 +29,7 @@ export function beginning(main, page) {
     chosen.files = chosen.files.filter((one) => one !== file);
     show();
   };
-  const agents = el("select", { name: "agent", "aria-label": "agent", change: () => show((chosen.agent = page.agents[agents.selectedIndex])) }, page.agents.map((one) => el("option", {}, plainly(one.name, 60))));
+  const agents = el("select", { name: "agent", "aria-label": "agent", change: () => choose(page.agents[agents.selectedIndex]) }, page.agents.map((one) => el("option", {}, plainly(one.name, 60))));
   const form = el(
     "form",
     { class: "begin", "aria-label": "new task" },
@@ -56,7 +59,7 @@ export function beginning(main, page) {
   });
   for (const kind of ["dragover", "drop"]) form.addEventListener(kind, (event) => event.preventDefault());
   form.addEventListener("drop", (event) => take(event.dataTransfer.files));
-  show();
+  choose(chosen.agent);
   main.append(form);
   task.focus();
   return { write: () => task.focus() };
@@ -102,7 +105,7 @@ function agentOf(agent) {
     field("memory", "memory", binary(limits.memory).replace(" ", ""), { type: "text" }),
   );
   const tools = agent.tools.map((tool) =>
-    el("li", {}, el("label", {}, el("input", { type: "checkbox", name: "tool", value: tool.name, checked: true }), el("span", {}, el("code", {}, el("b", {}, plainly(tool.name, 80)), ...seen((tool.signature ?? "").slice(0, 300))), el("span", { class: "quiet" }, ` ${plainly(tool.doc ?? "", 200)}`)))),
+    el("li", {}, el("label", {}, el("input", { type: "checkbox", name: "tool", value: tool.name, checked: true }), el("span", {}, el("code", {}, el("b", {}, plainly(tool.name, 80)), ...seen((tool.signature ?? "").slice(0, 300))), el("span", { class: "quiet" }, ` ${plainly((tool.doc ?? "").split("\n\n", 1)[0], 200)}`)))),
   );
   const made = [el("p", { class: "facts quiet" }, facts.map((words) => el("span", {}, words)))];
   if (agent.description) made.unshift(el("p", { class: "quiet" }, ...seen(agent.description)));

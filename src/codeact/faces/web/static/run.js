@@ -138,5 +138,5 @@ function parts(run) {
 }
 
 function tool({ name, signature = "", doc = "", group = "" }) {
-  return el("li", {}, el("code", {}, el("b", {}, plainly(group ? `${group}.${name}` : name, 80)), ...seen(signature.slice(0, 400))), el("span", { class: "quiet" }, ` ${plainly(doc, 200)}`));
+  return el("li", {}, el("code", {}, el("b", {}, plainly(group ? `${group}.${name}` : name, 80)), ...seen(signature.slice(0, 400))), el("span", { class: "quiet" }, ` ${plainly(doc.split("\n\n", 1)[0], 200)}`));
 }

@@ -2,6 +2,7 @@
 import { parse } from "./values.js";
 
 const KEY = "codeact-token";
+const LINK = "#token=";
 const WAITS = [500, 1000, 2000, 5000, 10000]; // milliseconds until a stream that broke is asked for again
 
 /** What a request was answered that was not served. */
@@ -14,9 +15,13 @@ export class Refused extends Error {
 
 /** Take the token out of the address, if it stands there; whether there is one. */
 export function admitted() {
-  const given = location.hash.match(/^#token=([\w.~+/=-]{8,})$/);
-  if (given) {
-    admit(given[1]);
+  if (location.hash.startsWith(LINK)) {
+    const given = location.hash.slice(LINK.length);
+    try {
+      admit(decodeURIComponent(given));
+    } catch {
+      admit(given); // it was written as it is
+    }
     history.replaceState(null, "", location.pathname);
   }
   return Boolean(sessionStorage.getItem(KEY));
