@@ -190,6 +190,7 @@ async def test_an_agent_is_a_tool_whose_steps_are_told(folder: Path) -> None:
         assert user.asked == ["Call pay()?\n  to = 'Ada'\n  amount = 3"]
         failed = await agents.call_tool("idle", {"task": ""})
         assert failed.is_error and "needs 'task'" in words(failed)
+        assert agents.protocol_version == "2025-11-25"  # the newest one that has sessions
 
 
 @pytest.fixture(scope="module")

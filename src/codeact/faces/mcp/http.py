@@ -29,6 +29,7 @@ from codeact.core.errors import UsageError
 
 _log = logging.getLogger("codeact")
 PATH = "/mcp"
+NO_SESSION = "variables need a session: begin one by initialize, in one of the versions that have them"
 _MOST = 16  # sessions at once
 _IDLE = 1800.0  # seconds that one is kept without a request
 _LEFT = 60.0  # seconds that one is kept after its client closed its stream
@@ -206,7 +207,7 @@ async def _refuse(spoken: str, receive: Receive, send: Send) -> None:
         asked = None
     known = asked if isinstance(asked, str | int) else None
     data = {"supported": list(HANDSHAKE_PROTOCOL_VERSIONS), "requested": spoken}
-    error = {"code": UNSUPPORTED_PROTOCOL_VERSION, "message": "variables need a session: initialize", "data": data}
+    error = {"code": UNSUPPORTED_PROTOCOL_VERSION, "message": NO_SESSION, "data": data}
     await _answer_json(send, 400, {"jsonrpc": "2.0", "id": known, "error": error})
 
 

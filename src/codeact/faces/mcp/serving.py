@@ -11,8 +11,12 @@ from typing import Any, BinaryIO
 
 import anyio
 from mcp.server import Server
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.runner import serve_loop
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+from mcp_types import PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PROTOCOL_VERSION
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from codeact.agent import Agent
 from codeact.approvals import Needs
@@ -49,6 +53,8 @@ def of_agents(found: Mapping[str, Agent]) -> Server[Any]:
 def over_standard_streams(server: Server[Any], reader: BinaryIO, writer: BinaryIO) -> None:
     """Serve the one client that started this process, until it closes its end."""
 
+    server.middleware.insert(0, _with_a_session)
+
     async def serve() -> None:
         lines: Any = _Lines(reader)  # in place of a file that a thread waits on, which would hold up our end
         out = anyio.wrap_file(io.TextIOWrapper(writer, encoding="utf-8", newline="\n"))
@@ -62,6 +68,15 @@ def over_standard_streams(server: Server[Any], reader: BinaryIO, writer: BinaryI
         _, others = group.split((OSError, anyio.BrokenResourceError))  # the client no longer reads: it has left
         if others is not None:
             raise others from None
+
+
+async def _with_a_session(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Refuse the versions of the protocol that have none, by the answer that has clients fall back."""
+    meta = (ctx.params or {}).get("_meta")
+    if isinstance(meta, Mapping) and PROTOCOL_VERSION_META_KEY in meta:
+        data = {"supported": list(HANDSHAKE_PROTOCOL_VERSIONS), "requested": str(meta[PROTOCOL_VERSION_META_KEY])}
+        raise MCPError(UNSUPPORTED_PROTOCOL_VERSION, http.NO_SESSION, data)
+    return await call_next(ctx)
 
 
 def over_http(server: Server[Any], host: str, port: int) -> None:
