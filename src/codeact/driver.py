@@ -176,7 +176,7 @@ class Driver:
             check_parts(self._run_id, state.started, self._parts())
             if self._agent.action == "code":
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
-        served = Served(events, self._run_id)
+        served = Served(events, self._run_id, self._history.moments)
         self._cut = None if resume.fresh else state.running
         action = action_of(state)
         self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows, store)

@@ -40,6 +40,11 @@ class History:
         return self._events
 
     @property
+    def moments(self) -> list[float]:
+        """When they happened; to be read only."""
+        return self._moments
+
+    @property
     def worked(self) -> float:
         """The seconds that the last task has been worked on."""
         return worked(self._events, self._moments)

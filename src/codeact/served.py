@@ -9,6 +9,7 @@ not been made: then the cell is not what it was, and nothing is called.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import anyio
@@ -22,6 +23,7 @@ from .core.untrusted import inline
 from .guest import values
 
 _PATIENCE = 0.5  # seconds without anything
+_TOGETHER, _APART = 0.002, 0.1  # seconds between two answers: from where they are kept apart, and how far at most
 _LEFT = 10.0  # seconds: a cell that does not wait for an answer has ended long before
 INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of the call's effect
 
@@ -32,7 +34,7 @@ class Served:
     `owner` says of a cell by the name of which run the keys of its calls were made.
     """
 
-    def __init__(self, events: Sequence[Event], run: str = "") -> None:
+    def __init__(self, events: Sequence[Event], run: str = "", moments: Sequence[float] = ()) -> None:
         self.known = True
         self.owner = owner(events, run)
         self._returned: dict[str, Returned] = {}
@@ -40,7 +42,7 @@ class Served:
         self._called: dict[str, ToolCalled] = {}
         self._order = Order()
         self.settled: dict[str, Returned] = {}  # what became of calls, and is not in the journal yet
-        for event in events:
+        for event, at in zip_longest(events, moments, fillvalue=0.0):
             match event:
                 case ToolCalled(key):
                     self._called[key] = event
@@ -48,7 +50,7 @@ class Served:
                 case ToolReturned(key, returned):
                     self._returned[key] = returned
                     if key in self._called and self._ended(key):
-                        self._order.was(self._called[key].cell, "answered", key)
+                        self._order.was(self._called[key].cell, "answered", key, at)
                 case ApprovalGiven(key, _, "deny", reason):
                     self._denied[key] = reason
 
@@ -106,12 +108,17 @@ class Order:
         self._cell_of: dict[str, int] = {}
         self._place: dict[int, int] = {}
         self._happened: set[tuple[str, str]] = set()
+        self._moments: dict[str, float] = {}
+        self._apart: dict[str, float] = {}  # seconds from the answer before, where nothing was asked between
         self._moved = anyio.Event()
 
-    def was(self, cell: int, what: str, key: str) -> None:
-        """This is what happened next."""
-        self._cells.setdefault(cell, []).append((what, key))
-        self._cell_of[key] = cell
+    def was(self, cell: int, what: str, key: str, at: float = 0.0) -> None:
+        """This is what happened next, at this moment."""
+        order = self._cells.setdefault(cell, [])
+        if at and order and order[-1][0] == "answered" and (last := self._moments.get(order[-1][1])):
+            self._apart[key] = min(max(0.0, at - last), _APART)
+        order.append((what, key))
+        self._cell_of[key], self._moments[key] = cell, at
 
     def now(self, what: str, key: str) -> None:
         """This has happened again."""
@@ -121,11 +128,14 @@ class Order:
 
     async def reached(self, key: str) -> None:
         """Wait for all that stands before this answer, as long as anything of it happens."""
-        while self._next(self._cell_of.get(key)) not in (None, ("answered", key)):
+        cell = self._cell_of.get(key)
+        while self._next(cell) not in (None, ("answered", key)):
             with anyio.move_on_after(_PATIENCE) as waited:
                 await self._moved.wait()
             if waited.cancelled_caught:  # what it waits for does not come: code that stops at a limit, or another order
                 return
+        if self._apart.get(key, 0.0) > _TOGETHER:  # whoever waited for the first of them went on with it alone
+            await anyio.sleep(self._apart[key])
 
     def _next(self, cell: int | None) -> tuple[str, str] | None:
         """What has not happened again yet."""

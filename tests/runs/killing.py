@@ -58,7 +58,7 @@ def agent(path: Path, place: Path) -> CodeAgent:
     @tool(idempotent=True)
     async def fetch(n: int) -> int:
         """Fetch a number, which takes its time."""
-        await anyio.sleep(0.004 * ((7 * n) % 5))
+        await anyio.sleep(0.3 if n >= 50 else 0.004 * ((7 * n) % 5))
         return 10 * n
 
     @tool(idempotent=True)
