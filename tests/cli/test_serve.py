@@ -64,6 +64,7 @@ def test_agents_are_served_until_ctrl_c_and_what_was_cut_off_is_said(tmp_path: P
                 client.post("/api/runs", json={"agent": name, "task": "Go."}).json()["run"]
                 for name in ("calm", "busy_one")
             )
+            assert '"state":"ended"' in client.get(f"/api/runs/{calm}/events?until=ended").text
             with client.stream("GET", f"/api/runs/{busy}/events") as news:
                 next(line for line in news.iter_lines() if "CodeStarted" in line)
                 began = time.monotonic()

@@ -27,6 +27,7 @@ def room(name: str) -> Any:
     try:
         return import_module(f".{name}", __name__)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "codeact":
+        package = (error.name or "codeact").partition(".")[0]
+        if package == "codeact":
             raise
-        raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[serve]'") from None
+        raise UsageError(f"the package {package!r} is not installed here: pip install 'codeact[serve]'") from None
