@@ -153,6 +153,19 @@ async def test_steps_are_counted_through_a_conversation_and_forks_can_be_forked_
     assert len(keys) == 3
 
 
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_fork_is_forked_where_it_began(tmp_path: Path, at: int) -> None:
+    """What both began with is the first run's: its calls are served from there."""
+    store = SqliteStore(tmp_path / "runs.db")
+    first = await agent(store).arun("Book seats.")
+    second = await agent(store).afork(first.run_id, at=2)
+    third = await agent(store).afork(second.run_id, at=at)
+    assert third.output[:2] == first.output[:2]
+    assert CALLED["book 1"] == CALLED["book 2"] == 1 and CALLED["book 3"] == 3 - at
+    forks = [event for event in events_of(store, third.run_id) if isinstance(event, Forked)]
+    assert forks == [Forked(first.run_id, at)]
+
+
 async def test_the_run_of_an_agent_below_is_not_copied_its_call_is_served(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "runs.db")
     clerk = CodeAgent(

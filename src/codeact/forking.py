@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from .agent import Agent
 from .beginning import started
-from .core.branch import upto
+from .core.branch import begun_by, upto
 from .core.errors import UsageError
 from .core.events import Entry, Forked, RunStarted
 from .core.tasks import check_task
@@ -38,11 +38,14 @@ async def fork(
     entries = await anyio.to_thread.run_sync(lambda: list(agent.store.entries(run)))
     if not entries:
         raise UsageError(f"the run {run} holds nothing to go on from")
-    kept = [_made_of(agent, run, entry, anyway) for entry in entries[: upto([one.event for one in entries], at)]]
+    events = [entry.event for entry in entries]
+    count = upto(events, at)
+    kept = [_made_of(agent, run, entry, anyway) for entry in entries[:count]]
+    source = begun_by(events, count, run)  # whose calls they are: a fork of a fork may lie in what both began with
     new = secrets.token_hex(16)
     journal = await anyio.to_thread.run_sync(agent.store.create, new)
     try:
-        await _fill(journal, kept, Forked(run, at, say or "", max_steps))
+        await _fill(journal, kept, Forked(source, at, say or "", max_steps))
     finally:
         journal.close()
     return new

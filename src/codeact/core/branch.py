@@ -66,6 +66,12 @@ def just_forked(events: Sequence[Event]) -> bool:
     return isinstance(next(news, None), Forked)
 
 
+def begun_by(events: Sequence[Event], kept: int, run: str) -> str:
+    """The run that the first `kept` of these events are of: `run`, or the one it branched off behind all of them."""
+    cells = [event.cell for event in events[:kept] if isinstance(event, CodeStarted | CallsAnswered | ToolCalled)]
+    return owner(events, run)(max(cells)) if cells else run
+
+
 def owner(events: Sequence[Event], run: str) -> Callable[[int], str]:
     """Which run made the calls of a cell, by its number: `run` itself, or one that it branched off."""
     last = 0
