@@ -19,6 +19,7 @@ FLOORS = {
     "ports": 2,
     "files": 2,
     "cursor": 2,
+    "secrets": 2,
     "interpreter": 3,
     "ledger": 3,
     "metered": 3,

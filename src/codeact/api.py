@@ -29,6 +29,7 @@ from .ports import Gate, Listener, Model, Sandbox, Store
 from .result import RunResult
 from .resuming import Resume
 from .returning import Returning
+from .secrets import Secret
 from .session import Session
 from .vocabulary import Tools, budget_of, parts_of, policy_of, refusing_unknown, tools_of
 
@@ -58,7 +59,7 @@ class CodeAgent(Returning):
     eager: whether code runs while the model is still writing it, statement by statement; not where somebody looks at
         cells first.
     static_check: whether a cell is looked at before it runs, for names that exist nowhere and calls that cannot bind.
-    secrets: strings that no error of a tool shows to code.
+    secrets: strings that nobody is shown. What code gives to tools is a `codeact.secrets.Secret`.
     action: how the model acts: `"code"`, by `"json"`, which is tool calls in its provider's own form, or in `"text"`.
     carrier: what its code stands in: a `"fence"`, `"execute"` or `"code"` tags, or a call of a `"tool"`.
     profile: what a model of its kind is told, such as `"small"`; by default that, and the carrier, go by its name.
@@ -247,12 +248,20 @@ class CodeAgent(Returning):
 
         return await kept.run(self, work, (*listeners, *shown), after)
 
-    def session(self, *, listeners: Sequence[Listener] = (), resume: str | None = None) -> Opening:
+    def session(
+        self,
+        *,
+        listeners: Sequence[Listener] = (),
+        resume: str | None = None,
+        secrets: Mapping[str, str | Secret] | None = None,
+    ) -> Opening:
         """One conversation whose variables live from task to task: `with` or `async with`.
 
-        With `resume`, the id of a run in the journal, it is that conversation, which goes on.
+        With `resume`, the id of a run in the journal, it is that conversation, which goes on; `secrets` are those that
+        it was given, by name.
         """
-        return Opening(Session(self, listeners, resume=None if resume is None else Resume(resume)))
+        taken = None if resume is None else Resume(resume, secrets=secrets or {})
+        return Opening(Session(self, listeners, resume=taken))
 
 
 class ToolCallingAgent(CodeAgent):

@@ -1,14 +1,21 @@
-"""How a session begins: what an agent is made of, as the first event tells it."""
+"""How a session begins, and a task of it: what an agent is made of, and what it was given, as events tell it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .agent import Agent
 from .calling import declarations
 from .core import profiles
 from .core.addresses import without_password
 from .core.carriers import PYTHON
-from .core.events import RunStarted
+from .core.events import RunStarted, TaskGiven
+from .core.files import File, described
 from .core.messages import ToolDeclaration
+from .core.untrusted import inline
+from .guest import display
+from .secrets import beside
 
 
 def started(agent: Agent) -> RunStarted:
@@ -42,3 +49,9 @@ def started(agent: Agent) -> RunStarted:
         price=agent.price,
         answer=agent.answers.spec if agent.answers is not None else None,
     )
+
+
+def task_given(task: str, variables: Mapping[str, Any], files: Sequence[File], steps: int) -> TaskGiven:
+    """The first event of a task: its variables as a glimpse of each, its files by their names."""
+    shown = tuple((name, inline(display.glimpse(one), 300) + beside(one)) for name, one in variables.items())
+    return TaskGiven(task, shown, steps, tuple((file.name, described(file)) for file in files))

@@ -56,6 +56,7 @@ class Books:
             self.pause if above is None else above.pause,
             agent.store if above is None else above.store,
             self._bill,
+            self._history.vault,
         )
 
     def stops(self, call: Call | None) -> AbstractContextManager[None]:
@@ -71,7 +72,12 @@ class Books:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The agent's model, paid for by the task at hand. Raises BudgetExhausted, beside its errors."""
-        return await Metered(self._agent.model, self.ledger).ask(prompt, emit)
+        hearing = self._history.vault.hearing(emit)
+        try:
+            reply = await Metered(self._agent.model, self.ledger).ask(prompt, hearing)
+        finally:
+            hearing.end()
+        return self._history.vault.told(reply)  # type: ignore[no-any-return]
 
     async def warn(self) -> None:
         """Record what is nearly spent, once in a task."""

@@ -86,7 +86,7 @@ class Calling:
             spec = self._catalogue.found(name)
             args, kwargs = placed(spec, arguments) if spec is not None else ([], arguments)
             try:
-                packed = values.encode([args, kwargs])
+                packed = values.encode(self._door.vault.meant([args, kwargs]))
             except values.Refused as error:
                 return _failed(call, Failure("ValueError", str(error)))
             given = await self._door(Asked(cell, name if spec is None else spec.path, packed))

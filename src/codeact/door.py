@@ -19,7 +19,8 @@ from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
 from .crashpoints import crashpoint
 from .guest import values
 from .interpreter import Asked
-from .ports import Gate, Tool
+from .ports import Commanding, Gate, Tool
+from .secrets import Vault
 from .served import Served
 from .tools.context import ANSWERING, Call, Caller
 from .tools.deadline import Deadline
@@ -47,7 +48,7 @@ class Door:
         *,
         run: str = "",
         record: Record = _forget,
-        secrets: Sequence[str] = (),
+        vault: Vault | None = None,
         gate: Gate | None = None,
         answer: Callable[[Any], Awaitable[Failure | None]] | None = None,
         caller: Caller | None = None,
@@ -56,7 +57,7 @@ class Door:
         self._limits = limits
         self._run = run
         self._record = record
-        self._secrets = tuple(secrets)
+        self.vault = vault or Vault()
         self._turns = {
             name: anyio.Semaphore(tool.concurrency, fast_acquire=True)
             for name, tool in self._tools.items()
@@ -86,16 +87,16 @@ class Door:
             unchanging = all(type(value) in _UNCHANGING for value in (*args, *kwargs.values()))
             # its own copy: the tool may change what it is given
             shown = named(tool.spec, *((args, kwargs) if unchanging else _arguments(asked.arguments)))
-            arguments = tool.bind(args, kwargs)
+            arguments = self._bound(tool, args, kwargs)
         except values.Refused as error:
             return Failure("TypeError", f"{asked.tool}(): {error}")
         except (TypeError, ValueError) as error:
-            return failure_of(error, self._secrets)
+            return failure_of(error, self.vault)
         key = self._key(asked)
         if self.served is not None:
             match self.served(ToolCall(key, asked.cell, asked.tool, shown)):
                 case Deny(reason):
-                    return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
+                    return failure_of(PermissionError(_denied(asked.tool, reason)), self.vault)
                 case Failure() | values.Packed() as known:
                     await self.served.turn(key)
                     return known
@@ -106,19 +107,19 @@ class Door:
                 ledger.take_call()
         except BudgetExhausted as error:
             await self._record(BudgetEnded(error.kind, str(error)))
-            return failure_of(error, self._secrets)
+            return failure_of(error, self.vault)
         edited = None
         if self._gate is not None:
             match await self._gate(self._call(key, asked, shown)):
                 case Deny(reason):
                     if ledger is not None:
                         ledger.return_call()
-                    return failure_of(PermissionError(_denied(asked.tool, reason)), self._secrets)
+                    return failure_of(PermissionError(_denied(asked.tool, reason)), self.vault)
                 case Edit(given):
                     try:
-                        arguments = tool.bind(*placed(tool.spec, given))
+                        arguments = self._bound(tool, *placed(tool.spec, given))
                     except (TypeError, ValueError) as error:
-                        return failure_of(error, self._secrets)
+                        return failure_of(error, self.vault)
                     edited = given
         await self._record(ToolCalled(key, asked.cell, asked.tool, shown, edited))
         answer: values.Packed | Failure = _STOPPED
@@ -152,6 +153,11 @@ class Door:
         self._made.append(replace(call, before=()))
         return call
 
+    def _bound(self, tool: Tool, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name, as the tool gets them: with the values of secrets."""
+        whole = isinstance(tool, Commanding)  # an agent keeps them as such
+        return tool.bind(self.vault.revealed(args, whole=whole), self.vault.revealed(kwargs, whole=whole))
+
     async def _run_tool(self, tool: Tool, arguments: dict[str, Any], call: Call) -> values.Packed | Failure:
         name = tool.spec.path
         seconds = tool.seconds or self._limits.tool_seconds
@@ -172,13 +178,13 @@ class Door:
                 if turn is not None:
                     turn.release()
         except Exception as error:
-            return failure_of(error, self._secrets)
+            return failure_of(error, self.vault)
         if deadline.passed:
             return Failure(
                 "TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect"
             )
         try:
-            return values.encode(value)
+            return self.vault.packed(values.encode(value))
         except values.Refused as error:
             return Failure("ToolResultError", f"the result of {name}() cannot be given to the code: {error}")
 

@@ -17,7 +17,7 @@ import anyio
 
 from .agent import Agent
 from .approvals import Approvals
-from .beginning import started
+from .beginning import started, task_given
 from .books import Books
 from .callbacks import StepCallbacks
 from .calling import Calling
@@ -50,22 +50,19 @@ from .core.events import (
     Summarised,
     SummaryAsked,
     TaskEnded,
-    TaskGiven,
     TextDelta,
     ToolReturned,
 )
 from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
-from .core.files import File, described
+from .core.files import File
 from .core.lives import CUT
 from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
 from .core.messages import Reply, Usage
 from .core.names import Names
 from .core.prompt import prompt, summary_prompt
 from .core.reads import Again
-from .core.untrusted import inline
 from .door import Door
 from .eager import Eager
-from .guest import display
 from .history import History
 from .interpreter import Absent, Following, Interpreter
 from .ports import Store
@@ -80,6 +77,7 @@ from .resuming import (
     rebuild,
     settle,
 )
+from .secrets import sealed_in
 from .served import Served
 from .tools.context import Call as Answering
 from .tools.deadline import Deadline
@@ -104,7 +102,7 @@ class Driver:
             agent.policy.limits,
             run=run_id,
             record=history.record,
-            secrets=agent.secrets,
+            vault=history.vault,
             gate=self.approvals.ask if self.approvals.some else None,
             answer=self._refusal if agent.answers is not None else None,
         )
@@ -138,14 +136,16 @@ class Driver:
 
     async def bind(self, bindings: Mapping[str, Any]) -> None:
         """Bind variables in the interpreter, beside a task."""
-        await self.interpreter.bind(dict(bindings))
-        await self._record(InputsGiven(dict(bindings)))
+        taken = self._history.vault.take(bindings)
+        await self.interpreter.bind(taken)
+        await self._record(InputsGiven(taken))
         self._bound |= bindings.keys()
 
     async def branch(self, other: Driver) -> None:
         """Make the interpreter of another driver a copy of this one's. Raises SnapshotRefused where there is none."""
         other.interpreter = await self.interpreter.fork(other._stands, other._parted, other._record)
         other._bound = self._bound
+        other._history.vault.follow(self._history.vault)
         if other._eager is not None and self._eager is not None:
             other._eager.follow(self._eager)
 
@@ -159,14 +159,14 @@ class Driver:
     ) -> None:
         """Work on a task to its end, which is recorded whatever comes. `call` is what it is done for, if it is."""
         async with self._to_its_end(limits, call):
+            vault = self._history.vault
+            variables, files = vault.take(variables), vault.told(tuple(files))
             await self.interpreter.put(files)
             if variables and self._agent.action == "code":
                 await self.interpreter.bind(variables)
             if variables or files:
                 await self._record(InputsGiven(variables, tuple(files)))
-            shown = tuple((name, inline(display.glimpse(value), 300)) for name, value in variables.items())
-            told = tuple((file.name, described(file)) for file in files)
-            await self._record(TaskGiven(task, shown, limits.steps, told))
+            await self._record(task_given(task, variables, files, limits.steps))
             await self._loop(limits)
 
     async def take_up(self, resume: Resume, store: Store) -> None:
@@ -176,6 +176,8 @@ class Driver:
             check_parts(self._run_id, state.started, self._parts())
             if self._agent.action == "code":
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
+        needed = [sealed_in(event.variables) for event in events if isinstance(event, InputsGiven)]
+        self._history.vault.check(self._run_id, set().union(*needed), resume.secrets)
         served = Served(events, self._run_id, self._history.moments)
         self._cut = None if resume.fresh else state.running
         action = action_of(state)

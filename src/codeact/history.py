@@ -13,6 +13,7 @@ from .core.lives import worked
 from .core.state import State, after
 from .crashpoints import crashpoint
 from .ports import Journal, Listener
+from .secrets import Vault
 
 _log = logging.getLogger("codeact")
 
@@ -20,7 +21,8 @@ _log = logging.getLogger("codeact")
 class History:
     """The events of one session, and where they leave it. Nothing is known of it that did not pass `record`."""
 
-    def __init__(self, journal: Journal, listeners: Iterable[Listener]) -> None:
+    def __init__(self, journal: Journal, listeners: Iterable[Listener], vault: Vault | None = None) -> None:
+        self.vault = vault or Vault()
         self.listeners = list(listeners)
         self.journal = journal
         self._events: list[Event] = []
@@ -50,7 +52,8 @@ class History:
         return worked(self._events, self._moments)
 
     async def record(self, event: Event) -> None:
-        """Journal, state, listeners: in this order, whole, and one event at a time."""
+        """Journal, state, listeners: in this order, whole, and one event at a time. No secret gets past here."""
+        event = self.vault.told(event)
         with anyio.CancelScope(shield=True):
             async with self._recording:
                 crashpoint("record")
@@ -93,6 +96,7 @@ class History:
 
     def tell(self, item: Event | Delta) -> None:
         """Tell the listeners what passes, or what was recorded."""
+        item = self.vault.told(item)
         for listener in tuple(self.listeners):
             self._tell(listener, item)
 

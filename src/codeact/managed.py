@@ -21,6 +21,7 @@ from .core.state import State, after
 from .ports import Commanding, Knows, Store, Tool
 from .result import RunResult
 from .resuming import Resume, action_of, settle
+from .secrets import named
 from .served import Served
 from .session import Session, ended
 from .tools.context import ANSWERING
@@ -132,7 +133,7 @@ async def _go_on(agent: Agent, run: str, store: Store, task: str, data: dict[str
     async def again(call: ToolCall) -> Recovery:
         return Retry()  # whoever had this agent called again has said so of its calls, too
 
-    async with Session(agent, resume=Resume(run, again)) as session:
+    async with Session(agent, resume=Resume(run, again, secrets=named(data))) as session:
         if any(isinstance(event, TaskGiven) for event in session.events):
             return await session.resume()
         return await session.run(task, additional_args=data)

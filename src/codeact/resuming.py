@@ -37,6 +37,7 @@ from .core.waiting import waiting
 from .crashpoints import crashpoint
 from .guest import display
 from .ports import Delegating, Knows, Recovering, Store
+from .secrets import Secret
 from .served import Served
 
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
@@ -48,6 +49,7 @@ class Resume:
 
     knows: what became of a call that was cut off, where its tool cannot say. decisions: answers to approvals, by key.
     fresh: with an empty interpreter, running nothing again. anyway: also with other parts than it was made of.
+    secrets: those that it was given, by name, since no journal keeps them.
     """
 
     run: str
@@ -55,6 +57,7 @@ class Resume:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     fresh: bool = False
     anyway: bool = False
+    secrets: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
 
 
 def action_of(state: State) -> int:

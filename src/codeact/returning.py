@@ -11,6 +11,7 @@ from .forking import fork
 from .ports import Knows, Listener
 from .result import RunResult
 from .resuming import Resume
+from .secrets import Secret
 from .session import Session, ended
 from .vocabulary import refusing_unknown
 
@@ -27,6 +28,7 @@ class Returning(Agent):
         decisions: Mapping[str, Decision] | None = None,
         fresh: bool = False,
         anyway: bool = False,
+        secrets: Mapping[str, str | Secret] | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> RunResult:
@@ -36,6 +38,7 @@ class Returning(Agent):
         off, where its tool cannot say what became of it: `Happened(value)`, `Failed(reason)`, `Retry()` or None; while
         one is not known the stop reason is `paused`. decisions: answers to approvals that it waits for, by key.
         fresh: go on with an empty interpreter, running nothing again. anyway: also where this agent is of other parts.
+        secrets: those that the run was given, by name: no journal keeps them.
 
         Raises RunLocked, RunDiffers, ReplayDivergence, StorageError, and what `run` raises.
         """
@@ -47,6 +50,7 @@ class Returning(Agent):
                 decisions=decisions,
                 fresh=fresh,
                 anyway=anyway,
+                secrets=secrets,
                 show=show,
                 listeners=listeners,
             )
@@ -62,6 +66,7 @@ class Returning(Agent):
         decisions: Mapping[str, Decision] | None = None,
         fresh: bool = False,
         anyway: bool = False,
+        secrets: Mapping[str, str | Secret] | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> RunResult:
@@ -69,7 +74,7 @@ class Returning(Agent):
         if (result := await ended(self, run_id)) is not None:
             return result
         shown = (assemble.console(),) if show else ()
-        resume = Resume(run_id, knows, decisions or {}, fresh, anyway)
+        resume = Resume(run_id, knows, decisions or {}, fresh, anyway, secrets or {})
         async with Session(self, (*listeners, *shown), resume=resume) as session:
             return await session.resume()
 
@@ -84,6 +89,7 @@ class Returning(Agent):
         decisions: Mapping[str, Decision] | None = None,
         fresh: bool = False,
         anyway: bool = False,
+        secrets: Mapping[str, str | Secret] | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> RunResult:
@@ -105,6 +111,7 @@ class Returning(Agent):
                 decisions=decisions,
                 fresh=fresh,
                 anyway=anyway,
+                secrets=secrets,
                 show=show,
                 listeners=listeners,
             )
@@ -122,12 +129,13 @@ class Returning(Agent):
         decisions: Mapping[str, Decision] | None = None,
         fresh: bool = False,
         anyway: bool = False,
+        secrets: Mapping[str, str | Secret] | None = None,
         show: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> RunResult:
         """The same, async."""
         new = await fork(self, run_id, at, say, max_steps, anyway)
         shown = (assemble.console(),) if show else ()
-        resume = Resume(new, None, decisions or {}, fresh, anyway)
+        resume = Resume(new, None, decisions or {}, fresh, anyway, secrets or {})
         async with Session(self, (*listeners, *shown), resume=resume) as session:
             return await session.resume()

@@ -31,6 +31,7 @@ from .ports import Glancing, Journal, Listener, Store
 from .result import RunResult, result_of
 from .resuming import Resume
 from .rewinding import Mark
+from .secrets import Vault
 from .tools.context import ANSWERING
 
 
@@ -54,7 +55,8 @@ class Session:
         heard = [*agent.listeners, *listeners, *nesting(call, self.run_id, agent.name)]
         self._parent = call.run if call is not None else None
         self._store = call.caller.store if call is not None and call.caller is not None else agent.store
-        self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard)
+        vault = Vault(agent.secrets, call.caller.vault if call is not None and call.caller is not None else None)
+        self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard, vault)
         self._driver = Driver(agent, self.run_id, self._history, call)
         self._busy = False
         self._open = False

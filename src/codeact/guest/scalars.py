@@ -10,6 +10,7 @@ import decimal
 from collections.abc import Callable
 from typing import Any
 
+from . import sealed
 from .crossing import MAX_INT_BITS
 
 
@@ -58,6 +59,7 @@ SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     datetime.time: ("$time", _clock),
     datetime.timedelta: ("$timedelta", _delta),
     decimal.Decimal: ("$decimal", str),
+    sealed.Sealed: ("$secret", lambda value: value.name),
     complex: ("$complex", lambda value: [repr(value.real), repr(value.imag)]),
 }
 
@@ -152,4 +154,5 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "$timedelta": _read_delta,
     "$decimal": _read_decimal,
     "$complex": _read_complex,
+    "$secret": sealed.read,
 }

@@ -2,11 +2,11 @@
 
 None, bool, str, finite float, int of 64 bits, list and dict with str keys cross as themselves. Tagged, as a dict of the
 one key: `$int` (hex), `$float` (nan, inf, -inf), `$bytes`, `$tuple`, `$set`, `$frozenset`, `$dict` (pairs),
-`$datetime`, `$date`, `$time`, `$timedelta`, `$decimal`, `$complex`. Where the library is there on the receiving side:
-`$array` (numpy), `$frame`, `$series`, `$index`, `$missing` (pandas), `$image` (Pillow). Strings and bytes over 64 KiB
-travel beside the tree as blobs (`$str` and `$bytes` of a blob's index), each in one place. Subclasses go as their base,
-numpy's scalars by `.item()`. Everything else is refused with its path and a way round. What comes in is hostile: it is
-measured while it is read.
+`$datetime`, `$date`, `$time`, `$timedelta`, `$decimal`, `$complex`, and `$secret`, a name. Where the library is on
+the receiving side: `$array` (numpy), `$frame`, `$series`, `$index`, `$missing` (pandas), `$image` (Pillow).
+Strings and bytes over 64 KiB travel beside the tree as blobs (`$str` and `$bytes` of a blob's index), each in one
+place. Subclasses go as their base, numpy's scalars by `.item()`. Everything else is refused with its path and a way
+round. What comes in is hostile: it is measured while it is read.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ..core.messages import Usage
 from ..ledger import Ledger
 from ..metered import Metered
 from ..ports import Gate, Model, Store
+from ..secrets import Vault
 from .pause import Pause
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Caller:
     pause: Pause
     store: Store  # where its journal is, and those of the sessions that are part of it
     bill: list[Charged] = field(default_factory=list)  # what is not recorded yet
+    vault: Vault = field(default_factory=Vault, repr=False)
 
     def tell(self, item: Event | Delta) -> None:
         """Tell its listeners."""

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from codeact import assemble
 from codeact.agent import Agent, with_parts
@@ -18,7 +19,7 @@ from codeact.ports import Store
 from codeact.resuming import Resume
 from codeact.session import ended
 
-from . import lines, paused, run, streams, which
+from . import lines, paused, run, secret, streams, which
 from .approve import asking
 from .arguments import Parser
 
@@ -37,7 +38,7 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
         typed.model, words = model, [*words, "--model", model]
     with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as found:
         made = with_parts(found, store=store, origin=(folder, *words))
-        resume = taken(made)
+        resume = replace(taken(made), secrets=secret.found(typed.secret))
         with asking(made) as agent, assemble.console(sys.stdout, out=typed.out, keep=True) as console:
             over = asyncio.run(ended(agent, resume.run))
             for event in _head([entry.event for entry in store.entries(resume.run)]):

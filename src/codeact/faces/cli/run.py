@@ -34,7 +34,7 @@ from codeact.result import RunResult
 from codeact.resuming import Resume
 from codeact.session import Session
 
-from . import approve, exits, lines, paused, streams
+from . import approve, exits, lines, paused, secret, streams
 from .arguments import policy, tools
 from .taskline import add_agent_flags as add_agent_flags
 from .taskline import parser
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         if options.record:
             made = recorded(made, options.record)
         files = read(options.file, made.policy.limits.scratch)
-        variables = _standard_input()
+        variables = {**_standard_input(), **secret.found(options.secret)}
         with approve.asking(made) as agent, assemble.console(sys.stdout, out=options.out, keep=True) as console:
             done = asyncio.run(work(agent, task, console, variables, options.max_steps, files))
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this

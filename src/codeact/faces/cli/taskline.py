@@ -10,6 +10,7 @@ from codeact.core import profiles
 from codeact.core.budget import budget_of, price_of_text
 from codeact.core.errors import UsageError
 
+from . import secret
 from .arguments import Parser, add_interpreter_flags, positive, reading
 
 CHAT = "--chat"  # in front of the words that a conversation was begun with
@@ -88,6 +89,7 @@ def parser(command: str = "run") -> Parser:
         made.add_argument("--resume", metavar="RUN", help="go on with this conversation; `last` is the last run")
         made.add_argument("--fresh", action="store_true", help="go on with an empty interpreter, running nothing again")
     add_agent_flags(made)
+    secret.add_flag(made)
     made.add_argument(
         "--record", metavar="FILE", help="keep the model's replies in a new file, for --model replay:FILE"
     )
