@@ -60,7 +60,7 @@ from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summaris
 from .core.messages import Reply, Usage
 from .core.names import Names
 from .core.prompt import prompt, summary_prompt
-from .core.reads import Again
+from .core.reads import Again, sown
 from .door import Door
 from .eager import Eager
 from .history import History
@@ -71,13 +71,13 @@ from .resuming import (
     action_of,
     check_parts,
     check_stands,
+    keep_again,
     nobody_answered,
     nobody_knows,
     read_by,
     rebuild,
     settle,
 )
-from .secrets import sealed_in
 from .served import Served
 from .tools.context import Call as Answering
 from .tools.deadline import Deadline
@@ -176,8 +176,7 @@ class Driver:
             check_parts(self._run_id, state.started, self._parts())
             if self._agent.action == "code":
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
-        needed = [sealed_in(event.variables) for event in events if isinstance(event, InputsGiven)]
-        self._history.vault.check(self._run_id, set().union(*needed), resume.secrets)
+        keep_again(self._history.vault, self._run_id, events, resume.secrets)
         served = Served(events, self._run_id, self._history.moments)
         self._cut = None if resume.fresh else state.running
         action = action_of(state)
@@ -207,7 +206,7 @@ class Driver:
                 self._cut = None
                 again = read_by(self._history.events, cell)
                 tell = self._history.tell
-                outcome = await self.interpreter.run(cell, source, _sown(seed), self._door, tell, again=again)
+                outcome = await self.interpreter.run(cell, source, sown(seed), self._door, tell, again=again)
                 await self._ran(cell, outcome)
             await self._loop(limits)
 
@@ -218,7 +217,7 @@ class Driver:
             self._bound |= inputs.variables.keys()
 
     async def _rerun(self, cell: int, source: str, seed: bytes, again: Again) -> Outcome:
-        return await self.interpreter.run(cell, source, _sown(seed), self._door, lambda _: None, again=again)
+        return await self.interpreter.run(cell, source, sown(seed), self._door, lambda _: None, again=again)
 
     @asynccontextmanager
     async def _to_its_end(
@@ -372,7 +371,7 @@ class Driver:
     async def _begun(self, cell: int, source: str, following: Following | None = None) -> Outcome:
         seed = secrets.token_bytes(16)
         await self._record(CodeStarted(cell, source, seed))
-        return await self.interpreter.run(cell, source, _sown(seed), self._door, self._history.tell, following)
+        return await self.interpreter.run(cell, source, sown(seed), self._door, self._history.tell, following)
 
     async def _ran(self, cell: int, outcome: Outcome) -> None:
         await self._books.warn()
@@ -414,8 +413,3 @@ class Driver:
 
     async def _parted(self, gone: Gone) -> None:
         await self._record(InterpreterLost(gone) if gone.restored is None else InterpreterRestored(gone))
-
-
-def _sown(seed: bytes) -> bytes:
-    """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
-    return hashlib.sha256(seed).digest()[:16]

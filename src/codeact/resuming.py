@@ -37,7 +37,7 @@ from .core.waiting import waiting
 from .crashpoints import crashpoint
 from .guest import display
 from .ports import Delegating, Knows, Recovering, Store
-from .secrets import Secret
+from .secrets import Secret, Vault, sealed_in
 from .served import Served
 
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
@@ -86,6 +86,12 @@ async def settle(agent: Agent, served: Served, cell: int, knows: Knows | None, s
             case Failed(reason):
                 served.settle(call.key, Returned(failure=Failure("RuntimeError", reason or f"{call.tool}() failed")))
     return tuple(left)
+
+
+def keep_again(vault: Vault, run: str, events: Iterable[Event], given: Mapping[str, str | Secret]) -> None:
+    """Have the secrets that a run was given, which no journal keeps. Raises UsageError with those that are missing."""
+    needed = [sealed_in(event.variables) for event in events if isinstance(event, InputsGiven)]
+    vault.check(run, set().union(*needed), given)
 
 
 def nobody_knows(calls: Sequence[ToolCall]) -> str:

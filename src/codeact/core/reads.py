@@ -1,7 +1,8 @@
-"""What cells read of the clock, kept so that a cell which runs again reads the same."""
+"""What cells read of the clock, and draw their random numbers from, so that one which runs again has the same."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,3 +24,8 @@ class Again:
 
     reads: Reads = ()
     ended: bool = True
+
+
+def sown(seed: bytes) -> bytes:
+    """What the guest gets of a seed: the marks around its output are drawn from the seed itself, not known to it."""
+    return hashlib.sha256(seed).digest()[:16]
