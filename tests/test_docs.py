@@ -324,6 +324,13 @@ def test_every_link_and_every_path_leads_somewhere(page: Path) -> None:
 # -- examples ----------------------------------------------------------------------------------------------------------
 
 
+def test_the_list_of_examples_is_whole() -> None:
+    listed = re.findall(
+        r"^\| `(\w+\.py)` \|", (ROOT / "examples" / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
 @pytest.mark.parametrize("program", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_an_example_runs_offline_and_says_what_it_promises(program: Path, desk: Desk) -> None:
     offline = {"PATH": desk.environ["PATH"], "HOME": desk.environ["HOME"]}
