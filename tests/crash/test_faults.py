@@ -129,9 +129,9 @@ def ops(store: SqliteStore) -> list[Op]:
 
 
 @pytest.mark.parametrize(
-    ("words", "mend"), [("disk I/O error", "can be resumed"), ("database or disk is full", "room")]
+    ("words", "mend", "where"),
+    [("disk I/O error", "can be resumed", "COMMIT"), ("database or disk is full", "make room", "INSERT INTO entries")],
 )
-@pytest.mark.parametrize("where", ["INSERT INTO entries", "COMMIT"])
 @pytest.mark.parametrize("once", [True, False])
 async def test_at_whichever_write_the_disk_fails_nothing_is_done_after_it(
     tmp_path: Path, words: str, mend: str, where: str, once: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,6 @@ from trials import Trial, drawn, ended, trial
 Reference: TypeAlias = dict[str, tuple[list[str], int, dict[str, Any]]]
 
 KILLS = 150  # at least
-TRIALS = 75
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +53,18 @@ def test_points_stand_round_all_that_is_kept_said_called_and_started(
         assert points.count(before) >= points.count(after) > 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(
     stage: Stage, reference: Reference, tmp_path: Path
 ) -> None:
     done: list[Trial] = []
-    for seed in range(TRIALS):
+    for seed in itertools.count():
         name, snapshots = ("one", "one", "two")[seed % 3], seed % 5 == 0
         _, points, ends = reference[name]
         kills = drawn(seed, points, len(ends))
         one = trial(stage, tmp_path / str(seed), name, kills, ends, snapshots)
         assert not one.wrong, (seed, name, kills, one.wrong)
         done.append(one)
-    print(len(done), "trials", sum(one.kills for one in done), "kills")
-    assert sum(one.kills for one in done) >= KILLS
+        if sum(one.kills for one in done) >= KILLS:
+            break
     assert any(one.paused for one in done) and not all(one.paused for one in done)

@@ -61,7 +61,6 @@ class Trial:
     wrong: list[str]
     paused: bool
     kills: int
-    seconds: float
 
 
 def trial(
@@ -77,25 +76,20 @@ def trial(
     place.mkdir()
     wrong: list[str] = []
     replies: list[int] = []
-    seconds, hits = 0.0, 0
     for life in range(len(kills) + 1):
         scene = kills[life].scene if life < len(kills) else {"lent": True}
         replies.append(sum(isinstance(event, ModelReplied) for event in events_of(place, work.RUN)))
         (place / "asked").open("a").write("life\n")
         played = stage.play(place=str(place), work=name, goes_on=life > 0, snapshots=snapshots, bug=bug, **scene)
-        seconds = played["seconds"]
         wrong += [f"life {life + 1} left behind: {one}" for one in played["left"]]
         if played["status"] == 0:
-            hits += (place / "struck").exists()
             break
         if played["status"] == 1 and life and "InterpreterDied" in _last_words(place):
-            hits += 1  # its sandbox died while its cells were run again: so it says, and can go on once more
-            continue
+            continue  # its sandbox died while its cells were run again: so it says, and can go on once more
         if played["status"] != -9:
             wrong.append(f"life {life + 1} ended with {played['status']}: {_last_words(place)}")
             break
-        hits += 1
-    return Trial([*wrong, *_judged(place, name, reference, replies)], _paused(place), hits, seconds)
+    return Trial([*wrong, *_judged(place, name, reference, replies)], _paused(place), len(_lines(place / "struck")))
 
 
 def overtaken(stage: Stage, place: Path, point: str, reference: dict[str, Any], bug: str = "") -> list[str]:
@@ -221,5 +215,5 @@ def drawn(seed: int, points: int, calls: int) -> list[Kill]:
         first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), own=own)
     else:
         first = Kill(victim, dice.randint(1, points), own=own)
-    more = [Kill(dice.choice(VICTIMS), dice.randint(1, 120)) for _ in range(dice.randint(0, 4))]
+    more = [Kill(dice.choice(VICTIMS), dice.randint(1, 90)) for _ in range(dice.randint(0, 4))]
     return [first, *more]

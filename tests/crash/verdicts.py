@@ -98,8 +98,9 @@ def of_news(told: Sequence[str], kept: Sequence[str]) -> list[str]:
 def of_reports(reports: Sequence[Mapping[str, Any]], answer: Any) -> list[str]:
     """What is wrong with how it ended: with the answer, after it had paused at most for calls that it listed."""
     wrong = []
-    for report in reports[:-1]:
-        if report["stop_reason"] != "paused" or not report["unknown"]:
+    for report in reports[:-1]:  # whoever is killed on his way out has told the end, and it is told again
+        over = report["stop_reason"] == "final_answer" and report["output"] == answer
+        if not over and (report["stop_reason"] != "paused" or not report["unknown"]):
             wrong.append(f"it went on after {report['stop_reason']}")
     if not reports or reports[-1]["stop_reason"] != "final_answer" or reports[-1]["output"] != answer:
         wrong.append(f"it ended with {reports[-1] if reports else 'nothing'}")

@@ -33,11 +33,11 @@ def serve(line: socket.socket) -> None:
             order = _order(place)
             is_now = order.get("call") == asked[str(place)]
             if is_now and order["mode"] == "before":
-                _strike(asks, order)
+                _strike(asks, place, order)
                 continue
             _write(place / "ledger", word)
             if is_now and order["mode"] == "lost":
-                _strike(asks, order)
+                _strike(asks, place, order)
                 continue
             asks.sendall(b"noted\n")
 
@@ -106,7 +106,9 @@ def _order(place: Path) -> dict[str, Any]:
     return order
 
 
-def _strike(asks: socket.socket, order: dict[str, Any]) -> None:
+def _strike(asks: socket.socket, place: Path, order: dict[str, Any]) -> None:
+    with (place / "struck").open("a") as struck:
+        struck.write(f"call {order['call']} {order['mode']}\n")
     pid, _, _ = _PEER.unpack(asks.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     kill(order["victim"], pid, order["spared"])
 
