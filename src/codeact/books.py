@@ -57,6 +57,7 @@ class Books:
             agent.store if above is None else above.store,
             self._bill,
             self._history.vault,
+            self._history.followers,
         )
 
     def stops(self, call: Call | None) -> AbstractContextManager[None]:
@@ -72,12 +73,14 @@ class Books:
 
     async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
         """The agent's model, paid for by the task at hand. Raises BudgetExhausted, beside its errors."""
-        hearing = self._history.vault.hearing(emit)
+        vault, followers = self._history.vault, self._history.followers
+        model = Metered(self._agent.model, self.ledger, None, lambda model, of: followers.asking(model, of, False))
+        hearing = vault.hearing(emit)
         try:
-            reply = await Metered(self._agent.model, self.ledger).ask(prompt, hearing)
+            reply = await model.ask(prompt, hearing)
         finally:
             hearing.end()
-        return self._history.vault.told(reply)  # type: ignore[no-any-return]
+        return vault.told(reply)  # type: ignore[no-any-return]
 
     async def warn(self) -> None:
         """Record what is nearly spent, once in a task."""

@@ -169,7 +169,7 @@ class Door:
                 before = ANSWERING.set(call)
                 try:
                     crashpoint("tool starts")
-                    with self._at_work(call.key), Deadline(seconds) as deadline:
+                    with self._at_work(call.key), self._answering(call.key), Deadline(seconds) as deadline:
                         value = await tool.call(arguments)
                     crashpoint("tool returned")
                 finally:
@@ -190,6 +190,9 @@ class Door:
 
     def _at_work(self, key: str) -> AbstractContextManager[None]:
         return nullcontext() if self.caller is None else self.caller.pause.running(key)
+
+    def _answering(self, key: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.caller is None else self.caller.followers.answering(key)
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""

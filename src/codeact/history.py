@@ -12,6 +12,7 @@ from .core.events import Delta, Event, RunStarted, SandboxReady
 from .core.lives import worked
 from .core.state import State, after
 from .crashpoints import crashpoint
+from .following import Followers
 from .ports import Journal, Listener
 from .secrets import Vault
 
@@ -21,9 +22,16 @@ _log = logging.getLogger("codeact")
 class History:
     """The events of one session, and where they leave it. Nothing is known of it that did not pass `record`."""
 
-    def __init__(self, journal: Journal, listeners: Iterable[Listener], vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        listeners: Iterable[Listener],
+        vault: Vault | None = None,
+        followers: Followers | None = None,
+    ) -> None:
         self.vault = vault or Vault()
-        self.listeners = list(listeners)
+        self.followers = followers or Followers()
+        self.listeners = [*self.followers.listeners, *self.followers.joined(listeners)]
         self.journal = journal
         self._events: list[Event] = []
         self._state = State()
@@ -83,14 +91,14 @@ class History:
     def join(self, listeners: Iterable[Listener]) -> None:
         """Let these hear, too, from here on; what the session is made of they are told at once."""
         made = [event for event in self._events[:3] if isinstance(event, RunStarted | SandboxReady)]
-        for listener in listeners:
+        for listener in self.followers.joined(listeners):
             self.listeners.append(listener)
             for event in made:
                 self._tell(listener, event)
 
     def leave(self, listeners: Iterable[Listener]) -> None:
         """These hear no more."""
-        for listener in listeners:
+        for listener in self.followers.left(listeners):
             if listener in self.listeners:
                 self.listeners.remove(listener)
 

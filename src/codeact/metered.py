@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from .core.budget import cost
 from .core.events import Delta, ReasoningDelta, TextDelta
@@ -13,14 +14,17 @@ from .ports import Emit, Model
 
 Bill = Callable[[str, Usage, float | None], None]  # the model, what it used, what that cost if it is known
 
+Around = Callable[[str, Prompt], AbstractContextManager[Callable[[Reply], None]]]  # a question; it is told the reply
+
 
 class Metered:
     """`model` within a ledger; `bill` is told of every reply. Raises BudgetExhausted where there is no room for one."""
 
-    def __init__(self, model: Model, ledger: Ledger, bill: Bill | None = None) -> None:
+    def __init__(self, model: Model, ledger: Ledger, bill: Bill | None = None, around: Around | None = None) -> None:
         self._model = model
         self._ledger = ledger
         self._bill = bill
+        self._around = around or _alone
 
     @property
     def name(self) -> str:
@@ -39,7 +43,9 @@ class Metered:
 
         usage = None  # of a reply that never began
         try:
-            reply = await self._model.ask(prompt, watch)
+            with self._around(self.name, prompt) as told:
+                reply = await self._model.ask(prompt, watch)
+                told(reply)
             usage = reply.usage
             heard = [reply.text, reply.reasoning, *(call.arguments for call in reply.tool_calls)]
         except BaseException:
@@ -50,6 +56,10 @@ class Metered:
             if usage is not None and self._bill is not None:
                 self._bill(self.name, usage, cost(hold.price, usage))
         return reply
+
+
+def _alone(model: str, prompt: Prompt) -> AbstractContextManager[Callable[[Reply], None]]:
+    return nullcontext(lambda reply: None)
 
 
 def weight(prompt: Prompt) -> int:

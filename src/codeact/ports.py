@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -127,6 +127,30 @@ class Expecting(Protocol):
 
     def launch_told(self, policy: Policy, sink: Sink, first: bytes) -> AbstractAsyncContextManager[Pipe]:
         """The same as `launch`; when it is entered, `first` has been sent, perhaps long ago."""
+
+
+class Follower(Protocol):
+    """It hears one session, and stands around what the host does for it: what is done inside is a part of that."""
+
+    def __call__(self, item: Event | Delta) -> None:
+        """What happened, or passes."""
+
+    def asking(self, model: str, prompt: Prompt, beside: bool) -> AbstractContextManager[Callable[[Reply], None]]:
+        """Around a question to a model; what it gives is called with the reply. `beside` says that a tool asks."""
+
+    def answering(self, key: str) -> AbstractContextManager[None]:
+        """Around what answers a tool call, of which it has heard."""
+
+    def close(self) -> None:
+        """It hears no more. Safe to repeat."""
+
+
+@runtime_checkable
+class Following(Protocol):
+    """What a listener is, too, that follows every session for itself, and those that tool calls of it begin."""
+
+    def follow(self, run: str, agent: str, model: str, clean: Callable[[str], str]) -> Follower:
+        """What follows this run, by an agent of this name, if it has one; `clean` takes secrets out of a text."""
 
 
 class Tool(Protocol):

@@ -24,6 +24,7 @@ from .core.tasks import check_task
 from .cursor import Cursor
 from .driver import Driver
 from .files import Given, read
+from .following import Followers
 from .history import History
 from .journals.memory import MemoryJournal
 from .nesting import check_depth, nesting
@@ -55,8 +56,11 @@ class Session:
         heard = [*agent.listeners, *listeners, *nesting(call, self.run_id, agent.name)]
         self._parent = call.run if call is not None else None
         self._store = call.caller.store if call is not None and call.caller is not None else agent.store
-        vault = Vault(agent.secrets, call.caller.vault if call is not None and call.caller is not None else None)
-        self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard, vault)
+        above = call.caller if call is not None else None
+        vault = Vault(agent.secrets, above.vault if above is not None else None)
+        whose = above.followers.whose if above is not None else ()
+        followers = Followers(self.run_id, agent.name, agent.model.name, vault.text, whose)
+        self._history = History(journal or MemoryJournal(self.run_id, self._parent), heard, vault, followers)
         self._driver = Driver(agent, self.run_id, self._history, call)
         self._busy = False
         self._open = False
@@ -95,7 +99,10 @@ class Session:
             await asyncio.gather(*self._streams, return_exceptions=True)
             for branch in self._branches:
                 await branch.close()
-            await self._stack.aclose()
+            try:
+                await self._stack.aclose()
+            finally:
+                self._history.followers.close()
 
     async def close(self) -> None:
         """End it. One that was entered ends by itself, and its forks with it."""

@@ -17,6 +17,7 @@ from ..core.approvals import Decision
 from ..core.events import Charged, Delta, Event
 from ..core.execution import ToolCall
 from ..core.messages import Usage
+from ..following import Followers
 from ..ledger import Ledger
 from ..metered import Metered
 from ..ports import Gate, Model, Store
@@ -48,6 +49,7 @@ class Caller:
     store: Store  # where its journal is, and those of the sessions that are part of it
     bill: list[Charged] = field(default_factory=list)  # what is not recorded yet
     vault: Vault = field(default_factory=Vault, repr=False)
+    followers: Followers = field(default_factory=Followers)  # of it, and of the sessions that are part of it
 
     def tell(self, item: Event | Delta) -> None:
         """Tell its listeners."""
@@ -124,7 +126,9 @@ def metered(model: Model | None = None) -> Model:
         if model is None:
             raise RuntimeError(f"{call.tool}() was called without an agent, so there is no model to ask: name one")
         return model
-    return Metered(model or call.caller.model, call.caller.ledger, call.charge)
+    followers = call.caller.followers
+    asked = model or call.caller.model
+    return Metered(asked, call.caller.ledger, call.charge, lambda name, prompt: followers.asking(name, prompt, True))
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

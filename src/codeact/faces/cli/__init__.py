@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 
 from codeact.core.errors import CodeactError, SandboxUnavailable, ToolDefinitionError, UsageError, nearest
@@ -106,7 +108,9 @@ def _main(words: list[str]) -> int:
             print(f"codeact {_version()}")
             return exits.DONE
         case [command, *rest] if command in _ROOMS:
-            status: int = import_module(_ROOMS[command], __name__).main(rest)
+            room = import_module(_ROOMS[command], __name__)
+            with import_module(".traces", __name__).traced() if _traced() else nullcontext():
+                status: int = room.main(rest)
             return status
         case [word, *_]:
             what = "flag" if word.startswith("-") else "command"
@@ -116,6 +120,11 @@ def _main(words: list[str]) -> int:
             return exits.USAGE
         case _:  # unreachable: a list is empty or has a first word
             return exits.USAGE
+
+
+def _traced() -> bool:
+    """Whether the environment may say where traces go."""
+    return any(name.startswith("OTEL_") for name in os.environ) and import_module(".traces", __name__).wanted_at_all()
 
 
 def _version() -> str:
