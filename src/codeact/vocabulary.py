@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # What users of other libraries write, and the line that does it here.
-_ELSEWHERE = {
+ELSEWHERE = {
     "reset": "every run starts afresh; to go on, write agent.run(..., after=result), or use agent.session()",
     "share": "nothing is served to the network",
     "stream": "use `async for event in session.stream(task):`",
@@ -48,7 +48,7 @@ def refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         for name in kwargs:
             if name not in known and name not in inspect.signature(function).parameters:
-                hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else nearest(name, known)
+                hint = f": {ELSEWHERE[name]}" if name in ELSEWHERE else nearest(name, known)
                 raise TypeError(f"{function.__qualname__}() has no argument {name!r}{hint}")
         return function(*args, **kwargs)
 
