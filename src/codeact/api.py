@@ -203,7 +203,7 @@ class CodeAgent(Returning):
         listeners: Sequence[Listener] = (),
         after: RunResult | None = None,
     ) -> RunResult:
-        """Work on a task to its end, in a session of its own. `show` draws it in the terminal.
+        """Work on a task to its end, in a session of its own. `show` draws it in the terminal, or in the notebook.
 
         `after` goes on from a result of this agent, with its conversation and its variables.
         """
@@ -241,7 +241,7 @@ class CodeAgent(Returning):
     ) -> RunResult:
         """The same, async."""
         given = await anyio.to_thread.run_sync(read, files, self.policy.limits.scratch)  # before anything starts
-        shown = (assemble.console(),) if show else ()
+        shown = (assemble.shown(),) if show else ()
 
         async def work(session: Session) -> RunResult:
             return await session.run(task, additional_args=additional_args, files=given, max_steps=max_steps)

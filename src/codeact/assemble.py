@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # for the annotations alone: loading them takes long
     from .listeners.console import Console
     from .models.reach import Reach
     from .models.specs import Spec
-    from .ports import Model, Sandbox, Tool
+    from .ports import Listener, Model, Sandbox, Tool
     from .sandboxes.linux.report import Report
 
 _SANDBOXES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -261,6 +261,16 @@ def console(file: TextIO | None = None, *, out: Path | None = None, keep: bool =
     """The listener that draws a run on a terminal, or writes it as plain text to a file; see `Console`."""
     made: Console = import_module("codeact.listeners.console").Console(file, out=out, keep=keep)
     return made
+
+
+def shown() -> Listener:
+    """What `show=True` draws with: the notebook, where this process is the kernel of one, else the console."""
+    if "IPython" in sys.modules:
+        notebook = import_module("codeact.listeners.notebook")
+        if notebook.shell() is not None:
+            drawn: Listener = notebook.Notebook()
+            return drawn
+    return console()
 
 
 def named_object(place: str) -> Any:

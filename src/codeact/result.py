@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ class RunResult:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files that code made into this folder, and say where; what is there is not overwritten."""
         return self.files.save(folder)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the answer, and folded all that led to it."""
+        tokens = [count for count in (self.usage.input_tokens, self.usage.output_tokens) if count is not None]
+        told = f"{self.stop_reason}, {self.steps} steps" + (f", {sum(tokens):,} tokens" if tokens else "")
+        why = f"no answer: {self.stop_reason}" + (f": {self.error}" if self.error else "")
+        drawn: str = import_module("codeact.listeners.notebook.page").html_of_result(
+            self.answer, self.answered, why, told, self.events
+        )
+        return drawn
 
     def __str__(self) -> str:
         if not self.answered:

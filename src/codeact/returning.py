@@ -73,7 +73,7 @@ class Returning(Agent):
         """The same, async."""
         if (result := await ended(self, run_id)) is not None:
             return result
-        shown = (assemble.console(),) if show else ()
+        shown = (assemble.shown(),) if show else ()
         resume = Resume(run_id, knows, decisions or {}, fresh, anyway, secrets or {})
         async with Session(self, (*listeners, *shown), resume=resume) as session:
             return await session.resume()
@@ -135,7 +135,7 @@ class Returning(Agent):
     ) -> RunResult:
         """The same, async."""
         new = await fork(self, run_id, at, say, max_steps, anyway)
-        shown = (assemble.console(),) if show else ()
+        shown = (assemble.shown(),) if show else ()
         resume = Resume(new, None, decisions or {}, fresh, anyway, secrets or {})
         async with Session(self, (*listeners, *shown), resume=resume) as session:
             return await session.resume()
