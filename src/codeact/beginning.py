@@ -40,6 +40,7 @@ def started(agent: Agent) -> RunStarted:
         last_answer=agent.last_answer,
         eager=agent.hurries,
         origin=tuple(map(without_password, agent.origin)),
+        agent=agent.name,
         action=agent.action,
         carrier=carrier,
         lesson=profile.lesson,

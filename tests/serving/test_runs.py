@@ -255,6 +255,21 @@ def test_what_was_waiting_when_the_server_ended_is_answered_at_the_next_one(tmp_
         third.post(f"/api/runs/{run}/continue", {"task": "Whose is it?"}, 409)
 
 
+def test_a_run_goes_on_with_its_own_agent_where_another_differs_only_in_whom_it_asks(tmp_path: Path) -> None:
+    replies = ScriptedModel(
+        "```python\nfinal_answer(1)\n```", "```python\nfinal_answer(send(to='Ann', text='hi'))\n```"
+    )
+    bold = CodeAgent(model=replies, tools=[send], journal=tmp_path / "runs.db", name="bold")
+    careful = bold.replace(approve=["send"], name="careful")
+    with site(bold, careful) as first:
+        run = first.begin(agent="careful")
+        first.until(run)
+    with site(bold, careful) as second:
+        second.post(f"/api/runs/{run}/continue", {"task": "Send it."})
+        second.until(run, state="waiting")
+        assert second.get(f"/api/runs/{run}")["agent"] == "careful"
+
+
 def test_a_task_chooses_among_what_is_offered_and_nothing_else(tmp_path: Path) -> None:
     replies = tmp_path / "replies.jsonl"
     replies.write_text('{"text": "```python\\nfinal_answer(\'the other\')\\n```"}\n')

@@ -58,6 +58,7 @@ class RunStarted:
     budget: Budget | None = None  # of each task
     price: Price | None = None  # of the model's tokens, where the user gave it
     origin: tuple[str, ...] = ()  # the folder and the words that it was begun by on a command line
+    agent: str = ""  # its name, where it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,8 +408,7 @@ class Entry:
 class Nested:
     """News of an agent that was called by code: `item` happened in its `run`, for the tool call `key` of this one.
 
-    It is told as it happens, and stands in no list of events but that of the run it is of. One that wraps an event is
-    never dropped.
+    Told as it happens; it stands in the events of its own run alone. One that wraps an event is never dropped.
     """
 
     run: str

@@ -40,7 +40,7 @@ class Offer:
             name = agent.name or ("agent" if "agent" not in self.agents else f"agent-{len(self.agents) + 1}")
             if name in self.agents:
                 raise UsageError(f"two agents are named {name!r}: give one of them another name=")
-            self.agents[name] = with_parts(agent, store=store)
+            self.agents[name] = with_parts(agent, store=store, name=name)
         if not self.agents:
             raise UsageError("no agent to serve: write serve(agent)")
         self._levels: dict[str, str | None] = {}
@@ -77,9 +77,12 @@ class Offer:
         return with_parts(agent, **parts) if parts else agent
 
     def of_run(self, run: str, was: RunStarted) -> tuple[str, Agent]:
-        """The agent that an old run can go on with, and its name. Raises RunDiffers where none is of its parts."""
+        """The agent that an old run can go on with, and its name; its own, where there are others of the same parts.
+
+        Raises RunDiffers where none is of its parts.
+        """
         differs: RunDiffers | None = None
-        for name, agent in self.agents.items():
+        for name, agent in sorted(self.agents.items(), key=lambda one: one[0] != was.agent):
             own = [tool.spec.path for tool in agent.tools]
             choice = Choice(
                 was.model if was.model in self.models else None,
