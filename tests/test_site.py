@@ -71,9 +71,9 @@ def test_every_page_of_the_docs_is_on_the_site_and_in_its_navigation(built: dict
     named = {"README": "index", "SECURITY": "security", "CONTRIBUTING": "contributing"}
     wanted = {f"{named.get(page.stem, page.stem)}.html" for page in pages()}
     assert wanted <= built.keys()
-    reached = {link.partition("#")[0].removeprefix("./") for link in built["guide.html"].links}
-    navigation = (ROOT / "docs/site/zensical.toml").read_text(encoding="utf-8")
-    assert wanted <= reached | {f"{name}.html" for name in re.findall(r'"([\w-]+)\.md"', navigation)}
+    how_to = {link.partition("#")[0].removeprefix("./") for link in built["guide.html"].links}
+    settings = (ROOT / "docs/site/zensical.toml").read_text(encoding="utf-8")
+    assert wanted <= how_to | {f"{name}.html" for name in re.findall(r'"([\w-]+)\.md"', settings)}
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path, built: dict[str, Page]) -> None:

@@ -58,7 +58,6 @@ def lay_out(work: Path) -> None:
     """Everything that the generator reads, in one folder."""
     pages = work / "pages"
     pages.mkdir()
-    shutil.copy(HERE / "zensical.toml", work)
     for name, new in TOP.items():
         (pages / new).write_text(turned((ROOT / name).read_text(encoding="utf-8")), encoding="utf-8")
     for page in sorted((ROOT / "docs").glob("*.md")):
@@ -67,6 +66,15 @@ def lay_out(work: Path) -> None:
         shutil.copy(beside, pages)
     for name, text in reference.pages(ROOT).items():
         (pages / name).write_text(text, encoding="utf-8")
+    (work / "zensical.toml").write_text(navigated((HERE / "zensical.toml").read_text(encoding="utf-8"), pages))
+
+
+def navigated(settings: str, pages: Path) -> str:
+    """The settings with every page in the navigation: one that they do not name is the last under its heading there."""
+    rest = [page for page in sorted(pages.glob("*.md")) if f'"{page.name}"' not in settings]
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for page in rest]
+    rows = "".join(f'    {{ "{title}" = "{page.name}" }},\n' for title, page in zip(titles, rest, strict=True))
+    return settings.replace("    # all others\n", rows)
 
 
 def turned(text: str) -> str:
