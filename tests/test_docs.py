@@ -131,6 +131,7 @@ def shell(block: Block, where: str, desk: Desk) -> str:
             check=False,
             cwd=desk.folder,
             env=desk.environ,
+            start_new_session=True,  # no terminal to ask at
         )
         expected = re.search(r"# .*\bexits (\d+)", line)
         assert done.returncode == int(expected[1] if expected else 0), f"{where}: {line}\n{done.stdout}{done.stderr}"
