@@ -14,6 +14,7 @@ from codeact.core.execution import Failure, Limits
 from codeact.door import Door
 from codeact.guest import values
 from codeact.interpreter.conversation import Asked
+from codeact.secrets import Vault
 from codeact.tools.function import as_tool
 
 
@@ -27,7 +28,7 @@ class Office:
             self.events.append(event)
 
         tools = [as_tool(function) for function in functions]
-        self.door = Door(tools, limits or Limits(), run="r", record=record, secrets=secrets)
+        self.door = Door(tools, limits or Limits(), run="r", record=record, vault=Vault(secrets))
 
     async def ask(self, tool: str, *args: Any, cell: int = 1, **kwargs: Any) -> Any:
         answer = await self.door(Asked(cell, tool, values.encode([list(args), kwargs])))
