@@ -129,7 +129,7 @@ def contents(shown: Tab, selector: str) -> list[str]:
     return found
 
 
-def test_nothing_of_it_is_asked_for_or_run(attacked: Tab, elsewhere: Any) -> None:
+def test_ui_07_nothing_of_it_is_asked_for_or_run(attacked: Tab, elsewhere: Any) -> None:
     assert elsewhere[1] == []
     assert len(attacked.asked) == 1
     assert attacked.page.evaluate("window.pwned") is None

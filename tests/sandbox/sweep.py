@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from canaries import mounts
+
 HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE), str(HERE.parents[1] / "src")]
@@ -131,7 +133,7 @@ def processes() -> Iterator[tuple[int, int, int]]:
 def sweep(level: str, kills: int, seed: int) -> dict[str, int]:
     """Kill so often, and say what is left of all of it: how many of which kind; nothing, if all is well."""
     chance = random.Random(seed)
-    mounts = Path("/proc/self/mounts").read_text()
+    mounted = mounts()
     with tempfile.TemporaryDirectory(prefix="sweep-") as temporary:
         os.chmod(temporary, 0o755)
         host = Host(level, temporary)
@@ -158,7 +160,7 @@ def sweep(level: str, kills: int, seed: int) -> dict[str, int]:
         end = time.monotonic() + _PATIENCE
         while True:
             left["processes"] = len({(pid, began) for pid, _, began in processes()} & seen)
-            left["mounts"] = int(Path("/proc/self/mounts").read_text() != mounts)
+            left["mounts"] = int(mounts() != mounted)
             left["scratch folders"] = len(list(Path(temporary).glob("codeact-*")))
             left["control groups"] = sum(map(_is_left, _groups()))
             if not any(left.values()) or time.monotonic() > end:

@@ -425,7 +425,7 @@ def test_ui_15_there_is_no_path_to_connect_to_but_the_port(here: Site, run: str)
         for fields in (line.split(None, 7) for line in Path("/proc/net/unix").read_text().splitlines()[1:])
         if len(fields) > 7 and f"socket:[{fields[6]}]" in owned
     ]
-    assert named == []
+    assert [name for name in named if "canary-" not in name] == []  # those are the suite's own ears
 
 
 def test_xs_07_a_run_is_found_by_its_whole_id_alone(here: Site, run: str) -> None:
