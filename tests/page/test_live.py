@@ -355,6 +355,7 @@ def test_every_word_can_be_read_and_nothing_is_wider_than_the_screen(
     if not runs_of(up, "Have it paid."):  # which another process of the tests has watched
         with tab(browser) as first:
             first.page.goto(f"{up.url}/#token={up.token}")
+            first.page.locator("#runs").wait_for()
             test_a_call_of_an_agent_below_is_denied_with_a_reason(first)
     run = runs_of(up, "Have it paid.")[0]
     settings = {"color_scheme": scheme, "viewport": {"width": width, "height": 3000}, "reduced_motion": "reduce"}
