@@ -14,7 +14,7 @@ from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageErro
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
 from codeact.core.events import CodeRan, CodeStarted, Event, InterpreterLost, TaskEnded, TextDelta
 from codeact.core.messages import Image, Reply, Usage
-from codeact.session import Session
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
 

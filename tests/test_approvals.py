@@ -11,7 +11,7 @@ from codeact import Allow, CodeAgent, Deny, Edit, UsageError, tool
 from codeact.core.approvals import Decision
 from codeact.core.events import ApprovalAsked, ApprovalGiven, CodeRan, CodeStarted, ToolCalled, ToolReturned
 from codeact.core.execution import ToolCall
-from codeact.session import Session
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
 pytestmark = pytest.mark.anyio

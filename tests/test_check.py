@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from codeact import CodeAgent, tool
-from codeact.check import complaints
 from codeact.core.catalogue import Catalogue
 from codeact.core.events import CodeRan, CodeRefused, CodeStarted
 from codeact.core.execution import Imports, Parameter, ToolSpec
 from codeact.core.names import names
+from codeact.session.check import complaints
 from codeact.testing import ScriptedModel
 from codeact.tools.function import FunctionTool
 

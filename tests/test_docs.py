@@ -27,7 +27,8 @@ from typing import get_args
 import pytest
 
 import codeact
-from codeact import UsageError, api, vocabulary
+from codeact import UsageError
+from codeact.api import agents, vocabulary
 from codeact.core import errors, events, observations
 from codeact.core.execution import Ended, Limits
 from codeact.faces.cli import COMMANDS, lines
@@ -256,7 +257,7 @@ def test_every_provider_of_the_bridge_is_told() -> None:
         (LINE, "How a cell ends", set(get_args(Ended))),
         (GUIDE, "Stop reasons", set(get_args(events.StopReason))),
         (GUIDE, "Events and listeners", {event.__name__ for event in get_args(events.Event)}),
-        (GUIDE, "A first agent", {*inspect.signature(api.CodeAgent.__init__).parameters}
+        (GUIDE, "A first agent", {*inspect.signature(agents.CodeAgent.__init__).parameters}
          - {"self", "additional_authorized_imports"}),
         (TOOLS_PAGE, "What can be a tool", {*inspect.signature(codeact.tool).parameters} - {"function"}),
         (MODELS, "Replay", {"text", "reasoning", "tool_calls", "finish", "usage", "error"}),

@@ -11,10 +11,10 @@ import pytest
 
 from codeact.core.events import Event, ToolCalled, ToolReturned
 from codeact.core.execution import Failure, Limits
-from codeact.door import Door
 from codeact.guest import values
 from codeact.interpreter.conversation import Asked
 from codeact.secrets import Vault
+from codeact.session.door import Door
 from codeact.tools.function import as_tool
 
 

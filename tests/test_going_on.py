@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from codeact import CodeAgent, ModelError, ToolCallingAgent, UsageError
+from codeact.api.kept import MOST, Kept
 from codeact.core.errors import ModelUnavailable
 from codeact.core.events import Event, RunStarted, TaskGiven
 from codeact.core.messages import NativeCall, Reply
-from codeact.kept import MOST, Kept
-from codeact.result import RunResult
-from codeact.session import Session
+from codeact.session.result import RunResult
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
 

@@ -34,7 +34,7 @@ from codeact.core.events import (
 )
 from codeact.core.execution import ToolCall
 from codeact.core.messages import NativeCall, Prompt, Reply, Usage
-from codeact.managed import AgentTool
+from codeact.session.managed import AgentTool
 from codeact.testing import ScriptedModel, check_tool
 from codeact.tools import metered
 

@@ -11,7 +11,7 @@ from codeact import CodeAgent
 from codeact.core.errors import SnapshotRefused
 from codeact.core.events import CodeRan, Event, Forked, InterpreterLost, InterpreterRestored, ModelReplied
 from codeact.core.execution import Limits
-from codeact.session import Session
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
 pytestmark = pytest.mark.anyio

@@ -38,7 +38,7 @@ from codeact.core.execution import ToolCall
 from codeact.core.messages import NativeCall, Reply
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
 from codeact.journals.sqlite import SqliteStore
-from codeact.result import RunResult
+from codeact.session.result import RunResult
 from codeact.testing import ScriptedModel
 
 EFFECTS: Counter[str] = Counter()  # what really happened, counted outside of every run

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from codeact import Budget, CodeAgent, Limits, Mount, ToolCallingAgent, UsageError, only
-from codeact.managed import AgentTool
+from codeact.session.managed import AgentTool
 from codeact.testing import ScriptedModel
 
 MODULE = '''\

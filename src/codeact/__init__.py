@@ -6,10 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .agent import Agent as Agent
-    from .api import CodeAgent as CodeAgent
-    from .api import Interpreter as Interpreter
-    from .api import ToolCallingAgent as ToolCallingAgent
+    from .api.agents import CodeAgent as CodeAgent
+    from .api.agents import Interpreter as Interpreter
+    from .api.agents import ToolCallingAgent as ToolCallingAgent
+    from .api.sources import langchain_tool as langchain_tool
+    from .api.sources import mcp_tools as mcp_tools
+    from .api.sources import openapi_tools as openapi_tools
     from .core.approvals import Allow as Allow
     from .core.approvals import Deny as Deny
     from .core.approvals import Edit as Edit
@@ -30,44 +32,42 @@ if TYPE_CHECKING:
     from .core.execution import only as only
     from .core.files import File as File
     from .faces.web import serve as serve
-    from .result import RunResult as RunResult
-    from .session import Session as Session
-    from .sources import langchain_tool as langchain_tool
-    from .sources import mcp_tools as mcp_tools
-    from .sources import openapi_tools as openapi_tools
+    from .session.agent import Agent as Agent
+    from .session.result import RunResult as RunResult
+    from .session.session import Session as Session
     from .tools.function import Tool as Tool
     from .tools.function import tool as tool
 
 _HOME = {
     "ALL": "core.execution",
-    "Agent": "agent",
+    "Agent": "session.agent",
     "Allow": "core.approvals",
     "Budget": "core.budget",
-    "CodeAgent": "api",
+    "CodeAgent": "api.agents",
     "CodeactError": "core.errors",
     "Deny": "core.approvals",
     "Edit": "core.approvals",
     "File": "core.files",
-    "Interpreter": "api",
+    "Interpreter": "api.agents",
     "Limits": "core.execution",
     "ModelError": "core.errors",
     "Mount": "core.execution",
     "NONE": "core.execution",
     "NoAnswer": "core.errors",
     "Outcome": "core.execution",
-    "RunResult": "result",
+    "RunResult": "session.result",
     "SandboxUnavailable": "core.errors",
-    "Session": "session",
+    "Session": "session.session",
     "SnapshotRefused": "core.errors",
     "Tool": "tools.function",
-    "ToolCallingAgent": "api",
+    "ToolCallingAgent": "api.agents",
     "ToolDefinitionError": "core.errors",
     "ToolsUnavailable": "core.errors",
     "UsageError": "core.errors",
-    "langchain_tool": "sources",
-    "mcp_tools": "sources",
+    "langchain_tool": "api.sources",
+    "mcp_tools": "api.sources",
     "only": "core.execution",
-    "openapi_tools": "sources",
+    "openapi_tools": "api.sources",
     "serve": "faces.web",
     "tool": "tools.function",
 }

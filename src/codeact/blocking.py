@@ -12,9 +12,9 @@ from .core.events import Delta, Event
 from .core.execution import Outcome
 from .files import Files, Given
 from .interpreter import Snapshot
-from .result import RunResult
-from .rewinding import Mark
-from .session import Session
+from .session.result import RunResult
+from .session.rewinding import Mark
+from .session.session import Session
 
 
 class BlockingSession:

@@ -9,10 +9,10 @@ from typing import Any
 from .core.events import Delta
 from .core.execution import Outcome, Policy
 from .core.files import File
-from .door import Door
 from .files import Files, read
 from .interpreter import Interpreter, Snapshot
 from .ports import Emit, Gate, Sandbox, Tool
+from .session.door import Door
 from .tools.names import check_names
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import work
 
-from codeact import door, driver, served
 from codeact.core.errors import ReplayDivergence, StorageError
 from codeact.core.events import Entry, Event, ToolCalled, ToolReturned
 from codeact.journals.sqlite import SqliteStore
+from codeact.session import door, driver, served
 
 BUGS = (
     "the intent is not committed before the tool starts",

@@ -13,9 +13,9 @@ import work
 
 from codeact.core.events import Event, TaskGiven
 from codeact.journals import codec
-from codeact.result import RunResult
-from codeact.resuming import Resume
-from codeact.session import Session
+from codeact.session.result import RunResult
+from codeact.session.resuming import Resume
+from codeact.session.session import Session
 
 EVENTS = typing.get_args(Event)
 

@@ -25,7 +25,7 @@ from codeact.core.recovery import Happened, Recovery, Retry
 from codeact.journals.database import trouble
 from codeact.journals.sqlite import SqliteStore, _File
 from codeact.journals.writing import Writers
-from codeact.session import Session
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 from codeact.tools.context import current_call
 

@@ -27,8 +27,8 @@ from codeact.core.events import (
     ToolReturned,
 )
 from codeact.journals import codec
-from codeact.managed import run_of
-from codeact.served import INTERRUPTED
+from codeact.session.managed import run_of
+from codeact.session.served import INTERRUPTED
 
 VICTIMS = ("host", "sandbox", "both")
 

@@ -27,7 +27,7 @@ import anyio
 from codeact import ALL, CodeAgent, tool
 from codeact.core.events import Delta, Event, TaskGiven
 from codeact.journals.sqlite import SqliteStore
-from codeact.session import Session
+from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
 HERE = Path(__file__).parent

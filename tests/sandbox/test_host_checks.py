@@ -20,13 +20,13 @@ from throwaway import ablated, missing
 
 import codeact
 from codeact import ALL, NONE, CodeAgent, Interpreter, UsageError, tool
+from codeact.api.vocabulary import imports_of
 from codeact.cells import Cells
 from codeact.core.execution import Imports
 from codeact.guest import wire
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts
 from codeact.testing import ScriptedModel
-from codeact.vocabulary import imports_of
 
 BIN = Path(sys.executable).parent
 

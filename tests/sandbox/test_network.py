@@ -17,8 +17,7 @@ from sessions import FREE, LEVELS, Session, session_at
 from test_containment import held
 from web import Web, full, serving, silent
 
-import codeact.session
-from codeact.agent import Agent
+import codeact.session.session
 from codeact.cells import Cells
 from codeact.core.errors import UsageError
 from codeact.core.events import Connected, Disconnected, RunStarted
@@ -26,6 +25,7 @@ from codeact.core.execution import ALL, Imports, Limits, Policy
 from codeact.sandboxes.command import Command
 from codeact.sandboxes.container import Container
 from codeact.sandboxes.unconfined import Unconfined
+from codeact.session.agent import Agent
 from codeact.testing import ScriptedModel
 
 
@@ -316,7 +316,7 @@ async def test_every_connection_is_recorded_and_the_model_knows_its_hosts(web: W
         "```python\nfinal_answer(1)\n```",
     )
     agent = Agent(model, (), LEVELS["full"], Policy(network=(web.here,)))
-    async with codeact.session.Session(agent) as session:
+    async with codeact.session.session.Session(agent) as session:
         await session.run("Look.")
         assert session.level == "full+network"
         events = session.events

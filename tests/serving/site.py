@@ -12,9 +12,9 @@ from typing import Any
 import anyio.from_thread
 import httpx
 
-from codeact.agent import Agent
 from codeact.faces.web.runs import Runs
 from codeact.faces.web.serving import serving
+from codeact.session.agent import Agent
 
 PATIENCE = 20.0  # seconds that nothing here takes
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from ..agent import Agent
 from ..core.errors import ModelError, ModelRejected, ModelUnavailable, SandboxUnavailable, UsageError
 from ..core.events import ToolCalled
 from ..core.messages import Usage
-from ..result import RunResult
-from ..session import Session
+from ..session.agent import Agent
+from ..session.result import RunResult
+from ..session.session import Session
 from .measured import Measured
 from .results import Result, Results
 from .tasks import Task, TaskSet

@@ -19,8 +19,8 @@ from typing import Any
 from codeact.core.events import Entry, TaskGiven, ToolCalled
 from codeact.core.untrusted import inline
 from codeact.journals import codec
-from codeact.managed import run_of
 from codeact.ports import Store
+from codeact.session.managed import run_of
 
 _MOST = 1000  # runs of agents that one run asked
 STATIC = Path(__file__).parent / "web" / "static"

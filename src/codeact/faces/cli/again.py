@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from codeact import assemble
-from codeact.agent import Agent, with_parts
 from codeact.core.errors import CodeactError, UsageError
 from codeact.core.events import Event, Forked, RunStarted, TaskGiven
 from codeact.ports import Store
-from codeact.resuming import Resume
-from codeact.session import ended
+from codeact.session.agent import Agent, with_parts
+from codeact.session.resuming import Resume
+from codeact.session.session import ended
 
 from . import lines, paused, run, secret, streams, which
 from .approve import asking

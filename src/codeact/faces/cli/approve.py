@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
-from codeact.agent import Agent, with_parts
 from codeact.core.approvals import PLAN, Allow, Decision, Deny, Edit, Later
 from codeact.core.errors import UsageError
 from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped
 from codeact.ports import Gate, Listing
+from codeact.session.agent import Agent, with_parts
 
 _CALLS = 5  # that were made before, and are shown
 _ARGUMENT = 2000  # characters of one

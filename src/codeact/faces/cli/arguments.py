@@ -162,7 +162,7 @@ def tools(options: argparse.Namespace) -> Iterator[list[Tool]]:
     if options.mcp is None:
         yield found
         return
-    with import_module("codeact.sources").mcp_tools(options.mcp) as more:
+    with import_module("codeact.api.sources").mcp_tools(options.mcp) as more:
         yield [*found, *more]
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from codeact import assemble
-from codeact.agent import Agent
 from codeact.core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit
 from codeact.core.errors import UsageError
 from codeact.core.untrusted import escaped
 from codeact.questions import Question, questions
-from codeact.resuming import Resume
+from codeact.session.agent import Agent
+from codeact.session.resuming import Resume
 
 from . import again, exits, lines, paused, which
 from .arguments import Parser, reading

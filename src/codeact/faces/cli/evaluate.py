@@ -18,7 +18,6 @@ from typing import get_args
 import anyio
 
 from codeact import assemble
-from codeact.agent import Agent
 from codeact.core.actions import Form
 from codeact.core.errors import CodeactError, UsageError, nearest
 from codeact.core.execution import Limits, Policy
@@ -27,6 +26,7 @@ from codeact.evals.m3tooleval import oracle
 from codeact.evals.results import Results
 from codeact.evals.running import Asked, Evaluation, ModelDown
 from codeact.evals.tasks import Task, TaskSet
+from codeact.session.agent import Agent
 
 from . import exits, lines, streams
 from .arguments import Parser, positive, reading

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from codeact import assemble
-from codeact.agent import Agent
 from codeact.core.errors import UsageError
-from codeact.forking import fork
-from codeact.resuming import Resume
+from codeact.session.agent import Agent
+from codeact.session.forking import fork
+from codeact.session.resuming import Resume
 
 from . import again, which
 from .arguments import Parser, positive, reading

@@ -11,7 +11,7 @@ from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped, inline
 from codeact.ports import Store
 from codeact.questions import Question, questions
-from codeact.result import RunResult
+from codeact.session.result import RunResult
 
 from . import lines
 

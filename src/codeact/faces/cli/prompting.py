@@ -9,8 +9,6 @@ from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from codeact import assemble
-from codeact.agent import Agent
-from codeact.beginning import started
 from codeact.core import weight
 from codeact.core.events import RunStarted, TaskGiven
 from codeact.core.files import File, described
@@ -20,6 +18,8 @@ from codeact.core.state import State, after
 from codeact.core.system import parts
 from codeact.core.tasks import check_task
 from codeact.files import read
+from codeact.session.agent import Agent
+from codeact.session.beginning import started
 
 from . import exits, run
 

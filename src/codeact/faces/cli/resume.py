@@ -10,7 +10,7 @@ from codeact import assemble
 from codeact.core.errors import UsageError
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
-from codeact.resuming import Resume
+from codeact.session.resuming import Resume
 
 from . import again, which
 from .arguments import Parser

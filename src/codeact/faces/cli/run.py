@@ -18,9 +18,7 @@ from typing import Any
 
 import anyio
 
-from codeact import approvals, assemble
-from codeact.agent import Agent, with_parts
-from codeact.approvals import Needs
+from codeact import assemble
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import CodeactError, SandboxUnavailable, UsageError, nearest
@@ -30,9 +28,12 @@ from codeact.core.tasks import check_task
 from codeact.files import read
 from codeact.ports import Gate, Listener, Model
 from codeact.questions import Question
-from codeact.result import RunResult
-from codeact.resuming import Resume
-from codeact.session import Session
+from codeact.session import approvals
+from codeact.session.agent import Agent, with_parts
+from codeact.session.approvals import Needs
+from codeact.session.result import RunResult
+from codeact.session.resuming import Resume
+from codeact.session.session import Session
 
 from . import approve, exits, lines, paused, secret, streams
 from .arguments import policy, tools

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from codeact import assemble
-from codeact.agent import Agent, with_parts
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import UsageError
 from codeact.faces.web import room
+from codeact.session.agent import Agent, with_parts
 
 from . import exits, run
 from .arguments import Parser, add_interpreter_flags

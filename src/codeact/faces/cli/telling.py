@@ -47,9 +47,9 @@ from codeact.core.files import amount, what
 from codeact.core.messages import Usage
 from codeact.core.state import CUT_OFF
 from codeact.core.untrusted import escaped, inline
-from codeact.managed import run_of
 from codeact.ports import Store
 from codeact.questions import questions
+from codeact.session.managed import run_of
 
 from . import paused
 

@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import Any
 
 from codeact import assemble
-from codeact.agent import Agent
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import UsageError
 from codeact.files import read
+from codeact.session.agent import Agent
 
 from ..cli import exits, streams
 from ..cli.arguments import Parser, add_interpreter_flags, policy, reading, tools

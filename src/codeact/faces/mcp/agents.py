@@ -19,12 +19,12 @@ from mcp_types import (
     Tool,
 )
 
-from codeact.agent import Agent, with_parts
 from codeact.core.errors import CodeactError, nearest
 from codeact.core.events import CodeStarted, Delta, Event, ModelAsked, PlanMade, ToolCalled, Waiting
 from codeact.core.untrusted import inline
-from codeact.result import RunResult
-from codeact.session import Session
+from codeact.session.agent import Agent, with_parts
+from codeact.session.result import RunResult
+from codeact.session.session import Session
 
 from ..cli.lines import by_the_table
 from . import results

@@ -18,12 +18,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PROTOCOL_VERSION
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from codeact.agent import Agent
-from codeact.approvals import Needs
 from codeact.core.catalogue import Catalogue
 from codeact.core.execution import Policy
 from codeact.core.files import File
 from codeact.ports import Sandbox, Tool
+from codeact.session.agent import Agent
+from codeact.session.approvals import Needs
 
 from . import agents, http
 from .python import python_server

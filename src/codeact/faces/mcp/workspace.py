@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anyio
 
-from codeact.approvals import Approvals, Needs
 from codeact.cells import Cells
 from codeact.core.approvals import CELL, Decision, Deny
 from codeact.core.catalogue import Catalogue
@@ -19,6 +18,7 @@ from codeact.core.execution import Outcome, Policy, ToolCall
 from codeact.core.files import File
 from codeact.files import Files, MadeFile, save
 from codeact.ports import Sandbox, Tool
+from codeact.session.approvals import Approvals, Needs
 
 from .client import Client
 

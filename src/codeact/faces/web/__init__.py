@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from codeact.agent import Agent
 from codeact.core.errors import UsageError
+from codeact.session.agent import Agent
 
 
 def serve(*agents: Agent, host: str = "127.0.0.1", port: int = 8765, **settings: Any) -> None:

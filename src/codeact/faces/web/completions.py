@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from codeact.core.events import Delta, Discarded, Event, ModelReplied, ReasoningDelta, TextDelta
-from codeact.result import RunResult
-from codeact.session import Session
+from codeact.session.result import RunResult
+from codeact.session.session import Session
 
 from . import refusals
 from .bodies import Patience, read

@@ -12,8 +12,8 @@ import anyio
 from codeact.core.errors import CodeactError
 from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, StopReason, TaskEnded
 from codeact.core.state import CUT_OFF
-from codeact.result import RunResult
-from codeact.session import Session
+from codeact.session.result import RunResult
+from codeact.session.session import Session
 
 from .feed import Feed
 

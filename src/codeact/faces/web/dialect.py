@@ -17,7 +17,7 @@ from codeact.core.files import File
 from codeact.core.messages import Usage
 from codeact.faces.cli.lines import by_the_table
 from codeact.guest import values
-from codeact.result import RunResult
+from codeact.session.result import RunResult
 
 from .refusals import Refused
 

@@ -31,7 +31,7 @@ from codeact.core.events import (
     ToolCalled,
     Waiting,
 )
-from codeact.managed import run_of
+from codeact.session.managed import run_of
 
 KEPT = 1 << 18  # characters that stream, and wait for a slow viewer
 _JOINED = 1 << 13  # characters of one piece that others are joined to

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from codeact import assemble
-from codeact.agent import Agent, with_parts
-from codeact.beginning import started
 from codeact.core.errors import RunDiffers, UsageError, nearest
 from codeact.core.events import RunStarted
 from codeact.core.execution import Limits
 from codeact.ports import Store
-from codeact.resuming import check_parts
+from codeact.session.agent import Agent, with_parts
+from codeact.session.beginning import started
+from codeact.session.resuming import check_parts
 
 _CHOSEN = ("seconds", "memory", "tool_seconds")  # limits that a task may set, beside its steps
 

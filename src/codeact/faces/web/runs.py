@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import anyio
 import anyio.to_thread
 
-from codeact.agent import Agent, with_parts
 from codeact.core.approvals import Decision
 from codeact.core.errors import UsageError
 from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
 from codeact.core.files import File
 from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
-from codeact.forking import fork
 from codeact.ports import Knows, Store
-from codeact.result import RunResult
-from codeact.resuming import Resume
-from codeact.session import Session
+from codeact.session.agent import Agent, with_parts
+from codeact.session.forking import fork
+from codeact.session.result import RunResult
+from codeact.session.resuming import Resume
+from codeact.session.session import Session
 
 from .conversation import Busy, Conversation, Full, Missing, Work
 from .feed import Feed

@@ -21,9 +21,9 @@ from typing import Any
 
 import uvicorn
 
-from codeact.agent import Agent
 from codeact.core.errors import UsageError
 from codeact.ports import Store
+from codeact.session.agent import Agent
 
 from .app import application
 from .bodies import Patience

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 
 from codeact import assemble
-from codeact.agent import with_parts
 from codeact.core.errors import UsageError
 from codeact.core.events import RunStarted
 from codeact.files import read
 from codeact.ports import Store
-from codeact.resuming import Resume
+from codeact.session.agent import with_parts
+from codeact.session.resuming import Resume
 
 from .. import approve, run, streams, which
 from ..taskline import CHAT

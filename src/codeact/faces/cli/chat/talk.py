@@ -14,7 +14,6 @@ from typing import TextIO, cast
 
 import anyio
 
-from codeact.agent import Agent, with_parts
 from codeact.core.approvals import Decision
 from codeact.core.errors import CodeactError, SandboxUnavailable
 from codeact.core.events import Delta, Event, InputsGiven, TaskEnded, TaskGiven, ToolCalled, ToolReturned
@@ -23,10 +22,11 @@ from codeact.core.files import File
 from codeact.core.untrusted import inline
 from codeact.listeners.console import Console, is_terminal
 from codeact.ports import Gate
-from codeact.result import RunResult
-from codeact.resuming import Resume
-from codeact.rewinding import Mark
-from codeact.session import Session
+from codeact.session.agent import Agent, with_parts
+from codeact.session.result import RunResult
+from codeact.session.resuming import Resume
+from codeact.session.rewinding import Mark
+from codeact.session.session import Session
 
 from .. import exits, keyboard, lines, paused, streams
 from ..run import Done

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 
 from codeact import assemble
-from codeact.agent import Agent
 from codeact.core.execution import Policy
 from codeact.listeners.console import is_terminal
+from codeact.session.agent import Agent
 
 from ..arguments import Parser
 from ..run import work

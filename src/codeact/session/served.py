@@ -14,13 +14,13 @@ from typing import Any
 
 import anyio
 
-from .core.approvals import Deny
-from .core.branch import owner
-from .core.errors import ReplayDivergence
-from .core.events import ApprovalGiven, Event, ToolCalled, ToolReturned
-from .core.execution import Failure, Returned, ToolCall
-from .core.untrusted import inline
-from .guest import values
+from ..core.approvals import Deny
+from ..core.branch import owner
+from ..core.errors import ReplayDivergence
+from ..core.events import ApprovalGiven, Event, ToolCalled, ToolReturned
+from ..core.execution import Failure, Returned, ToolCall
+from ..core.untrusted import inline
+from ..guest import values
 
 _PATIENCE = 0.5  # seconds without anything
 _TOGETHER, _APART = 0.002, 0.1  # seconds between two answers: from where they are kept apart, and how far at most

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
-from . import assemble, portal
-from .ports import Tool
+from .. import assemble, portal
+from ..ports import Tool
 
 
 class ToolSource(AbstractAsyncContextManager[Sequence[Tool]], AbstractContextManager[Sequence[Tool]]):

@@ -9,12 +9,12 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from ..core.events import Event
+from ..core.execution import Failure, ToolSpec
+from ..core.messages import ToolDeclaration
+from ..tools.answer import AnswerType
+from ..tools.failure import failure_of
 from .callbacks import Callback
-from .core.events import Event
-from .core.execution import Failure, ToolSpec
-from .core.messages import ToolDeclaration
-from .tools.answer import AnswerType
-from .tools.failure import failure_of
 
 Check: TypeAlias = Callable[..., Any]  # of the value; of the events so far, too; of the agent, too
 

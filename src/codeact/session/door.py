@@ -12,19 +12,19 @@ from typing import Any
 
 import anyio
 
-from .core.approvals import Deny, Edit
-from .core.errors import BudgetExhausted, nearest
-from .core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
-from .core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
-from .crashpoints import crashpoint
-from .guest import values
-from .interpreter import Asked
-from .ports import Commanding, Gate, Tool
-from .secrets import Vault
+from ..core.approvals import Deny, Edit
+from ..core.errors import BudgetExhausted, nearest
+from ..core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
+from ..core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
+from ..crashpoints import crashpoint
+from ..guest import values
+from ..interpreter import Asked
+from ..ports import Commanding, Gate, Tool
+from ..secrets import Vault
+from ..tools.context import ANSWERING, Call, Caller
+from ..tools.deadline import Deadline
+from ..tools.failure import failure_of
 from .served import Served
-from .tools.context import ANSWERING, Call, Caller
-from .tools.deadline import Deadline
-from .tools.failure import failure_of
 
 Record = Callable[[Event], Awaitable[None]]
 

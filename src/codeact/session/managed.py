@@ -11,23 +11,23 @@ from typing import Any
 
 import anyio.to_thread
 
+from ..core.budget import Price, price_of
+from ..core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
+from ..core.events import TaskGiven, ToolReturned
+from ..core.execution import ToolCall, ToolSpec
+from ..core.recovery import Recovery, Retry
+from ..core.state import State, after
+from ..ports import Commanding, Knows, Store, Tool
+from ..secrets import named
+from ..tools.context import ANSWERING
+from ..tools.function import FunctionTool, Options
+from ..tools.names import is_free
+from ..tools.results import plain
 from .agent import Agent
-from .core.budget import Price, price_of
-from .core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
-from .core.events import TaskGiven, ToolReturned
-from .core.execution import ToolCall, ToolSpec
-from .core.recovery import Recovery, Retry
-from .core.state import State, after
-from .ports import Commanding, Knows, Store, Tool
 from .result import RunResult
 from .resuming import Resume, action_of, settle
-from .secrets import named
 from .served import Served
 from .session import Session, ended
-from .tools.context import ANSWERING
-from .tools.function import FunctionTool, Options
-from .tools.names import is_free
-from .tools.results import plain
 
 _MORE = "task: what is to be done, in words\ndata: values that it gets as variables of these names"
 

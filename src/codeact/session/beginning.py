@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core import profiles
+from ..core.addresses import without_password
+from ..core.carriers import PYTHON
+from ..core.events import RunStarted, TaskGiven
+from ..core.files import File, described
+from ..core.messages import ToolDeclaration
+from ..core.untrusted import inline
+from ..guest import display
+from ..secrets import beside
 from .agent import Agent
 from .calling import declarations
-from .core import profiles
-from .core.addresses import without_password
-from .core.carriers import PYTHON
-from .core.events import RunStarted, TaskGiven
-from .core.files import File, described
-from .core.messages import ToolDeclaration
-from .core.untrusted import inline
-from .guest import display
-from .secrets import beside
 
 
 def started(agent: Agent) -> RunStarted:

@@ -11,19 +11,19 @@ from typing import Any
 
 import anyio
 
+from ..core.catalogue import Catalogue
+from ..core.declared import listing
+from ..core.deferral import CALL_TOOL, SEARCH_TOOLS, declarations_of_search, searched
+from ..core.events import CallAnswered
+from ..core.execution import Answer, Failure, Limits, ToolSpec
+from ..core.messages import Image, NativeCall, ToolDeclaration, arguments_of
+from ..core.untrusted import bounded
+from ..guest import display, values
+from ..interpreter import Asked
+from ..ports import Tool
+from ..tools.declarations import declaration
 from .answers import Answers
-from .core.catalogue import Catalogue
-from .core.declared import listing
-from .core.deferral import CALL_TOOL, SEARCH_TOOLS, declarations_of_search, searched
-from .core.events import CallAnswered
-from .core.execution import Answer, Failure, Limits, ToolSpec
-from .core.messages import Image, NativeCall, ToolDeclaration, arguments_of
-from .core.untrusted import bounded
 from .door import ANSWER, Door, placed
-from .guest import display, values
-from .interpreter import Asked
-from .ports import Tool
-from .tools.declarations import declaration
 
 _SHOWN = 6_000  # characters of a value
 _JSON = 1.5  # how much longer than in Python tools may be declared to a provider

@@ -12,13 +12,13 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator
 
-from .core.catalogue import MODULE, Catalogue
-from .core.errors import nearest
-from .core.execution import Imports, ToolSpec
-from .core.names import BUILTINS, names, parsed
-from .core.reach import Reach, reach
-from .guest import advice, imports
-from .guest.guards import unguarded
+from ..core.catalogue import MODULE, Catalogue
+from ..core.errors import nearest
+from ..core.execution import Imports, ToolSpec
+from ..core.names import BUILTINS, names, parsed
+from ..core.reach import Reach, reach
+from ..guest import advice, imports
+from ..guest.guards import unguarded
 
 _OURS = frozenset({"final_answer", "display", "ToolError", "ImportPolicyError"})
 _MOST = 10  # complaints that are told

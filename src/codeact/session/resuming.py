@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .agent import Agent
-from .core.approvals import Decision
-from .core.errors import InterpreterDied, ReplayDivergence, RunDiffers
-from .core.events import (
+from ..core.approvals import Decision
+from ..core.errors import InterpreterDied, ReplayDivergence, RunDiffers
+from ..core.events import (
     ClockRead,
     CodeContinued,
     CodeRan,
@@ -27,17 +26,18 @@ from .core.events import (
     SandboxReady,
     TaskEnded,
 )
-from .core.execution import Failure, Outcome, Returned, ToolCall
-from .core.likeness import LIMITS, compare
-from .core.reads import Again, Reads
-from .core.recovery import Failed, Happened, Retry
-from .core.state import State
-from .core.untrusted import inline
-from .core.waiting import waiting
-from .crashpoints import crashpoint
-from .guest import display
-from .ports import Delegating, Knows, Recovering, Store
-from .secrets import Secret, Vault, sealed_in
+from ..core.execution import Failure, Outcome, Returned, ToolCall
+from ..core.likeness import LIMITS, compare
+from ..core.reads import Again, Reads
+from ..core.recovery import Failed, Happened, Retry
+from ..core.state import State
+from ..core.untrusted import inline
+from ..core.waiting import waiting
+from ..crashpoints import crashpoint
+from ..guest import display
+from ..ports import Delegating, Knows, Recovering, Store
+from ..secrets import Secret, Vault, sealed_in
+from .agent import Agent
 from .served import Served
 
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]

@@ -15,17 +15,10 @@ from typing import Any, assert_never
 
 import anyio
 
-from .agent import Agent
-from .approvals import Approvals
-from .beginning import started, task_given
-from .books import Books
-from .callbacks import StepCallbacks
-from .calling import Calling
-from .check import complaints
-from .core.approvals import CELL, PLAN, Deny, Edit
-from .core.branch import just_forked
-from .core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
-from .core.events import (
+from ..core.approvals import CELL, PLAN, Deny, Edit
+from ..core.branch import just_forked
+from ..core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
+from ..core.events import (
     AskedBeside,
     BudgetEnded,
     CallsAnswered,
@@ -53,19 +46,28 @@ from .core.events import (
     TextDelta,
     ToolReturned,
 )
-from .core.execution import Failure, Gone, Limits, Outcome, ToolCall
-from .core.files import File
-from .core.lives import CUT
-from .core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
-from .core.messages import Reply, Usage
-from .core.names import Names
-from .core.prompt import prompt, summary_prompt
-from .core.reads import Again, sown
+from ..core.execution import Failure, Gone, Limits, Outcome, ToolCall
+from ..core.files import File
+from ..core.lives import CUT
+from ..core.loop import Ask, Call, Compact, Overflow, Review, Run, Stop, Summarise, goes_on, next_step
+from ..core.messages import Reply, Usage
+from ..core.names import Names
+from ..core.prompt import prompt, summary_prompt
+from ..core.reads import Again, sown
+from ..history import History
+from ..interpreter import Absent, Following, Interpreter
+from ..ports import Store
+from ..tools.context import Call as Answering
+from ..tools.deadline import Deadline
+from .agent import Agent
+from .approvals import Approvals
+from .beginning import started, task_given
+from .books import Books
+from .callbacks import StepCallbacks
+from .calling import Calling
+from .check import complaints
 from .door import Door
 from .eager import Eager
-from .history import History
-from .interpreter import Absent, Following, Interpreter
-from .ports import Store
 from .resuming import (
     Resume,
     action_of,
@@ -79,8 +81,6 @@ from .resuming import (
     settle,
 )
 from .served import Served
-from .tools.context import Call as Answering
-from .tools.deadline import Deadline
 
 
 class Driver:

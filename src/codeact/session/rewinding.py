@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 
-from .core.errors import SnapshotRefused
-from .core.events import Event, Forked
-from .interpreter import Absent, Interpreter, Snapshot
-from .ports import Journal, Store
+from ..core.errors import SnapshotRefused
+from ..core.events import Event, Forked
+from ..interpreter import Absent, Interpreter, Snapshot
+from ..ports import Journal, Store
 
 
 @dataclass(slots=True, eq=False)

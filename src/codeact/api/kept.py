@@ -16,11 +16,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .agent import Agent
-from .core.errors import SnapshotRefused, UsageError
-from .ports import Listener
-from .result import RunResult
-from .session import Session
+from ..core.errors import SnapshotRefused, UsageError
+from ..ports import Listener
+from ..session.agent import Agent
+from ..session.result import RunResult
+from ..session.session import Session
 
 MOST = 4  # sessions, each with its copies, in a process
 SECONDS = 1800.0  # that one is kept without being gone on from

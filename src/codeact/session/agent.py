@@ -9,19 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core import profiles
+from ..core.actions import Carrier, Form
+from ..core.budget import Budget, Price, price_of
+from ..core.catalogue import Catalogue
+from ..core.errors import UsageError, nearest
+from ..core.execution import Policy, ToolSpec
+from ..core.system import PARTS
+from ..journals.memory import MemoryStore
+from ..ports import Commanding, Gate, Listener, Model, Sandbox, Store, Tool
+from ..tools.names import check_names
 from .answers import Answers
 from .approvals import Needs, of_cells, resolved
 from .callbacks import Callback
-from .core import profiles
-from .core.actions import Carrier, Form
-from .core.budget import Budget, Price, price_of
-from .core.catalogue import Catalogue
-from .core.errors import UsageError, nearest
-from .core.execution import Policy, ToolSpec
-from .core.system import PARTS
-from .journals.memory import MemoryStore
-from .ports import Commanding, Gate, Listener, Model, Sandbox, Store, Tool
-from .tools.names import check_names
 
 
 def check_interval(steps: object) -> None:

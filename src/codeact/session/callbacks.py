@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .core.events import Event
-from .core.steps import steps_of
-from .tools.threads import in_thread
+from ..core.events import Event
+from ..core.steps import steps_of
+from ..tools.threads import in_thread
 
 _ORDER = ("first", "events", "agent")
 

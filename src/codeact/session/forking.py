@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import anyio.to_thread
 
+from ..core.branch import begun_by, upto
+from ..core.errors import UsageError
+from ..core.events import Entry, Forked, RunStarted
+from ..core.tasks import check_task
+from ..ports import Filling, Journal
 from .agent import Agent
 from .beginning import started
-from .core.branch import begun_by, upto
-from .core.errors import UsageError
-from .core.events import Entry, Forked, RunStarted
-from .core.tasks import check_task
-from .ports import Filling, Journal
 from .resuming import check_parts
 
 

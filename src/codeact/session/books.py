@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 
+from ..core.events import BudgetWarned, Charged, TaskGiven, ToolCalled
+from ..core.execution import Limits
+from ..core.messages import Prompt, Reply
+from ..core.prompt import prompt
+from ..history import History
+from ..ledger import Ledger
+from ..metered import Metered, weight
+from ..ports import Emit
+from ..tools.context import Call, Caller
+from ..tools.pause import Pause
 from .agent import Agent
 from .approvals import Approvals
-from .core.events import BudgetWarned, Charged, TaskGiven, ToolCalled
-from .core.execution import Limits
-from .core.messages import Prompt, Reply
-from .core.prompt import prompt
-from .history import History
-from .ledger import Ledger
-from .metered import Metered, weight
-from .ports import Emit
-from .tools.context import Call, Caller
-from .tools.pause import Pause
 
 Place = Callable[[str], Awaitable[int]]
 

@@ -14,26 +14,26 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from ..core.approvals import Decision
+from ..core.errors import SnapshotRefused
+from ..core.events import Delta, Event, Forked, TaskGiven, UserSaid
+from ..core.state import CUT_OFF, State, after
+from ..core.tasks import check_task
+from ..cursor import Cursor
+from ..files import Given, read
+from ..following import Followers
+from ..history import History
+from ..journals.memory import MemoryJournal
+from ..ports import Glancing, Journal, Listener, Store
+from ..secrets import Vault
+from ..tools.context import ANSWERING
 from . import rewinding
 from .agent import Agent
-from .core.approvals import Decision
-from .core.errors import SnapshotRefused
-from .core.events import Delta, Event, Forked, TaskGiven, UserSaid
-from .core.state import CUT_OFF, State, after
-from .core.tasks import check_task
-from .cursor import Cursor
 from .driver import Driver
-from .files import Given, read
-from .following import Followers
-from .history import History
-from .journals.memory import MemoryJournal
 from .nesting import check_depth, nesting
-from .ports import Glancing, Journal, Listener, Store
 from .result import RunResult, result_of
 from .resuming import Resume
 from .rewinding import Mark
-from .secrets import Vault
-from .tools.context import ANSWERING
 
 
 class Session:

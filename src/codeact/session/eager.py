@@ -14,17 +14,17 @@ from dataclasses import replace
 
 import anyio
 
-from .core import actions
-from .core.errors import ModelError, ReplyActedOn
-from .core.events import STOPPED, CodeContinued, CodeRefused, Delta, Discarded, ModelFailed, ModelReplied, TextDelta
-from .core.execution import Outcome
-from .core.growing import Growing
-from .core.messages import Prompt, Reply
-from .core.names import Names, names
-from .core.statements import Loops
-from .history import History
-from .interpreter import Following
-from .ports import Model
+from ..core import actions
+from ..core.errors import ModelError, ReplyActedOn
+from ..core.events import STOPPED, CodeContinued, CodeRefused, Delta, Discarded, ModelFailed, ModelReplied, TextDelta
+from ..core.execution import Outcome
+from ..core.growing import Growing
+from ..core.messages import Prompt, Reply
+from ..core.names import Names, names
+from ..core.statements import Loops
+from ..history import History
+from ..interpreter import Following
+from ..ports import Model
 
 _LAST_WORDS = 1.0  # seconds
 

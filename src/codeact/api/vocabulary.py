@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
-from . import assemble
-from .agent import Agent
-from .core.budget import Budget
-from .core.catalogue import Catalogue
-from .core.errors import UsageError, nearest
-from .core.execution import Imports, Limits, Mount, Policy
-from .managed import AgentTool
-from .ports import Tool
+from .. import assemble
+from ..core.budget import Budget
+from ..core.catalogue import Catalogue
+from ..core.errors import UsageError, nearest
+from ..core.execution import Imports, Limits, Mount, Policy
+from ..ports import Tool
+from ..session.agent import Agent
+from ..session.managed import AgentTool
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import assemble, portal
-from .agent import Agent
-from .core.approvals import Decision
-from .forking import fork
-from .ports import Knows, Listener
-from .result import RunResult
-from .resuming import Resume
-from .secrets import Secret
-from .session import Session, ended
+from .. import assemble, portal
+from ..core.approvals import Decision
+from ..ports import Knows, Listener
+from ..secrets import Secret
+from ..session.agent import Agent
+from ..session.forking import fork
+from ..session.result import RunResult
+from ..session.resuming import Resume
+from ..session.session import Session, ended
 from .vocabulary import refusing_unknown
 
 

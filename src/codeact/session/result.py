@@ -9,15 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .core.errors import NoAnswer
-from .core.events import ApprovalAsked, Event, FilesCollected, StopReason, TaskEnded
-from .core.execution import Answer, ToolCall
-from .core.messages import Usage
-from .core.program import program
-from .core.state import State
-from .core.steps import Step, steps_in, steps_of
-from .core.waiting import waiting
-from .files import Files
+from ..core.errors import NoAnswer
+from ..core.events import ApprovalAsked, Event, FilesCollected, StopReason, TaskEnded
+from ..core.execution import Answer, ToolCall
+from ..core.messages import Usage
+from ..core.program import program
+from ..core.state import State
+from ..core.steps import Step, steps_in, steps_of
+from ..core.waiting import waiting
+from ..files import Files
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,25 +12,27 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from . import approvals, assemble, callbacks, kept, portal, saved
-from .agent import Agent
-from .answers import Answers
-from .blocking import BlockingCells, BlockingSession
-from .cells import Cells
-from .core import profiles
-from .core.actions import Carrier, Form
-from .core.budget import Budget
-from .core.budget import prices as known_prices
-from .core.errors import UsageError
-from .core.execution import Imports, Limits, Mount
-from .files import Given, read
-from .managed import check_prices, with_agents
-from .ports import Gate, Listener, Model, Sandbox, Store
-from .result import RunResult
-from .resuming import Resume
+from .. import assemble, portal
+from ..blocking import BlockingCells, BlockingSession
+from ..cells import Cells
+from ..core import profiles
+from ..core.actions import Carrier, Form
+from ..core.budget import Budget
+from ..core.budget import prices as known_prices
+from ..core.errors import UsageError
+from ..core.execution import Imports, Limits, Mount
+from ..files import Given, read
+from ..ports import Gate, Listener, Model, Sandbox, Store
+from ..secrets import Secret
+from ..session import approvals, callbacks
+from ..session.agent import Agent
+from ..session.answers import Answers
+from ..session.managed import check_prices, with_agents
+from ..session.result import RunResult
+from ..session.resuming import Resume
+from ..session.session import Session
+from . import kept, saved
 from .returning import Returning
-from .secrets import Secret
-from .session import Session
 from .vocabulary import Tools, budget_of, parts_of, policy_of, refusing_unknown, tools_of
 
 

@@ -21,9 +21,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import assemble
-from .core.addresses import without_password
-from .core.errors import UsageError, nearest
+from .. import assemble
+from ..core.addresses import without_password
+from ..core.errors import UsageError, nearest
 
 NAME = "agent.json"
 FORMAT = 1

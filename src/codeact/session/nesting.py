@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .core.events import Delta, Event, Nested
-from .ports import Listener
-from .tools.context import Call
+from ..core.events import Delta, Event, Nested
+from ..ports import Listener
+from ..tools.context import Call
 
 
 def nesting(call: Call | None, run: str, agent: str) -> list[Listener]:

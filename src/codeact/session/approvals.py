@@ -13,13 +13,13 @@ from typing import Any, NoReturn, TypeAlias, assert_never
 
 import anyio
 
-from .core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit, Later
-from .core.catalogue import Catalogue
-from .core.errors import UsageError, nearest
-from .core.events import ApprovalAsked, ApprovalGiven, Event
-from .core.execution import ToolCall
-from .ports import Gate
-from .tools.context import Caller
+from ..core.approvals import CELL, PLAN, Allow, Decision, Deny, Edit, Later
+from ..core.catalogue import Catalogue
+from ..core.errors import UsageError, nearest
+from ..core.events import ApprovalAsked, ApprovalGiven, Event
+from ..core.execution import ToolCall
+from ..ports import Gate
+from ..tools.context import Caller
 
 Needs: TypeAlias = Collection[str] | Callable[[ToolCall], bool]  # names of tools, "cell", "plan"; or who says so
 
