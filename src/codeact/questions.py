@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .core.events import ApprovalAsked
+from .core.events import ApprovalAsked, Entry
 from .core.execution import ToolCall
 from .core.state import CUT_OFF
-from .core.waiting import waiting
+from .core.waiting import read
 from .ports import Listing, Store
 
 _MOST = 1000  # runs below one that are looked at
@@ -30,14 +31,15 @@ class Question:
 
 def questions(store: Store, run: str) -> tuple[Question, ...]:
     """What waits for an answer there, in order, the run's own first."""
-    return tuple(_questions(store, run))
+    runs = read(heapq.merge(*_all(store, run), key=lambda entry: entry.at))
+    return tuple(Question(name, asked) for name, waits in runs.items() for asked in waits.asked.values())
 
 
-def _questions(store: Store, run: str) -> Iterator[Question]:
-    for asked in waiting(entry.event for entry in store.entries(run)):
-        yield Question(run, asked)
+def _all(store: Store, run: str) -> Iterator[Iterable[Entry]]:
+    """The entries of each run that may wait for something: those that have ended do not."""
+    yield store.entries(run)
     if not isinstance(store, Listing):
         return
     for below in reversed(store.runs(limit=_MOST, parent=run)):
         if below.stop_reason is None or below.stop_reason in CUT_OFF:
-            yield from _questions(store, below.run)
+            yield from _all(store, below.run)

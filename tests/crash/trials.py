@@ -17,6 +17,7 @@ from lives import digest
 from stage import Stage
 from verdicts import Op
 
+from codeact.core.branch import run_of
 from codeact.core.events import (
     CodeRan,
     Event,
@@ -27,7 +28,6 @@ from codeact.core.events import (
     ToolReturned,
 )
 from codeact.journals import codec
-from codeact.session.managed import run_of
 from codeact.session.served import INTERRUPTED
 
 VICTIMS = ("host", "sandbox", "both")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,6 +211,39 @@ def test_what_an_agent_below_asks_is_answered_at_the_run_above_also_later(here: 
         (asked,) = second.get(f"/api/runs/{run}")["waiting"]
         second.post(f"/api/runs/{run}/approve", {"key": asked["key"], "decision": "allow"})
         assert entries(second.until(run))[-1]["output"] == ["sent to Ann: hi"]
+
+
+def test_the_end_of_one_agent_below_answers_no_question_of_another(tmp_path: Path) -> None:
+    asked_for = threading.Event()
+
+    @tool
+    def read_paper() -> str:
+        """Read the paper, until somebody is asked something."""
+        asked_for.wait(20)
+        return "read"
+
+    def made() -> CodeAgent:
+        clerk = CodeAgent(
+            model=ScriptedModel(*code(ASKS)), tools=[send], approve=["send"], name="clerk", description="writes"
+        )
+        idler = CodeAgent(
+            model=ScriptedModel(*code("final_answer(read_paper())")), tools=[read_paper], name="idler", description="-"
+        )
+        both = "import asyncio\nfinal_answer(await asyncio.gather(clerk.aio('Write'), idler.aio('Wait')))"
+        model = ScriptedModel(*code(both))
+        return CodeAgent(model=model, name="boss", managed_agents=[clerk, idler], journal=tmp_path / "runs.db")
+
+    with site(made()) as first:
+        run = first.begin(agent="boss")
+        first.until(run, state="waiting")
+        asked_for.set()
+        with first.stream(run) as news:
+            next(one for one in news if one["kind"] == "entry" and one["event"] == "TaskEnded")
+        (asked,) = first.get(f"/api/runs/{run}")["waiting"]
+    with site(made()) as second:
+        assert [one["key"] for one in second.get(f"/api/runs/{run}")["waiting"]] == [asked["key"]]
+        second.post(f"/api/runs/{run}/approve", {"key": asked["key"], "decision": "allow"})
+        assert entries(second.until(run))[-1]["output"] == [["sent to Ann: hi", "read"]]
 
 
 def test_files_go_in_and_come_out_to_be_saved_and_never_shown(here: Site) -> None:

@@ -1,10 +1,11 @@
-"""A run that branches off another: what of that one it begins with, and whose calls its cells made.
+"""A run that branches off another: what of that one it begins with, and whose calls its cells made; a run below one.
 
 Steps are counted through a run, from its first task to its last: step 3 is the third reply of the model to act.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from .errors import UsageError
@@ -70,6 +71,11 @@ def begun_by(events: Sequence[Event], kept: int, run: str) -> str:
     """The run that the first `kept` of these events are of: `run`, or the one it branched off behind all of them."""
     cells = [event.cell for event in events[:kept] if isinstance(event, CodeStarted | CallsAnswered | ToolCalled)]
     return owner(events, run)(max(cells)) if cells else run
+
+
+def run_of(key: str) -> str:
+    """The run that an agent answers the call of this key in."""
+    return hashlib.sha256(f"run {key}".encode()).hexdigest()[:32]
 
 
 def owner(events: Sequence[Event], run: str) -> Callable[[int], str]:

@@ -11,6 +11,7 @@ from .messages import Image
 from .reads import Reads
 
 MIB = 1 << 20
+INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of its call's effect
 
 Ended: TypeAlias = Literal["done", "final_answer", "timeout", "memory", "exit", "signal"]
 Stream: TypeAlias = Literal["stdout", "stderr"]

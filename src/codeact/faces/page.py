@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from codeact.core.branch import run_of
 from codeact.core.events import Entry, TaskGiven, ToolCalled
 from codeact.core.untrusted import inline
 from codeact.journals import codec
 from codeact.ports import Store
-from codeact.session.managed import run_of
 
 _MOST = 1000  # runs of agents that one run asked
 STATIC = Path(__file__).parent / "web" / "static"

@@ -15,7 +15,7 @@ import anyio
 from ..core.approvals import Deny, Edit
 from ..core.errors import BudgetExhausted, nearest
 from ..core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
-from ..core.execution import Failure, Limits, Returned, ToolCall, ToolSpec
+from ..core.execution import INTERRUPTED, Failure, Limits, Returned, ToolCall, ToolSpec
 from ..crashpoints import crashpoint
 from ..guest import values
 from ..interpreter import Asked
@@ -31,7 +31,7 @@ Record = Callable[[Event], Awaitable[None]]
 _UNCHANGING = (str, int, float, bool, type(None), bytes)
 _canonical = json.JSONEncoder(sort_keys=True).encode
 ANSWER = "final_answer"  # a call of it asks whether the value may be the answer
-_STOPPED = Failure("Interrupted", "the call was stopped; whether it took effect is not known")
+_STOPPED = Failure(INTERRUPTED, "the call was stopped; whether it took effect is not known")
 
 
 async def _forget(event: Event) -> None:

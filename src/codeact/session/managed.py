@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from ..core.branch import run_of
 from ..core.budget import Price, price_of
 from ..core.errors import AgentError, CodeactError, ToolDefinitionError, UsageError
 from ..core.events import TaskGiven, ToolReturned
@@ -137,11 +137,6 @@ async def _go_on(agent: Agent, run: str, store: Store, task: str, data: dict[str
         if any(isinstance(event, TaskGiven) for event in session.events):
             return await session.resume()
         return await session.run(task, additional_args=data)
-
-
-def run_of(key: str) -> str:
-    """The run that an agent answers the call of this key in."""
-    return hashlib.sha256(f"run {key}".encode()).hexdigest()[:32]
 
 
 def with_agents(tools: Sequence[Tool], managed: Iterable[Any]) -> list[Tool]:

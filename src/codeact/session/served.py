@@ -18,14 +18,13 @@ from ..core.approvals import Deny
 from ..core.branch import owner
 from ..core.errors import ReplayDivergence
 from ..core.events import ApprovalGiven, Event, ToolCalled, ToolReturned
-from ..core.execution import Failure, Returned, ToolCall
+from ..core.execution import INTERRUPTED, Failure, Returned, ToolCall
 from ..core.untrusted import inline
 from ..guest import values
 
 _PATIENCE = 0.5  # seconds without anything
 _TOGETHER, _APART = 0.002, 0.1  # seconds between two answers: from where they are kept apart, and how far at most
 _LEFT = 10.0  # seconds: a cell that does not wait for an answer has ended long before
-INTERRUPTED = "Interrupted"  # the type of a failure that says nothing of the call's effect
 
 
 class Served:

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from codeact.core import story as told
 from codeact.core.approvals import CELL, PLAN
+from codeact.core.branch import run_of
 from codeact.core.events import (
     ApprovalAsked,
     ApprovalGiven,
@@ -49,7 +50,6 @@ from codeact.core.state import CUT_OFF
 from codeact.core.untrusted import escaped, inline
 from codeact.ports import Store
 from codeact.questions import questions
-from codeact.session.managed import run_of
 
 from . import paused
 

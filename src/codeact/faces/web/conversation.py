@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 import anyio
 
+from codeact.core import waiting
 from codeact.core.errors import CodeactError
-from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, StopReason, TaskEnded
+from codeact.core.events import ApprovalAsked, Entry, StopReason, TaskEnded
 from codeact.core.state import CUT_OFF
 from codeact.session.result import RunResult
 from codeact.session.session import Session
@@ -43,7 +44,7 @@ class Conversation:
         self.agent = agent
         self.feed = feed
         self.phase: Phase = "starting"
-        self.waiting: dict[str, ApprovalAsked] = {}
+        self._waits = waiting.NOBODY
         self.stop_reason: StopReason | None = None  # of its last task
         self.result: RunResult | None = None
         self.error: Exception | None = None
@@ -54,6 +55,11 @@ class Conversation:
         self._scope: anyio.CancelScope | None = None
         self._cut = False
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> dict[str, ApprovalAsked]:
+        """The questions that nobody has answered yet, of the run and of those below it, by key."""
+        return waiting.asked_in(self._waits)
 
     @property
     def state(self) -> str:
@@ -89,13 +95,9 @@ class Conversation:
 
     def saw(self, entry: Entry) -> None:
         """Something was recorded, of this run or one below it."""
-        match entry.event:
-            case ApprovalAsked(key):
-                self.waiting[key] = entry.event
-            case ApprovalGiven(key):
-                self.waiting.pop(key, None)
-            case TaskEnded(reason) if entry.run == self.run:
-                self.stop_reason = reason
+        self._waits = waiting.family(self._waits, entry)
+        if isinstance(entry.event, TaskEnded) and entry.run == self.run:
+            self.stop_reason = entry.event.stop_reason
         self.feed.add(entry)
 
     async def live(self, session: Session, seconds: float) -> None:
@@ -114,7 +116,7 @@ class Conversation:
                 _log.exception("the run %s failed", self.run)
         finally:
             self.phase = "over"
-            self.waiting.clear()
+            self._waits = waiting.NOBODY
             self.session = None
             self.stands.set()
             self.at_rest.set()
@@ -137,7 +139,7 @@ class Conversation:
                 if not isinstance(error, CodeactError):
                     _log.exception("a task of the run %s failed", self.run)
         self._scope, self._cut = None, False
-        self.waiting.clear()
+        self._waits = waiting.NOBODY
         self.phase = "idle"
         self.at_rest.set()
         self.feed.wake()

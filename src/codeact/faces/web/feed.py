@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 
+from codeact.core.branch import run_of
 from codeact.core.events import (
     CodeRan,
     CodeStarted,
@@ -31,7 +32,6 @@ from codeact.core.events import (
     ToolCalled,
     Waiting,
 )
-from codeact.session.managed import run_of
 
 KEPT = 1 << 18  # characters that stream, and wait for a slow viewer
 _JOINED = 1 << 13  # characters of one piece that others are joined to

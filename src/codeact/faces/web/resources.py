@@ -229,7 +229,7 @@ class Api:
             live = self._runs.live(run)
             here = live is not None and live.run == run
             agent = live.agent if live is not None and here else _whose(self._runs, found.started)
-            asked = tuple(live.waiting.values()) if live is not None and here else found.asked
+            asked = tuple(live.waiting.values()) if live is not None and here and live.busy else found.asked
             return summaries.page(found, live, agent, asked)
 
         return await anyio.to_thread.run_sync(tell)

@@ -13,11 +13,11 @@ import anyio.to_thread
 
 from codeact.core.approvals import Decision
 from codeact.core.errors import UsageError
-from codeact.core.events import ApprovalAsked, ApprovalGiven, Entry, Event, RunStarted, TaskEnded
+from codeact.core.events import ApprovalAsked, Entry, Event, RunStarted
 from codeact.core.files import File
-from codeact.core.state import CUT_OFF
 from codeact.core.tasks import check_task
 from codeact.ports import Knows, Store
+from codeact.questions import questions
 from codeact.session.agent import Agent, with_parts
 from codeact.session.forking import fork
 from codeact.session.result import RunResult
@@ -131,7 +131,7 @@ class Runs:
 
     def questions(self, run: str) -> dict[str, ApprovalAsked]:
         """What was asked in a run and those below it, and not answered, by key. Reads them."""
-        return open_questions([placed.entry.event for placed in self.shelf.family(run)])
+        return {one.asked.key: one.asked for one in questions(self.shelf, run)}
 
     def _above(self, run: str) -> str:
         """The run that no other one called, of those above this one. Raises Missing."""
@@ -231,20 +231,6 @@ class Runs:
         if found is not None:
             self._live.setdefault(entry.run, found)
             found.saw(entry)
-
-
-def open_questions(events: Sequence[Event]) -> dict[str, ApprovalAsked]:
-    """What was asked in a run and not answered, by key."""
-    asked: dict[str, ApprovalAsked] = {}
-    for event in events:
-        match event:
-            case ApprovalAsked(key):
-                asked[key] = event
-            case ApprovalGiven(key):
-                asked.pop(key, None)
-            case TaskEnded(reason) if reason not in CUT_OFF:
-                asked.clear()
-    return asked
 
 
 def _begun_by(agent: Agent, model: str | None, task: str) -> Agent:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from codeact.core import waiting
 from codeact.core.budget import cost
 from codeact.core.events import (
     ApprovalAsked,
@@ -19,7 +20,6 @@ from codeact.core.events import (
     Summarised,
     TaskEnded,
     ToolCalled,
-    ToolReturned,
 )
 from codeact.core.messages import NO_USAGE, Usage
 from codeact.journals import codec
@@ -27,7 +27,6 @@ from codeact.journals.summary import Summary
 
 from .conversation import Conversation, state_of
 from .feed import Placed
-from .runs import open_questions
 from .shelf import grown
 
 
@@ -48,18 +47,12 @@ class Whole:
 
 def whole(run: str, family: Iterable[Placed]) -> Whole:
     """Read a run from its beginning; what those below it ask is asked of the same person."""
-    found, events = Whole(Summary(run)), []
-    called: dict[str, ToolCalled] = {}
+    found, runs = Whole(Summary(run)), waiting.NOBODY
     for placed in family:
-        events.append(placed.entry.event)
-        match placed.entry.event:
-            case ToolCalled(key):
-                called[key] = placed.entry.event
-            case ToolReturned(key):
-                called.pop(key, None)
+        runs = waiting.family(runs, placed.entry)
         if placed.entry.run == run:
             found = _read(replace(found, summary=grown(found.summary, placed.entry)), placed.entry)
-    return replace(found, asked=tuple(open_questions(events).values()), called=tuple(called.values()))
+    return replace(found, asked=tuple(waiting.asked_in(runs).values()), called=waiting.called_in(runs))
 
 
 def _read(found: Whole, entry: Entry) -> Whole:
