@@ -89,6 +89,7 @@ def routes(here: Site, run: str = "0" * 32) -> list[tuple[str, str]]:
             found.append(("GET", f"{route.path}/index.html"))
         else:
             path = re.sub(r"{name(:path)?}", "name", route.path.replace("{run}", run))
+            path = path.replace("{seq}", "0").replace("{part}", "0")
             found += [(method, path) for method in sorted(route.methods or ())]
     return found
 
@@ -167,6 +168,8 @@ def test_ui_02_every_route_but_two_wants_the_token_in_its_place(here: Site, stra
         ("POST", "/api/runs"),
         ("GET", "/api/runs/RUN"),
         ("GET", "/api/runs/RUN/events"),
+        ("GET", "/api/runs/RUN/entries/0"),
+        ("GET", "/api/runs/RUN/entries/0/0"),
         ("GET", "/api/runs/RUN/files/name"),
         *(("POST", f"/api/runs/RUN/{deed}") for deed in ("say", "stop", "approve", "continue", "fork", "resume")),
         ("GET", "/v1/models"),

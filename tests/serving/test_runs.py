@@ -77,6 +77,11 @@ os.makedirs("outputs", exist_ok=True)
 open('outputs/é "<b>.html', "w").write(text.upper())
 final_answer(len(text))
 """
+LARGE = """
+open('outputs/big.bin', 'wb').write(b'abc' * 1_000_000)
+open('outputs/small.txt', 'w').write('all of it')
+final_answer({'text': 'y' * 2_000_000, 'few': [1, 2], 'many': list(range(20_000)), 'raw': b'z' * 600_000})
+"""
 LOUD = [f"print({n}, 'y' * 100_000)" for n in range(15)]
 
 
@@ -92,6 +97,7 @@ def agents(journal: Path) -> list[CodeAgent]:
         agent("careful", ASKS, tools=[send], approve=["send"]),
         agent("loud", *LOUD, "final_answer('end')"),
         agent("files", FILES),
+        agent("large", LARGE),
         agent("chief", "final_answer(clerk('write to Ann'))", managed_agents=[clerk]),
         CodeAgent(model=Hold(), name="slow", journal=journal),
     ]
@@ -137,7 +143,7 @@ def test_a_task_is_begun_and_watched_and_goes_on_with_its_variables(here: Site) 
 
 def test_the_agents_are_told_of_with_their_tools_and_limits(here: Site) -> None:
     told = {one["name"]: one for one in here.get("/api/agents")}
-    assert set(told) == {"agent", "outer", "careful", "slow", "files", "loud", "chief"}
+    assert set(told) == {"agent", "outer", "careful", "slow", "files", "large", "loud", "chief"}
     assert told["careful"]["tools"] == [
         {"name": "send", "signature": "(to: str, text: str = 'hi') -> str", "doc": "Send a letter."}
     ]
@@ -256,6 +262,28 @@ def test_files_go_in_and_come_out_to_be_saved_and_never_shown(here: Site) -> Non
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%A9%20%22%3Cb%3E.html"
     assert here.visitor.get(f"/api/runs/{run}/files/other").status_code == 404
+
+
+def test_what_is_large_is_only_named_in_the_stream_and_can_be_had_by_itself(here: Site) -> None:
+    run = here.begin(agent="large")
+    news = entries(here.until(run))
+    collected = next(one for one in news if one["event"] == "FilesCollected")
+    big, small = collected["files"]
+    assert (big["name"], big["bytes"]) == ("big.bin", 3_000_000) and "data" not in big
+    assert base64.b64decode(small["data"]) == b"all of it" and "bytes" not in small
+    path = f"/api/runs/{run}/entries/{collected['seq']}"
+    answer = here.visitor.get(f"{path}/0")
+    assert answer.content == b"abc" * 1_000_000
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''big.bin"
+    for wrong in (f"{path}/2", f"{path}/-1", f"{path}/x", f"/api/runs/{run}/entries/99", f"{path}/0/../../../x"):
+        assert here.visitor.get(wrong).status_code == 404, wrong
+    ended = news[-1]
+    (output,) = ended["output"]
+    assert ended["shortened"] > 2_800_000
+    assert len(output["text"]) < 2_000_000 and output["few"] == [1, 2] and output["many"] == list(range(10_000))
+    assert output["raw"]["bytes"] == 600_000
+    assert here.get(f"/api/runs/{run}/entries/{ended['seq']}")["output"][0]["text"] == "y" * 2_000_000
 
 
 def test_a_new_run_goes_on_from_a_step_of_another(here: Site) -> None:

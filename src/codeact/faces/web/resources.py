@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
-from urllib.parse import quote
 
 import anyio.to_thread
 from pydantic import Field
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from codeact.core.approvals import Allow, Decision, Deny, Edit
-from codeact.core.events import Event, FilesCollected, Resumed, RunStarted, StopReason, TaskEnded, TaskGiven
+from codeact.core.events import Event, Resumed, RunStarted, StopReason, TaskEnded, TaskGiven
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
 from codeact.guest import values
@@ -23,11 +22,11 @@ from codeact.guest import values
 from . import streams, summaries
 from .bodies import Body, Given, M, Patience, files_of, read
 from .conversation import Conversation, Missing, state_of
+from .entries import Entries, run_of
 from .offer import Choice, limits_of
 from .refusals import Refused
 from .runs import Runs, task_of
 
-_RUN = re.compile(r"[0-9a-f]{32}")  # exactly as it was given out
 STREAMS = 64  # at once
 _SMALL = 1 << 20
 
@@ -106,7 +105,7 @@ class Api:
             Route("/api/runs", self.begin, methods=["POST"]),
             Route(one, self.one, methods=["GET"]),
             Route(f"{one}/events", self.events, methods=["GET"]),
-            Route(f"{one}/files/{{name:path}}", self.file, methods=["GET"]),
+            *Entries(self._runs).routes(),
             Route(f"{one}/say", self.say, methods=["POST"]),
             Route(f"{one}/stop", self.stop, methods=["POST"]),
             Route(f"{one}/approve", self.approve, methods=["POST"]),
@@ -130,11 +129,11 @@ class Api:
 
     async def one(self, request: Request) -> Response:
         """A run by itself."""
-        return JSONResponse(await self._told(_run(request)))
+        return JSONResponse(await self._told(run_of(request)))
 
     async def events(self, request: Request) -> Response:
         """What happens in a run, as server-sent events."""
-        run, after = _run(request), _number(request, "after", -1, -1, 1 << 53)
+        run, after = run_of(request), _number(request, "after", -1, -1, 1 << 53)
         if self._streams >= STREAMS:
             raise Refused(429, "streams", f"{STREAMS} streams are open, and no more may be", {"retry-after": "5"})
         live = self._runs.live(run)
@@ -157,16 +156,6 @@ class Api:
             with suppress(RuntimeError):
                 await frames.aclose()  # type: ignore[attr-defined]
 
-    async def file(self, request: Request) -> Response:
-        """A file that code of a run saved: its bytes, to be saved and never shown."""
-        name = request.path_params["name"]
-        for event in reversed(await self._runs.events(_run(request))):
-            if isinstance(event, FilesCollected):
-                for file in event.files:
-                    if file.name == name:
-                        return _download(file.name, file.data)
-        raise Missing(f"there is no file {name!r:.80} of this run")
-
     # -- to act -------------------------------------------------------------------------------------------------------
 
     async def begin(self, request: Request) -> Response:
@@ -178,13 +167,13 @@ class Api:
 
     async def go_on(self, request: Request) -> Response:
         """Another task in the same conversation."""
-        run, asked = _run(request), await self._asked(request, Continue, self._patience)
+        run, asked = run_of(request), await self._asked(request, Continue, self._patience)
         work = task_of(asked.task, files_of(asked.files), asked.max_steps)
         return _begun(await self._runs.go_on(run, work))
 
     async def take_up(self, request: Request) -> Response:
         """Go on with a task that was cut off."""
-        run, asked = _run(request), await self._asked(request, TakeUp)
+        run, asked = run_of(request), await self._asked(request, TakeUp)
         known = {key: _recovery(said) for key, said in asked.calls.items()}
 
         async def knows(call: ToolCall) -> Recovery | None:
@@ -194,25 +183,25 @@ class Api:
 
     async def fork(self, request: Request) -> Response:
         """A new run from a step of this one."""
-        run, asked = _run(request), await self._asked(request, Fork)
+        run, asked = run_of(request), await self._asked(request, Fork)
         return _begun(await self._runs.fork(run, asked.at, asked.say, asked.max_steps))
 
     async def say(self, request: Request) -> Response:
         """Tell the model something."""
-        run, asked = _run(request), await self._asked(request, Say)
+        run, asked = run_of(request), await self._asked(request, Say)
         await self._runs.say(run, asked.text)
         return JSONResponse({"run": run})
 
     async def stop(self, request: Request) -> Response:
         """Cancel the task of a run."""
-        run = _run(request)
+        run = run_of(request)
         await self._asked(request, Nothing)
         await self._runs.stop(run)
         return JSONResponse({"run": run})
 
     async def approve(self, request: Request) -> Response:
         """Answer a question of a run."""
-        run, asked = _run(request), await self._asked(request, Approve)
+        run, asked = run_of(request), await self._asked(request, Approve)
         await self._runs.decide(run, asked.key, _decision(asked))
         return JSONResponse({"run": run})
 
@@ -264,13 +253,6 @@ def _state(live: Conversation) -> dict[str, Any]:
     return {"state": live.state, "stop_reason": live.stop_reason}
 
 
-def _run(request: Request) -> str:
-    run: str = request.path_params["run"]
-    if not _RUN.fullmatch(run):
-        raise Missing("there is no such run")
-    return run
-
-
 def _number(request: Request, name: str, default: int, low: int, high: int) -> int:
     text = request.query_params.get(name)
     if text is None:
@@ -315,12 +297,3 @@ def _value(tree: Any) -> Any:
         return values.decode(values.Packed(tree))
     except values.Refused as error:
         raise Refused(400, "invalid", f"not a value: {error}") from None
-
-
-def _download(name: str, data: bytes) -> Response:
-    last = quote(name.rpartition("/")[2], safe="")
-    return Response(
-        data,
-        media_type="application/octet-stream",
-        headers={"content-disposition": f"attachment; filename*=UTF-8''{last}"},
-    )

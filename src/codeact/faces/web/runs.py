@@ -73,6 +73,18 @@ class Runs:
 
         return await anyio.to_thread.run_sync(read)
 
+    async def entry(self, run: str, seq: int) -> Entry:
+        """An entry of a run. Raises Missing."""
+
+        def read() -> Entry:
+            if self.shelf.has(run):
+                for entry in self.shelf.entries(run):
+                    if entry.seq == seq:
+                        return entry
+            raise Missing(f"there is no entry {seq} of a run {run!r}")
+
+        return await anyio.to_thread.run_sync(read)
+
     # -- what can be done ---------------------------------------------------------------------------------------------
 
     async def begin(self, name: str, work: Work, task: str, choice: Choice) -> Conversation:

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from codeact.journals import codec
-
+from . import brief
 from .feed import Feed, Placed, Viewer, delta_of
 
 _AT_ONCE = 100  # entries that are made ready together
+_ROOM = 1 << 20  # bytes of them, but for the last
 BEAT = 15.0  # seconds until a line says that we are still there
 
 State = Callable[[], dict[str, Any]]
@@ -29,16 +29,23 @@ def frame(event: str, value: object, mark: int | None = None) -> bytes:
 def entry_frame(placed: Placed) -> bytes:
     """An entry; one of a run below says for which call it happened, where its event has no such field of its own."""
     called = {"agent": placed.agent, "key": placed.key} if placed.key else {}
-    return frame("entry", {**called, **codec.whole(placed.entry)}, placed.mark)
+    return frame("entry", {**called, **brief.told(placed.entry)}, placed.mark)
 
 
-def _ready(entries: list[Placed]) -> bytes:
-    return b"".join(map(entry_frame, entries))
+def _ready(entries: Iterator[Placed]) -> tuple[bytes, int]:
+    """The next entries, as many as go together, and how many they are."""
+    frames, size = [], 0
+    for placed in islice(entries, _AT_ONCE):
+        frames.append(entry_frame(placed))
+        size += len(frames[-1])
+        if size > _ROOM:
+            break
+    return b"".join(frames), len(frames)
 
 
 async def kept(entries: Iterator[Placed], state: State) -> AsyncIterator[bytes]:
     """A run that does not live here: all that is kept of it, and its end."""
-    while data := await anyio.to_thread.run_sync(lambda: _ready(list(islice(entries, _AT_ONCE)))):
+    while data := (await anyio.to_thread.run_sync(_ready, entries))[0]:
         yield data
     yield frame("end", state())
 
@@ -53,8 +60,9 @@ async def live(feed: Feed, after: int, state: State, leave: bool = False) -> Asy
             viewer.news = anyio.Event()
             upto = min(viewer.pieces[0].place if viewer.pieces else len(feed.entries), place + _AT_ONCE)
             if place < upto:
-                yield await anyio.to_thread.run_sync(_ready, feed.entries[place:upto])
-                place = upto
+                data, count = await anyio.to_thread.run_sync(_ready, iter(feed.entries[place:upto]))
+                yield data
+                place += count
             elif viewer.pieces:
                 yield _passing(viewer, place)
             elif place < len(feed.entries):

@@ -30,9 +30,11 @@ export function npy(body) {
   const sides = shape[1].split(",").filter((side) => side.trim()).map(Number);
   const [, order, kind, size, unit] = descr;
   const width = kind === "U" ? 4 * size : Number(size);
-  const count = Math.min(sides.reduce((a, b) => a * b, 1), Math.floor((data.length - end) / Math.max(width, 1)));
+  const here = Math.floor((data.length - end) / Math.max(width, 1)); // of one that is cut, the rest is elsewhere
+  const all = sides.reduce((a, b) => a * b, 1);
+  const count = body.bytes ? all : Math.min(all, here);
   const read = reader(kind, width, view, order !== ">", unit ?? "");
-  const values = Array.from({ length: Math.min(count, MOST) }, (_, i) => read(end + i * width));
+  const values = Array.from({ length: Math.min(count, here, MOST) }, (_, i) => read(end + i * width));
   return { kind: `${kind}${size}`, shape: sides, count, values };
 }
 

@@ -2,7 +2,7 @@
 import { ending, item, sums } from "./draw.js";
 import { told } from "./reply.js";
 import { View } from "./run.js";
-import { follow } from "./server.js";
+import { bytes, follow } from "./server.js";
 import { Story } from "./story.js";
 import { el, plainly, seen } from "./text.js";
 
@@ -47,7 +47,7 @@ function drawn(runs) {
   const text = (one) => (one === undefined ? "" : one.given ? one.given.task : one.kind ? came(one) : JSON.stringify(one.ended.ended?.output ?? null));
   const most = Math.max(...lists.map((list) => list.length));
   const parting = Array.from({ length: most }).findIndex((_, i) => text(lists[0][i]) !== text(lists[1][i]));
-  const desks = runs.map(({ story, run }) => new View(story, run).desk);
+  const desks = runs.map(({ story, run }) => new View(story, run, { bytes }).desk);
   const rows = Array.from({ length: most }).flatMap((_, i) => [
     i === parting ? el("p", { class: "parting" }, "From here on they differ") : null,
     ...lists.map((list, side) => el("div", { class: side ? "right-side" : "left-side" }, list[i] && place(list[i], runs[side], desks[side], `${"ab"[side]}${i}`))),
@@ -59,5 +59,5 @@ function drawn(runs) {
 
 function place(one, { story, run }, desk, name) {
   if (one.given) return el("h2", {}, ...seen(plainly(one.given.task, 300)));
-  return one.kind ? item(one, run, story, desk, name) : ending(one.ended);
+  return one.kind ? item(one, run, story, desk, name) : ending(one.ended, desk);
 }

@@ -6,10 +6,10 @@ import { code } from "./code.js";
 import { calls } from "./calls.js";
 import { markdown } from "./markdown.js";
 import { patch } from "./patch.js";
-import { file, picture } from "./pictures.js";
+import { file, keep, pictured } from "./pictures.js";
 import { preview } from "./previews.js";
 import { told } from "./reply.js";
-import { block, count, duration, el, fold, money, number, plainly, seen } from "./text.js";
+import { block, bytes, count, duration, el, fold, money, number, plainly, seen } from "./text.js";
 import { drawn, repr } from "./values.js";
 
 const NAMES = { plan: "Plan", answer: "Last answer" };
@@ -102,8 +102,8 @@ function body(made, one, run, story, desk, v) {
     ["code", `${v("code")}${Boolean(what.draft)}`, () => (what.draft ? null : source(one))],
     ["asked", v("asked"), () => asked(one, run, desk)],
     ["calls", NaN, (old) => calls(one, run, story, desk, old)],
-    ["output", v("output"), (old) => output(one, old)],
-    ["notes", `${v("notes", "end")}`, () => notes(one)],
+    ["output", v("output"), (old) => output(one, old, desk)],
+    ["notes", `${v("notes", "end")}`, () => notes(one, desk)],
     ["now", now(one, run, what), () => now(one, run, what) && el("p", { class: "remark now" }, ...seen(now(one, run, what)))],
   ]);
   return made;
@@ -146,14 +146,14 @@ function asked(one, run, desk) {
   return el("p", { class: "remark warning" }, `Waits for an answer: may ${open.map((call) => plainly(call.tool)).join(", ")} run?`);
 }
 
-function output(one, old) {
+function output(one, old, desk) {
   const came = one.outcome;
   if (!came) return streaming(one, old);
   const made = el("div", { class: "output" });
   for (const stream of ["stdout", "stderr"]) if (came[stream]?.trim()) made.append(block(came[stream], { class: stream, "aria-label": stream }));
   const shown = came.preview ?? came.value;
   if (shown !== null && shown !== undefined) made.append(preview(shown));
-  (came.images ?? []).forEach((image, i) => made.append(picture(image.data, image.media_type ?? "image/png", `picture ${i + 1} of cell ${one.cell}`) ?? el("p", { class: "remark" }, "A picture of a kind that is not shown here.")));
+  (one.images ?? []).forEach((image, i) => made.append(pictured(image, image.media_type ?? "image/png", `picture ${i + 1} of cell ${one.cell}`, desk) ?? el("p", { class: "remark" }, "A picture of a kind that is not shown here.")));
   if (came.error) made.append(block(came.error.traceback || `${came.error.type}: ${came.error.message}`, { class: "error", "aria-label": "error" }));
   if (came.gone) made.append(el("p", { class: "remark failed" }, ...seen(`The interpreter did not outlive this cell: ${came.gone.why}.`)));
   return made.firstChild ? made : null;
@@ -171,22 +171,31 @@ function streaming(one, old) {
   return made;
 }
 
-function notes(one) {
+function notes(one, desk) {
   const all = [...one.notes, ...(one.outcome?.notes ?? [])];
   const complaints = one.refused?.complaints ?? [];
-  if (!all.length && !complaints.length) return null;
-  return el("ul", { class: "notes" }, complaints.map((words) => el("li", { class: "failed" }, ...seen(words))), all.map((words) => el("li", {}, ...seen(words))));
+  const large = (one.shortened ?? []).map((entry) => el("li", {}, whole(entry, desk)));
+  if (!all.length && !complaints.length && !large.length) return null;
+  return el("ul", { class: "notes" }, complaints.map((words) => el("li", { class: "failed" }, ...seen(words))), all.map((words) => el("li", {}, ...seen(words))), large);
+}
+
+/** An entry that is too long to be shown whole can be saved. */
+function whole({ run, seq, shortened }, desk) {
+  const save = () => desk.bytes([run, seq]).then((data) => keep(`entry-${seq}.json`, data), (error) => said.replaceChildren(` ${error.message}`));
+  const said = el("span", { class: "failed", role: "alert" });
+  return el("span", { class: "whole-of" }, `${bytes(shortened)} in all, of which a part is shown. `, desk.bytes ? el("button", { type: "button", class: "quiet", click: save }, "Save all of it") : null, said);
 }
 
 /** The end of a task: its answer, or why there is none, and the files that it left. */
-export function ending(task) {
+export function ending(task, desk = {}) {
   if (!task.ended) return null;
   const { stop_reason: reason, output: box, last, error } = task.ended;
   const made = el("section", { class: `ending ${reason === "final_answer" ? "good" : "stopped"}`, tabindex: "-1" });
   const value = reason === "final_answer" ? box?.[0] : last ? last.value?.[0] : undefined;
   if (value !== undefined || reason === "final_answer") made.append(el("h3", {}, "Answer"), answer(value ?? null));
   if (reason !== "final_answer") made.append(el("p", { class: "remark failed" }, ...seen(`${STOPS[reason] ?? reason}${error ? `: ${error}` : ""}`)));
-  if (task.files.length) made.append(el("h4", {}, "Files"), el("ul", { class: "files" }, task.files.map(file)));
+  if (task.files.length) made.append(el("h4", {}, "Files"), el("ul", { class: "files" }, task.files.map((one) => file(one, desk))));
+  if (task.ended.shortened) made.append(el("p", { class: "remark" }, whole(task.ended, desk)));
   if (task.leftOut.length) made.append(el("ul", { class: "notes" }, task.leftOut.map((one) => el("li", {}, ...seen(`Left out: ${one.name}: ${one.why}`)))));
   return made;
 }

@@ -46,7 +46,7 @@ export class View {
     patch(made, [
       ["title", 0, () => (place || this.prefix) && title(task, place, Boolean(this.prefix))],
       ...items,
-      ["end", task.ended ? task.endedAt + task.files.length : 0, () => ending(task)],
+      ["end", task.ended ? task.endedAt + task.files.length : 0, () => ending(task, this.desk)],
     ]);
     return made;
   }

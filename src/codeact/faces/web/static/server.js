@@ -48,6 +48,11 @@ export async function get(path) {
   return parse(await (await fetched(path)).text());
 }
 
+/** An entry of a run as JSON, or a file or a picture of it: `[run, seq]`, or `[run, seq, which]`. */
+export async function bytes([run, ...places]) {
+  return new Uint8Array(await (await fetched(`/api/runs/${run}/entries/${places.join("/")}`)).arrayBuffer());
+}
+
 /** Have the server do something; `body` is an object, or JSON as text. */
 export async function post(path, body = {}) {
   const text = typeof body === "string" ? body : JSON.stringify(body);

@@ -111,6 +111,7 @@ export class Story {
     run.before = run.last; // when something happened before this
     run.last = entry.at;
     HEARD[entry.event]?.(run, entry, this);
+    if (entry.shortened && entry.event !== "TaskEnded") shortened(run, entry);
     for (let one = run; one.key && this.runs.has(one.parent); one = this.runs.get(one.parent)) owner(this, one)?.touch("calls");
     return run;
   }
@@ -166,6 +167,14 @@ function note(run, entry, text, kind = "note") {
   } else add(run, kind, entry, { text });
 }
 
+/** An entry that is shown only in part. */
+function shortened(run, entry) {
+  const step = run.step;
+  if (!step) return;
+  step.shortened = [...(step.shortened ?? []), entry];
+  step.touch("notes");
+}
+
 /** The call of this key in the step that is under way. */
 function call(run, entry) {
   const step = run.step ?? add(run, "step", entry, { number: 0 });
@@ -183,6 +192,9 @@ function found(run, key) {
   if (one) one.changes += 1;
   return one;
 }
+
+/** Files or pictures, each with where its bytes can be had, should they not stand here. */
+const parts = ({ run, seq }, all = []) => all.map((part, i) => ({ ...part, from: [run, seq, i] }));
 
 const named = (box) => (Array.isArray(box) ? box[0] : box) ?? {};
 
@@ -256,7 +268,7 @@ const HEARD = {
   CodeRan(run, entry) {
     const step = run.step;
     if (!step) return;
-    Object.assign(step, { outcome: entry.outcome, ran: entry.at, running: null });
+    Object.assign(step, { outcome: entry.outcome, images: parts(entry, entry.outcome.images), ran: entry.at, running: null });
     step.touch("output", "end", "head");
   },
   ApprovalAsked(run, entry) {
@@ -316,7 +328,7 @@ const HEARD = {
   },
   FilesCollected(run, entry) {
     if (!run.task) return;
-    run.task.files.push(...(entry.files ?? []));
+    run.task.files.push(...parts(entry, entry.files));
     run.task.leftOut.push(...(entry.left_out ?? []));
   },
   Compacted(run, entry) {

@@ -41,7 +41,7 @@ export function unboxed(box) {
 function tagged(tree) {
   if (tree === null || typeof tree !== "object" || Array.isArray(tree) || tree instanceof Number) return [];
   const keys = Object.keys(tree);
-  return keys.length === 1 && keys[0].startsWith("$") ? [keys[0], tree[keys[0]]] : [];
+  return keys[0]?.startsWith("$") && (keys.length === 1 || (keys.length === 2 && keys[1] === "bytes")) ? [keys[0], tree[keys[0]]] : [];
 }
 
 /** A text as Python writes it. */
@@ -61,7 +61,7 @@ function delta([days, seconds, micros]) {
 const SCALARS = {
   $int: (body) => (/^-?0x[0-9a-f]{1,4000}$/.test(body) ? String(body[0] === "-" ? -BigInt(body.slice(1)) : BigInt(body)) : String(body)),
   $float: (body) => String(body),
-  $bytes: (body) => `bytes of ${number(Math.floor((String(body).length * 3) / 4))}`,
+  $bytes: (body, size) => `bytes of ${number(size ?? Math.floor((String(body).length * 3) / 4))}`,
   $datetime: (body) => `datetime(${quoted(String(body[0]))}${body.length > 2 ? `, ${zone(body.slice(2))}` : ""})`,
   $date: (body) => `date(${quoted(String(body))})`,
   $time: (body) => `time(${quoted(String(body[0]))})`,
@@ -99,7 +99,7 @@ function written(tree, indent, budget) {
     return tag === "$set" ? set : `frozenset(${body.length ? set : ""})`;
   }
   if (tag === "$dict") return pairs(body, indent, budget);
-  const text = tag === undefined ? plain(tree) : other(tag, body);
+  const text = tag === undefined ? plain(tree) : other(tag, body, tree.bytes);
   budget.left -= text.length;
   return text;
 }
@@ -112,9 +112,9 @@ function plain(tree) {
   return typeof tree === "string" ? quoted(tree) : String(tree);
 }
 
-function other(tag, body) {
+function other(tag, body, size) {
   try {
-    if (tag in SCALARS) return SCALARS[tag](body);
+    if (tag in SCALARS) return SCALARS[tag](body, size);
     if (tag === "$array") return said(npy(body));
     if (tag === "$frame") return `DataFrame of ${number(column(body.index.values ?? body.index).length)} rows and ${number(body.data.length)} columns`;
     if (tag === "$series") return `Series of ${number(column(body.data).length)} values`;
@@ -155,7 +155,7 @@ export function drawn(tree) {
   try {
     if (tag === "$frame") return frame(body);
     if (tag === "$series") return frame({ index: body.index, columns: { values: { objects: [body.name] } }, data: [body.data] });
-    if (tag === "$image") return picture(body.$bytes, "image/png", "a picture") ?? el("p", {}, "a picture that cannot be shown");
+    if (tag === "$image") return (body.bytes ? null : picture(body.$bytes, "image/png", "a picture")) ?? el("p", {}, "a picture that cannot be shown");
     if (isRows(tree)) return rows(tree);
   } catch {
     // a table that cannot be read is shown as what it is

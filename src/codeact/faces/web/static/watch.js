@@ -3,7 +3,7 @@ import { forking } from "./forking.js";
 import { described, standing } from "./list.js";
 import { question } from "./questions.js";
 import { View } from "./run.js";
-import { follow, post } from "./server.js";
+import { bytes, follow, post } from "./server.js";
 import { Story } from "./story.js";
 import { el, plainly } from "./text.js";
 import { ask, unknown } from "./unknown.js";
@@ -17,6 +17,7 @@ export class Watch {
     this.story.run(run, null, 0);
     const desk = {
       question: (call) => question(call, run, page),
+      bytes,
       fork: (step) => forking(step, this.story.main, page),
     };
     this.view = new View(this.story, this.story.main, desk);
