@@ -71,6 +71,22 @@ async def test_memory_that_grows_ends_the_cell_and_not_the_variables() -> None:
         assert outcome.kept and (await cells.run("kept")).value == "1"
 
 
+async def test_a_memory_that_is_nearly_full_can_be_looked_at_and_emptied_also_where_the_host_is_busy() -> None:
+    async def busy() -> None:
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end:  # so that the first look at the cell comes late
+            pass
+
+    async with Cells(HERE, FREE) as cells:
+        outcome = await cells.run("rows = []\nwhile True: rows.append(bytes(100_000) + b'x')")
+        assert outcome.kept and outcome.error and outcome.error.type == "CellMemory", outcome
+        for _ in range(3):
+            late = asyncio.create_task(busy())
+            assert (await cells.run("len(rows) > 1000")).value == "True"
+            await late
+        assert (await cells.run("del rows\n'room'")).value == "'room'"
+
+
 async def test_while_a_call_is_open_the_guests_own_time_counts_and_no_other() -> None:
     answered = asyncio.Event()
 

@@ -147,7 +147,6 @@ class Conversation(Talk):
             door,
             emit,
             asyncio.Semaphore(self._limits.open_calls),
-            soft=self._limits.memory * _SOFT,
             looked=time.monotonic(),
             following=following,
         )
@@ -333,10 +332,10 @@ class Conversation(Talk):
     def _weigh(self, job: Job) -> None:
         """See where the cell begins."""
         usage = self.pipe.usage()
+        job.soft = self._limits.memory * _SOFT
         if usage is not None:
             job.cpu = usage.cpu
-            if usage.memory >= job.soft:
-                job.soft = float("inf")  # it fires on the way up only
+            job.soft = max(job.soft, (usage.memory + self._limits.memory) / 2)  # a full one may still make room
 
     def _look(self, job: Job, now: float) -> None:
         if job.over:

@@ -41,7 +41,7 @@ class Job:
     door: Door
     emit: Emit
     slots: asyncio.Semaphore
-    soft: float
+    soft: float = float("inf")  # bytes at which it is interrupted; none before it is known where it begins
     asked: set[asyncio.Task[Any]] = field(default_factory=set)  # calls whose answer is not known yet
     answers: set[asyncio.Task[None]] = field(default_factory=set)  # calls that are not answered yet
     spent: float = 0.0  # seconds of the cell's own clock

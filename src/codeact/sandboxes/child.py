@@ -32,6 +32,7 @@ INTERACTIVE = ("-I", "-q", "-i")  # a Python that takes its program from standar
 _NOISE = 1 << 16  # bytes that may come before the relay's mark
 _AHEAD = 1 << 21  # bytes of the wire that nobody has received; beyond them the guest waits
 _LAST_WORDS = 2000  # characters
+_TOLD = 3  # lines of them in an error
 _PATIENCE = 1.0  # seconds for a command to end after its standard input has
 _FAREWELL = 5.0  # seconds for it to be gone when it was killed
 _STREAMS: dict[bytes, Stream] = {b"o": "stdout", b"e": "stderr"}
@@ -305,8 +306,7 @@ class Child:
             if self._killed or self._waiting < _AHEAD:  # nobody reads it, or something else holds it open
                 break
         ended = f"status {status}" if status >= 0 else _name(-status)
-        words = self._last_words.decode("utf-8", "replace").replace(">>> ", "").strip().splitlines()
-        self._obituary = self._obituary or ": ".join([f"{program} ended with {ended}", *words[-1:]]).rstrip(".")
+        self._obituary = self._obituary or ": ".join([f"{program} ended with {ended}", *_told(self._last_words)])
         self._settle(Death("signal", f"the end of its command: {self._obituary}"))
         self._close()
 
@@ -349,6 +349,13 @@ def _death(data: bytes) -> Death:
         case [b"signal", number] if number.isdigit():
             return Death("signal", _name(int(number)))
     raise relay.Broken("an end that is none")
+
+
+def _told(last_words: bytes) -> list[str]:
+    """Why it ended, in its own words: what an engine says before its last line is often the cause."""
+    lines = last_words.decode("utf-8", "replace").replace(">>> ", "").strip().splitlines()
+    last = lines[-1:] if any(line.startswith("Traceback") for line in lines) else lines[-_TOLD:]
+    return ["; ".join(line.strip() for line in last if line.strip()).rstrip(".")] if last else []
 
 
 def _name(number: int) -> str:
