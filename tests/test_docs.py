@@ -142,8 +142,9 @@ def shell(block: Block, where: str, desk: Desk) -> str:
 
 # -- what the docs list and the code knows -----------------------------------------------------------------------------
 
-GUIDE, TOOLS_PAGE, MODELS, LINE = (
-    ROOT / "docs" / f"{name}.md" for name in ("guide", "tools", "models", "command-line")
+GUIDE, ACTING, EVENTS, INSIDE, TOOLS_PAGE, MODELS, LINE = (
+    ROOT / "docs" / f"{name}.md"
+    for name in ("guide", "acting", "events", "interpreter", "tools", "models", "command-line")
 )
 
 
@@ -230,7 +231,7 @@ def test_values_stand_in_json_as_told() -> None:
 
 def test_the_base_set_leaves_out_what_the_guide_says() -> None:
     """Of each Python its own: a module that this one no longer has is told for those that have it."""
-    told = {name for name in first_column(GUIDE, "What code may import") if name.split(".")[0].islower()}
+    told = {name for name in first_column(INSIDE, "What code may import") if name.split(".")[0].islower()}
     told -= {name for name in told if "=" in name or "(" in name or "[" in name}
     out = {name for name in OUTSIDE if name.partition(".")[0] in sys.stdlib_module_names and name[0] != "_"}
     assert out <= told <= OUTSIDE
@@ -256,7 +257,7 @@ def test_every_provider_of_the_bridge_is_told() -> None:
     [
         (LINE, "How a cell ends", set(get_args(Ended))),
         (GUIDE, "Stop reasons", set(get_args(events.StopReason))),
-        (GUIDE, "Events and listeners", {event.__name__ for event in get_args(events.Event)}),
+        (EVENTS, "Events and listeners", {event.__name__ for event in get_args(events.Event)}),
         (GUIDE, "A first agent", {*inspect.signature(agents.CodeAgent.__init__).parameters}
          - {"self", "additional_authorized_imports"}),
         (TOOLS_PAGE, "What can be a tool", {*inspect.signature(codeact.tool).parameters} - {"function"}),
@@ -269,13 +270,12 @@ def test_a_table_of_names_is_whole(page: Path, heading: str, known: set[str]) ->
 
 
 def test_every_error_and_every_public_name_is_told() -> None:
-    guide, models = GUIDE.read_text(encoding="utf-8"), MODELS.read_text(encoding="utf-8")
-    told = first_column(GUIDE, "Errors, and whose fault they are") | first_column(MODELS, "When a model fails")
+    told = first_column(EVENTS, "Errors, and whose fault they are") | first_column(MODELS, "When a model fails")
     tree = {
         name for name, value in vars(errors).items() if inspect.isclass(value) and value.__module__ == errors.__name__
     }
     assert told | {"CodeactError"} == tree
-    text = guide + models + TOOLS_PAGE.read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages())
     assert [name for name in codeact.__all__ if not re.search(rf"\b{name}\b", text)] == []
 
 
@@ -297,7 +297,7 @@ def test_the_limits_are_told_with_their_defaults() -> None:
     for name in Limits.__dataclass_fields__:
         assert f"`{name}`" in page.read_text(encoding="utf-8"), name
     for shown in (observations.SHOWN, observations.TRACEBACK):
-        assert f"{shown:,}" in GUIDE.read_text(encoding="utf-8")
+        assert f"{shown:,}" in ACTING.read_text(encoding="utf-8")
 
 
 def anchor(heading: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codeact.core.events import Delta, Discarded, Event, ModelReplied, ReasoningDelta, TextDelta
@@ -23,7 +23,7 @@ from .dialect import Asked, Completion, Words, asked, conversation_of, finish_of
 from .offer import Choice
 from .refusals import Refused, refused
 from .runs import Runs
-from .streams import BEAT
+from .streams import BEAT, answering
 
 _WAITING = 10_000  # pieces of thought for a slow client; what comes beyond is dropped, the answer never is
 
@@ -120,7 +120,7 @@ class Completions:
         if not body.stream:
             return await self._whole(request, found, answer, words)
         usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        return StreamingResponse(_pieces(found, answer, words, usage), media_type="text/event-stream")
+        return answering(_pieces(found, answer, words, usage))
 
     async def _begun(self, name: str, body: Completion, answer: Answer) -> Conversation:
         if body.conversation is not None:

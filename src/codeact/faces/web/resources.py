@@ -10,7 +10,7 @@ from typing import Any, Literal
 import anyio.to_thread
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codeact.core.approvals import Allow, Decision, Deny, Edit
@@ -144,7 +144,7 @@ class Api:
             await self._runs.check_there(run)
             standing = _Standing()
             frames = streams.kept(self._runs.shelf.family(run, after, standing.see), standing.told)
-        return StreamingResponse(self._counted(frames), media_type="text/event-stream")
+        return streams.answering(self._counted(frames))
 
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         self._streams += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from starlette.responses import StreamingResponse
 
 from . import brief
 from .feed import Feed, Placed, Viewer, delta_of
@@ -18,6 +19,11 @@ _ROOM = 1 << 20  # bytes of them, but for the last
 BEAT = 15.0  # seconds until a line says that we are still there
 
 State = Callable[[], dict[str, Any]]
+
+
+def answering(frames: AsyncIterator[bytes]) -> StreamingResponse:
+    """An answer that streams; without the mark a proxy such as nginx would gather it, and pass it on at its end."""
+    return StreamingResponse(frames, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 def frame(event: str, value: object, mark: int | None = None) -> bytes:

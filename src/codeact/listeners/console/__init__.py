@@ -349,9 +349,10 @@ class Console:
 
     def _tool(self, news: ToolCalled | ToolReturned) -> None:
         match news:
-            case ToolCalled(key, _, tool, arguments):
+            case ToolCalled(key, _, tool, arguments, edited):
                 self._calls += 1
-                self._open[key] = f"{tool}({', '.join(f'{name}={short(value)}' for name, value in arguments.items())})"
+                given = arguments if edited is None else edited
+                self._open[key] = f"{tool}({', '.join(f'{name}={short(value)}' for name, value in given.items())})"
             case ToolReturned(key, returned):
                 call = self._open.pop(key, "a tool")
                 if returned.failure is not None:

@@ -196,7 +196,8 @@ class Page:
     def _called(self, part: Part, call: ToolCalled) -> None:
         part.called += 1
         if part.called <= _CALLS:
-            given = ", ".join(f"{name}={value!r:.60}" for name, value in call.arguments.items())
+            arguments = call.arguments if call.edited is None else call.edited
+            given = ", ".join(f"{name}={value!r:.60}" for name, value in arguments.items())
             part.calls[call.key] = f"{call.tool}({given})"
 
     def _close(self) -> None:
