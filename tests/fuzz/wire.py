@@ -19,7 +19,7 @@ from typing import Any
 
 from frames import GOOD, digest
 
-ROOMS = "wire values crossing scalars tables arrays columns pictures"
+ROOMS = "wire headers values crossing scalars tables arrays columns pictures"
 WATCHED = tuple(f"/guest/{name}.py" for name in ROOMS.split())
 NAMES = (
     "w b $str $int $float $bytes $tuple $set $frozenset $dict $datetime $date $time $timedelta $decimal $complex "

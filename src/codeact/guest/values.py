@@ -42,6 +42,18 @@ class Packed:
         return f"Packed({self.tree!r}, {len(self.blobs)} blobs)"
 
 
+_MANY = f"more than {MAX_NODES:,} items in one value; send it in parts"
+_LEAST, _MOST = -(1 << 63) + 1, (1 << 63) - 1  # of an int that crosses as itself
+
+
+def _is_same(value: Any) -> bool:
+    """Whether a value is in JSON what it is here; of some that are this is not said, to be quick."""
+    cls = type(value)
+    if cls is str:
+        return len(value) <= BLOB_FROM
+    return (cls is int and _LEAST <= value <= _MOST) or value is None or cls is bool
+
+
 class _Encoder:
     def __init__(self) -> None:
         self.blobs: list[bytes] = []
@@ -54,7 +66,7 @@ class _Encoder:
     def encode(self, value: Any, path: str, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self.refuse(path, f"more than {MAX_NODES:,} items in one value; send it in parts")
+            raise self.refuse(path, _MANY)
         cls = type(value)
         if cls is str:
             return self.text(value)
@@ -108,19 +120,40 @@ class _Encoder:
         try:
             if cls is dict:
                 return self.mapping(value, path, depth)
-            items = value
-            if cls in (set, frozenset):
-                items = _stable(value)
-            tree = [self.encode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(items)]
+            tree = self.items(_stable(value) if cls in (set, frozenset) else value, path, depth)
         except RuntimeError as error:  # changed by another thread while we read it
             raise self.refuse(path, str(error)) from None
         finally:
             self.open.discard(id(value))
         return tree if cls is list else {f"${cls.__name__}": tree}
 
+    def items(self, items: Any, path: str, depth: int) -> list[Any]:
+        """Most are as they are in JSON: of those nothing is made, not even the path that a refusal would name."""
+        tree: list[Any] = []
+        for i, item in enumerate(items):
+            if _is_same(item):
+                tree.append(item)
+                self.nodes += 1
+            else:
+                tree.append(self.encode(item, f"{path}[{i}]", depth + 1))
+        if self.nodes > MAX_NODES:
+            raise self.refuse(path, _MANY)
+        return tree
+
     def mapping(self, value: dict[Any, Any], path: str, depth: int) -> Any:
+        if not value:
+            return {}
         if all(type(key) is str and key[:1] != "$" and len(key) <= BLOB_FROM for key in value):
-            return {key: self.encode(item, f"{path}.{key:.80}", depth + 1) for key, item in value.items()}
+            tree: dict[str, Any] = {}
+            for key, item in value.items():
+                if _is_same(item):
+                    tree[key] = item
+                    self.nodes += 1
+                else:
+                    tree[key] = self.encode(item, f"{path}.{key:.80}", depth + 1)
+            if self.nodes > MAX_NODES:
+                raise self.refuse(path, _MANY)
+            return tree
         return {
             "$dict": [
                 [self.encode(key, f"{path} key", depth + 2), self.encode(item, f"{path}[{_short(key)}]", depth + 2)]
@@ -163,8 +196,16 @@ def _stable(items: Any) -> list[Any]:
 
 def encode(value: Any) -> Packed:
     """Make a value ready to travel; raises Refused with the path of what does not cross."""
+    if _is_same(value):
+        return Packed(value)
     encoder = _Encoder()
     return Packed(encoder.encode(value, "$", 0), encoder.blobs)
+
+
+def _is_read(tree: Any) -> bool:
+    """Whether what came in is the value that it stands for; of some that are this is not said, to be quick."""
+    cls = type(tree)
+    return cls is str or (cls is int and _LEAST <= tree <= _MOST) or tree is None or cls is bool
 
 
 class _Decoder:
@@ -174,8 +215,7 @@ class _Decoder:
 
     def decode(self, tree: Any, path: str, depth: int) -> Any:
         self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise Refused(f"{path}: more than {MAX_NODES:,} items in one value")
+        self.count(path)
         cls = type(tree)
         if cls is str or tree is None or cls is bool:
             return tree
@@ -195,15 +235,34 @@ class _Decoder:
             tag, body = next(iter(tree.items()))
             if tag[:1] == "$":
                 return self.tagged(tag, body, path, depth)
-        for key in tree:
+        found: dict[str, Any] = {}
+        for key, item in tree.items():
             if key[:1] == "$":
                 raise Refused(f"{path}: a tag beside other keys")
-        return {key: self.decode(item, f"{path}.{key:.80}", depth + 1) for key, item in tree.items()}
+            if _is_read(item):
+                found[key] = item
+                self.nodes += 1
+            else:
+                found[key] = self.decode(item, f"{path}.{key:.80}", depth + 1)
+        self.count(path)
+        return found
 
     def items(self, tree: Any, path: str, depth: int) -> list[Any]:
         if type(tree) is not list:
             raise Refused(f"{path}: not a list")
-        return [self.decode(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(tree)]
+        found: list[Any] = []
+        for i, item in enumerate(tree):
+            if _is_read(item):
+                found.append(item)
+                self.nodes += 1
+            else:
+                found.append(self.decode(item, f"{path}[{i}]", depth + 1))
+        self.count(path)
+        return found
+
+    def count(self, path: str) -> None:
+        if self.nodes > MAX_NODES:
+            raise Refused(f"{path}: more than {MAX_NODES:,} items in one value")
 
     def tagged(self, tag: str, body: Any, path: str, depth: int) -> Any:
         try:
@@ -288,4 +347,6 @@ _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"$tuple": tuple, "$set": se
 
 def decode(packed: Packed) -> Any:
     """The value of a tree that came in; raises Refused for whatever is not of the table."""
+    if _is_read(packed.tree):
+        return packed.tree
     return _Decoder(packed.blobs).decode(packed.tree, "$", 0)

@@ -19,26 +19,20 @@ and nothing more. Lengths are checked before anything is kept.
 
 from __future__ import annotations
 
-import json
-import re
 import struct
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
+from .headers import ProtocolError as ProtocolError
+from .headers import read, written
 from .values import Packed
 
 MAX_HEADER = 8 << 20
 MAX_FRAME = 64 << 20
 MAX_BLOBS = 4096
 PART = 1 << 20  # bytes of a file in one word: every part but a file's last has exactly so many
-MAX_NODES = 2_000_000  # of JSON in a header
 MOST_READS = 10_000  # of the clock that are told of one cell
 _LENGTHS = struct.Struct(">II")
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-
-
-class ProtocolError(Exception):
-    """The other end said something that is not of the protocol; the message names the word and the field."""
 
 
 class TooLarge(ValueError):
@@ -239,27 +233,28 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list[Any]": (list,),
     "list[Any] | None": (list, type(None)),
 }
-_FIELDS: dict[type, list[tuple[str, str]]] = {
-    word: [(field.name, str(field.type)) for field in fields(word)]
+_FIELDS: dict[type, list[tuple[str, str, tuple[type, ...]]]] = {  # name, type, and its classes; none of a packed value
+    word: [(field.name, str(field.type), _TYPES.get(str(field.type), ())) for field in fields(word)]
     for word in (*HOST_WORDS.values(), *GUEST_WORDS.values())
 }
-_dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
 
 def encode(word: Word) -> bytes:
     """The frame of a word; raises TooLarge, with nothing sent, when it does not fit."""
-    header: dict[str, Any] = {"w": type(word).__name__, "b": []}
+    kind = type(word)
+    lengths: list[int] = []
+    header: dict[str, Any] = {"w": kind.__name__, "b": lengths}
     blobs: list[bytes] = []
-    for name, _ in _FIELDS[type(word)]:
+    for name, _, _ in _FIELDS[kind]:
         value = getattr(word, name)
-        if isinstance(value, Packed):
+        if type(value) is Packed:
             header[name] = [value.tree, len(blobs), len(value.blobs)]
             blobs.extend(value.blobs)
         else:
             header[name] = value
-    header["b"] = [len(blob) for blob in blobs]
-    text = _dumps(header).encode("ascii")
-    size = 4 + len(text) + sum(header["b"])
+    lengths += map(len, blobs)
+    text = written(header).encode("ascii")
+    size = 4 + len(text) + sum(lengths)
     if len(text) > MAX_HEADER:
         raise TooLarge(f"{len(text):,} bytes beside its long strings; at most {MAX_HEADER:,} fit into one message")
     if size > MAX_FRAME or len(blobs) > MAX_BLOBS:
@@ -285,77 +280,64 @@ class Decoder:
         known = _HEARD.get(data) if len(data) <= _SHORT and not buffer else None
         if known is not None and type(known).__name__ in self._words:
             return [known]
-        buffer += data
+        if buffer:
+            buffer += data
+        source = buffer or data
         words: list[Word] = []
-        start = 0
-        while len(buffer) - start >= 4:
-            size = int.from_bytes(buffer[start : start + 4], "big")
-            if not 4 <= size <= MAX_FRAME:
-                raise ProtocolError(f"a frame of {size} bytes")
-            if len(buffer) - start < 8:
+        start, there = 0, len(source)
+        while there - start >= 4:
+            if there - start < 8:
+                _check_size(int.from_bytes(source[start : start + 4], "big"))
                 break
-            header = int.from_bytes(buffer[start + 4 : start + 8], "big")
+            size, header = _LENGTHS.unpack_from(source, start)
+            _check_size(size)
             if header > MAX_HEADER or header + 4 > size:
                 raise ProtocolError(f"a frame of {size} bytes with a header of {header}")
             end = start + 4 + size
-            if len(buffer) < end:
+            if there < end:
                 break
             body = start + 8
-            words.append(self._word(bytes(buffer[body : body + header]), bytes(buffer[body + header : end])))
+            words.append(self._word(source[body : body + header], source[body + header : end]))
             start = end
-        if len(words) == 1 and start == len(data) == len(buffer) <= _SHORT and type(words[0]) is Ready:
+        if len(words) == 1 and start == len(data) == there <= _SHORT and type(words[0]) is Ready:
             self._keep(bytes(data), words[0])
-        del buffer[:start]
+        if source is buffer:
+            del buffer[:start]
+        elif start < there:
+            buffer += data[start:] if start else data
         return words
 
     def _keep(self, frame: bytes, word: Ready) -> None:
         if len(_HEARD) < _KINDS:
             _HEARD[frame] = word
 
-    def _word(self, header: bytes, rest: bytes) -> Word:
-        fields = parse(header)
+    def _word(self, header: bytes | bytearray, rest: bytes | bytearray) -> Word:
+        fields = read(header)
         if type(fields) is not dict:
             raise ProtocolError("a header that is not an object")
         kind = self._words.get(_pop(fields, "w", str))
         if kind is None:
             raise ProtocolError("a word that is not of this direction")
         blobs = _cut(_pop(fields, "b", list), rest)
-        values = {}
-        for name, expected in _FIELDS[kind]:
+        for name, expected, types in _FIELDS[kind]:
             if name not in fields:
                 raise ProtocolError(f"{kind.__name__} without {name}")
-            values[name] = _field(kind, name, expected, fields.pop(name), blobs)
-        if fields:
-            raise ProtocolError(f"{kind.__name__} with an unknown field {next(iter(fields))[:40]!r}")
-        return kind(**values)
+            value = fields[name]
+            if not types:
+                fields[name] = _packed(kind, name, expected, value, blobs)
+            elif type(value) not in types:
+                raise ProtocolError(f"{kind.__name__}.{name} is not {expected}")
+        if len(fields) > len(_FIELDS[kind]):
+            unknown = next(name for name in fields if name not in {known for known, *_ in _FIELDS[kind]})
+            raise ProtocolError(f"{kind.__name__} with an unknown field {unknown[:40]!r}")
+        word: Word = object.__new__(kind)
+        word.__dict__.update(fields)  # what its frozen class would do field by field
+        return word
 
 
-def parse(header: bytes) -> Any:
-    """JSON by the strict rules of a header; raises ProtocolError."""
-    if _commas(header) > MAX_NODES and _commas(_STRINGS.sub(b"", header)) > MAX_NODES:
-        raise ProtocolError("a header of too many items")
-    try:
-        return _loads(header.decode("ascii"))
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"a header that is not the JSON we speak: {str(error)[:100]}") from None
-
-
-def _commas(header: bytes) -> int:
-    return header.count(b",") + header.count(b"[") + header.count(b"{")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key twice")
-    return result
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
-_loads = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
+def _check_size(size: int) -> None:
+    if not 4 <= size <= MAX_FRAME:
+        raise ProtocolError(f"a frame of {size} bytes")
 
 
 def _pop(fields: dict[str, Any], name: str, kind: type) -> Any:
@@ -365,27 +347,25 @@ def _pop(fields: dict[str, Any], name: str, kind: type) -> Any:
     return value
 
 
-def _cut(lengths: list[Any], rest: bytes) -> list[bytes]:
+def _cut(lengths: list[Any], rest: bytes | bytearray) -> list[bytes]:
+    if not lengths and not rest:
+        return lengths
     if len(lengths) > MAX_BLOBS or any(type(n) is not int or n < 0 for n in lengths) or sum(lengths) != len(rest):
         raise ProtocolError("blobs whose lengths do not add up")
     blobs = []
     at = 0
     for length in lengths:
-        blobs.append(rest[at : at + length])
+        blobs.append(bytes(rest[at : at + length]))
         at += length
     return blobs
 
 
-def _field(kind: type, name: str, expected: str, value: Any, blobs: list[bytes]) -> Any:
-    if expected.startswith("Packed"):
-        if value is None and expected.endswith("None"):
-            return None
-        if type(value) is not list or len(value) != 3 or type(value[1]) is not int or type(value[2]) is not int:
-            raise ProtocolError(f"{kind.__name__}.{name} is not a packed value")
-        tree, first, count = value
-        if first < 0 or count < 0 or first + count > len(blobs):
-            raise ProtocolError(f"{kind.__name__}.{name} points past the blobs")
-        return Packed(tree, blobs[first : first + count])
-    if type(value) not in _TYPES[expected]:
-        raise ProtocolError(f"{kind.__name__}.{name} is not {expected}")
-    return value
+def _packed(kind: type, name: str, expected: str, value: Any, blobs: list[bytes]) -> Packed | None:
+    if value is None and expected.endswith("None"):
+        return None
+    if type(value) is not list or len(value) != 3 or type(value[1]) is not int or type(value[2]) is not int:
+        raise ProtocolError(f"{kind.__name__}.{name} is not a packed value")
+    tree, first, count = value
+    if first < 0 or count < 0 or first + count > len(blobs):
+        raise ProtocolError(f"{kind.__name__}.{name} points past the blobs")
+    return Packed(tree, blobs[first : first + count])
