@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,13 @@ from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, Ta
 from codeact.core.execution import Outcome, Returned, ToolCall
 from codeact.core.messages import Image
 from codeact.core.recovery import Happened, Recovery
+from codeact.journals.journal import KeptJournal
 from codeact.journals.postgres import PostgresStore
 from codeact.stores import store as named
 from codeact.testing import ScriptedModel, check_store
 
 from .postgres import PASSWORD, URL_PASSWORD, Server, Unavailable, server
+from .step import STEP, WAITING
 
 psycopg = pytest.importorskip("psycopg")
 EVENTS: list[Event] = [
@@ -149,6 +152,7 @@ async def test_a_driver_whose_connection_was_cut_does_not_write_where_another_go
 WRITER = """
 import asyncio, sys
 from codeact.core.events import TaskGiven
+from codeact.journals.journal import KeptJournal
 from codeact.journals.postgres import PostgresStore
 async def main():
     journal = PostgresStore(sys.argv[1]).create("killed")
@@ -351,3 +355,43 @@ def test_a_run_whose_server_was_restarted_under_it_goes_on(database: Server) -> 
         return Happened("it was up")
 
     assert agent.resume(run, knows=knows).output == [42, "it was up"] and made == [100, 1]
+
+
+NOTING = """
+CREATE TABLE public.waited (run text, seq integer, way text);
+CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.waited VALUES (NEW.run, NEW.seq, current_setting('synchronous_commit')); RETURN NEW;
+END $$;
+CREATE TRIGGER noting AFTER INSERT ON codeact.entries FOR EACH ROW EXECUTE FUNCTION public.note();
+"""
+FORGETTING = "DROP TRIGGER noting ON codeact.entries; DROP FUNCTION public.note; DROP TABLE public.waited"
+
+
+@contextmanager
+def trips(journal: KeptJournal, path: Path) -> Iterator[list[str]]:
+    """What is sent to the server to be done, once this is over."""
+    sent: list[str] = []
+    connection = journal._writer.place._connection.pgconn
+    with open(path, "w+") as wire:
+        connection.trace(wire.fileno())
+        yield sent
+        connection.untrace()
+        wire.seek(0)
+        sent += [line for line in wire if "\tSync" in line]
+
+
+async def test_an_event_is_one_trip_to_the_server_and_of_a_step_three_wait_for_the_disk(
+    store: PostgresStore, database: Server, tmp_path: Path
+) -> None:
+    journal = store.create("a step")
+    asked(database, NOTING)
+    try:
+        with trips(journal, tmp_path / "wire") as sent:
+            for event in STEP:
+                await journal.append(event)
+        waited = asked(database, "SELECT seq FROM public.waited WHERE way = 'on' ORDER BY seq")
+    finally:
+        asked(database, FORGETTING)
+    journal.close()
+    assert len(sent) == len(STEP) and [type(STEP[int(str(seq))]).__name__ for (seq,) in waited] == WAITING
+    assert events_of(store, "a step") == STEP

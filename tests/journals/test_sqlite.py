@@ -22,6 +22,8 @@ from codeact.core.messages import Image
 from codeact.journals.sqlite import SqliteJournal, SqliteStore
 from codeact.testing import check_store
 
+from .step import STEP, WAITING
+
 EVENTS: list[Event] = [
     RunStarted("replay:r", "linux"),
     TaskGiven("Which is colder?"),
@@ -70,6 +72,17 @@ async def test_the_same_bytes_are_kept_once_whatever_runs_they_came_in(store: Sq
         assert file.execute("SELECT count(*) FROM contents").fetchone() == (1,)
         assert file.execute("SELECT max(length(line)) FROM entries").fetchone()[0] < 500
     file.close()
+
+
+async def test_of_a_step_the_reply_the_call_and_its_result_wait_for_the_disk(store: SqliteStore) -> None:
+    journal, said, waited = store.create("r1"), list[str](), []
+    journal._file.set_trace_callback(said.append)
+    for event in STEP:
+        said.clear()
+        await journal.append(event)
+        waited += [type(event).__name__] if "PRAGMA synchronous = FULL" in said else []
+    journal.close()
+    assert waited == WAITING
 
 
 async def test_a_run_goes_on_where_it_was(store: SqliteStore) -> None:

@@ -28,16 +28,34 @@ from .writing import Writer, Writers
 _AT_ONCE = 500  # rows that are read together
 _PATIENCE = 5  # times a lock is asked for: its last holder may be just giving it up
 _PAUSE = 0.05
-_KEEP = """
-WITH held AS (
+# One statement is one trip and one transaction: the fence, what lies beside the line, the line; and, of an event that
+# nothing waits for, that the server does not wait for its disk.
+_HELD = """
+held AS (
     UPDATE codeact.runs SET rows = %s, mark = %b, changed = %s, model = %s, task = %s, stop_reason = %s, steps = %s
-    WHERE run = %s AND fence = %s AND rows = %s RETURNING run
-)
+    {lax} WHERE run = %s AND fence = %s AND rows = %s RETURNING run
+)"""
+_LAX = "lax AS (SELECT set_config('synchronous_commit', 'off', true)),"
+_BESIDE = """,
+beside AS (
+    INSERT INTO codeact.contents SELECT digest, data FROM held, unnest(%b::bytea[], %b::bytea[]) AS given (digest, data)
+    ORDER BY digest ON CONFLICT DO NOTHING
+)"""
+_LINE = """
 INSERT INTO codeact.entries (run, seq, at, fence, line, blobs, mark, digests)
 SELECT run, %s::integer, %s::double precision, %s::integer, %s::text, %s::integer, %b::bytea, %b::bytea FROM held
 """
+_KEEP = {
+    (durable, beside): f"WITH {'' if durable else _LAX}"
+    f"{_HELD.format(lax='' if durable else 'FROM lax')}{_BESIDE if beside else ''}{_LINE}".encode()
+    for durable in (True, False)
+    for beside in (True, False)
+}
+_ALL_BESIDE = """
+INSERT INTO codeact.contents SELECT digest, data FROM unnest(%b::bytea[], %b::bytea[]) AS given (digest, data)
+ORDER BY digest ON CONFLICT DO NOTHING
+"""
 _TOLD = "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM codeact.runs"
-_BESIDE = "INSERT INTO codeact.contents VALUES (%b, %b) ON CONFLICT DO NOTHING"
 Begin: TypeAlias = "Callable[[_Database], Tail]"
 
 
@@ -211,32 +229,28 @@ class _Database:
 
     def write(self, rows: Sequence[Row]) -> list[bool]:
         """Keep these rows, each where its writer still is the one of its run."""
-        contents = {digest: blob for row in rows for digest, blob in zip(row.digests, row.line.blobs, strict=True)}
         durable = any(row.durable for row in rows)
         with trouble(self._where, "writing"):
-            if len(rows) == 1 and durable and not contents:  # a statement is a transaction
-                return [self._keep(rows[0]).rowcount == 1]
+            if len(rows) == 1:
+                return [self._keep(rows[0], durable, beside=bool(rows[0].digests)).rowcount == 1]
+            contents = {digest: blob for row in rows for digest, blob in zip(row.digests, row.line.blobs, strict=True)}
             with self._together(), self._connection.transaction():
-                if not durable:
-                    self._connection.execute("SET LOCAL synchronous_commit = off")
-                for digest in sorted(contents):  # in one order, so that no two wait for each other
-                    self._connection.execute(
-                        "INSERT INTO codeact.contents VALUES (%b, %b) ON CONFLICT DO NOTHING",
-                        (digest, contents[digest]),
-                    )
-                kept = [self._keep(row) for row in rows]
+                if contents:  # first, and in one order, so that no two who write the same wait for each other
+                    self._connection.execute(_ALL_BESIDE, (list(contents), list(contents.values())))
+                kept = [self._keep(row, durable, beside=False) for row in rows]
             return [cursor.rowcount == 1 for cursor in kept]
 
     def _together(self) -> Any:
         """All that follows is sent at once."""
         return self._connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
 
-    def _keep(self, row: Row) -> psycopg.Cursor[Any]:
+    def _keep(self, row: Row, durable: bool, *, beside: bool) -> psycopg.Cursor[Any]:
         entry, known, digests = row.entry, row.told, row.digests
         run = (entry.run, row.fence, entry.seq)
         head = (entry.seq + 1, row.mark, entry.at, known.model, known.task, known.stop_reason, known.steps)
+        blobs = (list(digests), list(row.line.blobs)) if beside else ()
         line = (entry.seq, entry.at, row.fence, row.line.text, len(digests), row.mark, b"".join(digests))
-        return self._connection.execute(_KEEP, (*head, *run, *line))
+        return self._connection.execute(_KEEP[durable, beside], (*head, *run, *blobs, *line))
 
     def _one(self, query: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(query.encode(), values).fetchone()

@@ -10,7 +10,6 @@ from typing import Any
 from ..core.errors import JournalCorrupt, StorageError
 from ..core.events import (
     ApprovalGiven,
-    CodeRan,
     Connected,
     Entry,
     Event,
@@ -27,12 +26,12 @@ from .chain import DIGEST, digest_of, first_mark, next_mark
 from .summary import Summary, told
 
 # What has to be on the disk before anything is done on the strength of it, and with it all that came before. What code
-# does outside begins with a call or a connection: so the start of a cell goes along with those.
+# does outside begins with a call or a connection: so the start of a cell goes along with those. Its end goes along with
+# the next reply: where a machine lost its power before that, the cell is one that was cut off, and its calls are known.
 DURABLE = (
     RunStarted,
     TaskGiven,
     ModelReplied,
-    CodeRan,
     ToolCalled,
     ToolReturned,
     Connected,
