@@ -2,11 +2,13 @@
 
 The model is a server on loopback that takes its second, asked over HTTP; each step has a cell in the real sandbox with
 one tool call. `waited` is the time for which the step waited for its journal, `ratio` its whole time beside the same
-without one. The disk's own share stands below: what a bare fsync takes in the same folder, in the same minutes.
+without one. The machine's own share stands below: what a bare fsync takes in the same folder, and what it takes to have
+a thread do nothing, in the same minutes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -95,16 +97,28 @@ def fsyncs(folder: str | None, count: int = 20) -> list[float]:
     return taken
 
 
+async def handed(count: int = 20) -> list[float]:
+    """The seconds until a thread has done nothing, for an event loop that waits for it."""
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        await asyncio.to_thread(int)
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
 def table(found: Mapping[str, Callable[[], Any]], rounds: int, scale: float, sandbox: str, folder: str | None) -> str:
     """The journals side by side, as a table for people; the model takes a second, or `scale` of it."""
     seconds, count = min(1.0, scale), max(2, round(5 * min(1.0, scale)))
     took: dict[str, list[tuple[float, float]]] = defaultdict(list)
     disk: list[float] = []
+    thread: list[float] = []
     with model(seconds) as spec:
         for _ in range(rounds):
             for name, made in found.items():
                 took[name] += steps(made(), spec, count, sandbox)
             disk += fsyncs(folder)
+            thread += asyncio.run(handed())
     plain = statistics.median(step for step, _ in took["memory"])
     lines = [f"| journal | a step whose model takes {seconds:g} s | ratio | of it waited | at worst, of ten |"]
     lines += ["| --- | ---: | ---: | ---: | ---: |"]
@@ -113,12 +127,13 @@ def table(found: Mapping[str, Callable[[], Any]], rounds: int, scale: float, san
         waited = [wait / step for step, wait in taken]
         mean, worst = statistics.mean(waited), _worst(waited)
         lines += [f"| {name} | {whole:.3f} s | {whole / plain:.3f} | {mean:.2%} | {worst:.2%} |"]
-    usual, worst = statistics.median(disk) * 1e3, _worst(disk) * 1e3
-    lines += [
-        "",
-        f"a bare fsync there: {usual:.1f} ms, at worst, of ten, {worst:.1f} ms; the goal is {SHARE:.0%} of a step",
-    ]
+    lines += ["", *(f"{what}: {_said(times)}" for what, times in (("a bare fsync", disk), ("a bare thread", thread)))]
+    lines += [f"the goal is {SHARE:.0%} of a step"]
     return "\n".join(lines)
+
+
+def _said(times: list[float]) -> str:
+    return f"{statistics.median(times) * 1e3:.2f} ms, at worst, of ten, {_worst(times) * 1e3:.2f} ms"
 
 
 def _worst(values: list[float]) -> float:

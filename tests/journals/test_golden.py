@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import sqlite3
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from codeact.core.errors import StorageError
 from codeact.core.events import CodeRan, InputsGiven, ModelReplied, RunStarted, TaskEnded, ToolReturned
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Happened, Recovery
+from codeact.faces.cli import runs
 from codeact.journals import codec
 from codeact.journals.chain import first_mark, next_mark
 from codeact.journals.sqlite import SqliteStore
@@ -41,7 +43,7 @@ def script() -> ScriptedModel:
 
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.name.partition(".")[0])
 async def test_a_journal_of_an_earlier_build_is_read_and_its_runs_go_on(
-    file: Path, tmp_path: Path, script: ScriptedModel
+    file: Path, tmp_path: Path, script: ScriptedModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "journal.db"
     unpack(file, path)
@@ -56,6 +58,9 @@ async def test_a_journal_of_an_earlier_build_is_read_and_its_runs_go_on(
     assert [event.variables for event in events if isinstance(event, InputsGiven)] == [{"who": "Ada"}]
     table = next(e.returned.value for e in events if isinstance(e, ToolReturned) and isinstance(e.returned.value, list))
     assert len(table) == 3001 and table[7] == {"city": "Oslo", "degrees": 7} and len(table[-1]["text"]) == 70_000
+    assert runs.main(["--json", "--journal", str(path)]) == 0  # the tokens, too, also where the list does not keep them
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["run"]: one["usage"]["requests"] for one in listed} == {whole.run: 6, killed.run: 5}
     assert version(path) == was  # to look at a file does not change it
 
     again = await agent(store, script).aresume(whole.run)

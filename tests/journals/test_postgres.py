@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from codeact import CodeAgent, tool
 from codeact.core.errors import CodeactError, JournalCorrupt, RunLocked, StorageError, UsageError
 from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, TaskGiven, ToolReturned
 from codeact.core.execution import Outcome, Returned, ToolCall
-from codeact.core.messages import Image
+from codeact.core.messages import Image, Usage
 from codeact.core.recovery import Happened, Recovery
+from codeact.journals import codec
 from codeact.journals.journal import KeptJournal
 from codeact.journals.postgres import PostgresStore
 from codeact.stores import store as named
@@ -89,6 +91,26 @@ async def test_a_run_is_read_as_it_was_written_and_listed(store: PostgresStore) 
     for wrong in ("rea", "%"):
         with pytest.raises(UsageError, match="codeact runs"):
             store.find(wrong)
+
+
+async def test_the_list_reads_no_events_also_of_an_earlier_version_which_goes_on_in_the_present_one(
+    store: PostgresStore, database: Server
+) -> None:
+    await written(store, "listed", STEP)
+    asked(database, "ALTER TABLE codeact.entries RENAME TO elsewhere")
+    found = store.glance("listed")
+    assert found is not None and found in store.runs() and found.usage == Usage(1000, 20, 800)
+    asked(database, "ALTER TABLE codeact.elsewhere RENAME TO entries")
+    asked(database, "ALTER TABLE codeact.runs DROP COLUMN usage; DROP INDEX codeact.entries_beside")
+    asked(database, "UPDATE codeact.journal SET version = 2")
+    assert store.glance("listed") == replace(found, usage=None) and events_of(store, "listed") == STEP
+    journal = store.open("listed")
+    await journal.append(STEP[1])
+    journal.close()
+    await written(store, "anew", STEP)
+    again, anew = store.glance("listed"), store.glance("anew")
+    assert again is not None and anew is not None and (again.usage, anew.usage) == (None, found.usage)
+    assert asked(database, "SELECT version FROM codeact.journal") == [(codec.VERSION,)]
 
 
 async def test_a_fork_is_written_whole_and_goes_on(store: PostgresStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ import pytest
 from codeact.core.errors import JournalCorrupt, RunLocked, StorageError, UsageError
 from codeact.core.events import CodeRan, Event, Noted, RunStarted, TaskEnded, TaskGiven, ToolReturned
 from codeact.core.execution import Outcome, Returned
-from codeact.core.messages import Image
+from codeact.core.messages import Image, Usage
+from codeact.faces.cli import runs
 from codeact.journals.sqlite import SqliteJournal, SqliteStore
 from codeact.testing import check_store
 
@@ -104,6 +107,23 @@ async def test_the_list_of_runs_is_newest_first_and_paged(store: SqliteStore) ->
     assert (newest[0].model, newest[0].task, newest[0].stop_reason) == ("replay:r", EVENTS[1].task, "final_answer")  # type: ignore[union-attr]
     assert [one.run for one in store.runs(before=newest[-1].started)] == ["run2", "run1", "run0"]
     assert [one.run for one in store.runs(parent="run4")] == ["child"]
+
+
+async def test_the_list_of_runs_reads_no_events_and_knows_their_tokens(
+    store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in ("one", "two"):
+        (await written(store, run, STEP * 3)).close()
+    opened = store.open("two")
+    await opened.append(STEP[1])
+    opened.close()
+    with closing(sqlite3.connect(store.path)) as file:
+        file.execute("ALTER TABLE entries RENAME TO elsewhere")
+    assert runs.main(["--json", "--journal", str(store.path)]) == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    tokens = [(one["run"], *list(one["usage"].values())[:4]) for one in listed]
+    assert tokens == [("two", 4000, 80, 3200, 4), ("one", 3000, 60, 2400, 3)] and listed[1]["entries"] == 18
+    assert store.runs()[1].usage == Usage(3000, 60, 2400, 3)
 
 
 async def test_a_run_is_found_by_how_its_name_begins(store: SqliteStore) -> None:

@@ -23,7 +23,7 @@ from ..core import events
 from ..core.events import Entry, Event
 from ..guest import values
 
-VERSION = 2
+VERSION = 3
 LONG = 1 << 12  # characters or bytes that stand in a line; what is longer lies beside it
 LARGE = 1 << 16  # characters of a line; in one that is longer, values that are long by their parts lie beside it, too
 

@@ -20,7 +20,7 @@ SCHEMA = """
 CREATE TABLE runs (
     run TEXT PRIMARY KEY, parent TEXT, started REAL NOT NULL, changed REAL NOT NULL, fence INTEGER NOT NULL,
     rows INTEGER NOT NULL, mark BLOB NOT NULL,
-    model TEXT NOT NULL, task TEXT NOT NULL, stop_reason TEXT, steps INTEGER NOT NULL
+    model TEXT NOT NULL, task TEXT NOT NULL, stop_reason TEXT, steps INTEGER NOT NULL, usage TEXT
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_time ON runs (started DESC, run);
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
@@ -29,12 +29,20 @@ CREATE TABLE entries (
     blobs INTEGER NOT NULL, mark BLOB NOT NULL, digests BLOB NOT NULL DEFAULT x'', PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
 CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
+CREATE INDEX entries_beside ON entries (run) WHERE blobs > 0;
 """
-# From version 1, whose rows stay as they are: what lay beside a line stood in a table `blobs`, by run and place.
-FROM_1 = """
+# From earlier versions, whose rows stay as they are. In version 1 what lay beside a line stood in a table `blobs`, by
+# run and place; before version 3 no run's tokens were kept, and whoever wants to know them reads its events.
+FROM = {
+    1: """
 ALTER TABLE entries ADD COLUMN digests BLOB NOT NULL DEFAULT x'';
 CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
-"""
+""",
+    2: """
+ALTER TABLE runs ADD COLUMN usage TEXT;
+CREATE INDEX entries_beside ON entries (run) WHERE blobs > 0;
+""",
+}
 
 
 class Unmade(UsageError):
@@ -91,8 +99,9 @@ def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
     file.execute("PRAGMA journal_mode = WAL")
     if empty or version < codec.VERSION:
         with transaction(file):
-            for statement in (SCHEMA if empty else FROM_1).split(";"):
-                file.execute(statement)
+            for step in [SCHEMA] if empty else [FROM[old] for old in range(max(1, version), codec.VERSION)]:
+                for statement in step.split(";"):
+                    file.execute(statement)
             file.execute(f"PRAGMA application_id = {APPLICATION}")
             file.execute(f"PRAGMA user_version = {codec.VERSION}")
 

@@ -22,7 +22,7 @@ from ..core.events import Entry
 from .journal import KeptJournal
 from .rows import Found, Row, Tail, checked, parts
 from .server import Address, NoJournal, address, connect, trouble
-from .summary import Summary
+from .summary import COLUMNS, Summary, kept, read
 from .writing import Writer, Writers
 
 _AT_ONCE = 500  # rows that are read together
@@ -32,7 +32,8 @@ _PAUSE = 0.05
 # nothing waits for, that the server does not wait for its disk.
 _HELD = """
 held AS (
-    UPDATE codeact.runs SET rows = %s, mark = %b, changed = %s, model = %s, task = %s, stop_reason = %s, steps = %s
+    UPDATE codeact.runs SET rows = %s, mark = %b, changed = %s, model = %s, task = %s, stop_reason = %s,
+        steps = %s, usage = %s
     {lax} WHERE run = %s AND fence = %s AND rows = %s RETURNING run
 )"""
 _LAX = "lax AS (SELECT set_config('synchronous_commit', 'off', true)),"
@@ -55,7 +56,8 @@ _ALL_BESIDE = """
 INSERT INTO codeact.contents SELECT digest, data FROM unnest(%b::bytea[], %b::bytea[]) AS given (digest, data)
 ORDER BY digest ON CONFLICT DO NOTHING
 """
-_TOLD = "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM codeact.runs"
+# The tokens of a run may be asked for where an earlier version has no such column.
+_TOLD = f"SELECT {COLUMNS}, to_jsonb(runs) ->> 'usage' FROM codeact.runs"
 Begin: TypeAlias = "Callable[[_Database], Tail]"
 
 
@@ -109,7 +111,7 @@ class PostgresStore:
     def glance(self, run: str) -> Summary | None:
         """A run as it stands in the list; None where there is none."""
         rows = self._asked(f"{_TOLD} WHERE run = %s", (run,))
-        return Summary(*rows[0]) if rows else None
+        return read(rows[0]) if rows else None
 
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
@@ -121,7 +123,7 @@ class PostgresStore:
             f"{_TOLD} WHERE {where} ORDER BY started DESC, run LIMIT %s",
             (*values, limit),
         )
-        return [Summary(*row) for row in rows or ()]
+        return [read(row) for row in rows or ()]
 
     def find(self, start: str) -> str:
         """The one run whose name begins so. Raises UsageError where there is none, or more than one."""
@@ -199,8 +201,10 @@ class _Database:
         self.lock(run)
         try:
             self._connection.execute(
-                "INSERT INTO codeact.runs VALUES (%s, %s, %s, %s, 1, 0, %b, '', '', NULL, 0, %s, %s, %s)",
-                (run, tail.told.parent, now, now, tail.mark, *_who()),
+                "INSERT INTO codeact.runs (run, parent, started, changed, fence, rows, mark, model, task, stop_reason, "
+                "steps, usage, pid, host, since) "
+                "VALUES (%s, %s, %s, %s, 1, 0, %b, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (run, tail.told.parent, now, now, tail.mark, *kept(tail.told), *_who()),
             )
         except psycopg.errors.UniqueViolation:
             self.unlock(run)
@@ -216,7 +220,7 @@ class _Database:
         try:
             row = self._connection.execute(
                 "UPDATE codeact.runs SET fence = fence + 1, pid = %s, host = %s, since = %s WHERE run = %s "
-                "RETURNING parent, fence, rows, mark, model, task, stop_reason, steps",
+                f"RETURNING fence, mark, {COLUMNS}, usage",
                 (*_who(), run),
             ).fetchone()
             if row is None:
@@ -224,8 +228,8 @@ class _Database:
         except BaseException:
             self.unlock(run)
             raise
-        parent, fence, entries, mark, *rest = row
-        return Tail(Summary(run, parent, 0.0, 0.0, entries, *rest), fence, mark)
+        fence, mark, *told = row
+        return Tail(read(told), fence, mark)
 
     def write(self, rows: Sequence[Row]) -> list[bool]:
         """Keep these rows, each where its writer still is the one of its run."""
@@ -245,9 +249,9 @@ class _Database:
         return self._connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
 
     def _keep(self, row: Row, durable: bool, *, beside: bool) -> psycopg.Cursor[Any]:
-        entry, known, digests = row.entry, row.told, row.digests
+        entry, digests = row.entry, row.digests
         run = (entry.run, row.fence, entry.seq)
-        head = (entry.seq + 1, row.mark, entry.at, known.model, known.task, known.stop_reason, known.steps)
+        head = (entry.seq + 1, row.mark, entry.at, *kept(row.told))
         blobs = (list(digests), list(row.line.blobs)) if beside else ()
         line = (entry.seq, entry.at, row.fence, row.line.text, len(digests), row.mark, b"".join(digests))
         return self._connection.execute(_KEEP[durable, beside], (*head, *run, *blobs, *line))

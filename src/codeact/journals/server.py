@@ -23,7 +23,7 @@ CREATE TABLE codeact.runs (
     run text PRIMARY KEY, parent text, started double precision NOT NULL, changed double precision NOT NULL,
     fence integer NOT NULL, rows integer NOT NULL, mark bytea NOT NULL,
     model text NOT NULL, task text NOT NULL, stop_reason text, steps integer NOT NULL,
-    pid integer NOT NULL, host text NOT NULL, since double precision NOT NULL
+    pid integer NOT NULL, host text NOT NULL, since double precision NOT NULL, usage text
 );
 CREATE INDEX runs_by_time ON codeact.runs (started DESC, run);
 CREATE INDEX runs_by_parent ON codeact.runs (parent) WHERE parent IS NOT NULL;
@@ -32,6 +32,12 @@ CREATE TABLE codeact.entries (
     blobs integer NOT NULL, mark bytea NOT NULL, digests bytea NOT NULL, PRIMARY KEY (run, seq)
 );
 CREATE TABLE codeact.contents (digest bytea PRIMARY KEY, data bytea NOT NULL);
+CREATE INDEX entries_beside ON codeact.entries (run) WHERE blobs > 0;
+"""
+FROM_2 = """
+ALTER TABLE codeact.runs ADD COLUMN usage text;
+CREATE INDEX entries_beside ON codeact.entries (run) WHERE blobs > 0;
+UPDATE codeact.journal SET version = 3;
 """
 APPLICATION = "codeact"
 MAKING = 0x636F6461  # the lock of whoever makes these tables
@@ -108,6 +114,8 @@ def _check(where: Address, made: psycopg.Connection[Any], write: bool) -> None:
             f"{where.name} was written by a later codeact (format {said[0][1]}, this one reads up to {codec.VERSION}): "
             "upgrade codeact, or name another database"
         )
+    if write and said[0][1] < codec.VERSION:
+        _upgrade(made)
 
 
 def _is_there(made: psycopg.Connection[Any]) -> bool:
@@ -130,6 +138,13 @@ def _make(where: Address, made: psycopg.Connection[Any]) -> None:
             raise _foreign(where)
         made.execute(TABLES)
         made.execute("INSERT INTO codeact.journal VALUES (%s, %s)", (APPLICATION, codec.VERSION))
+
+
+def _upgrade(made: psycopg.Connection[Any]) -> None:
+    with made.transaction():
+        made.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
+        if made.execute("SELECT version FROM codeact.journal").fetchone() == (2,):  # nobody did it meanwhile
+            made.execute(FROM_2)
 
 
 def _foreign(where: Address) -> UsageError:

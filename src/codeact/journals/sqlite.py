@@ -23,13 +23,10 @@ from .database import Unmade, connect, transaction, trouble
 from .holder import Hold
 from .journal import KeptJournal
 from .rows import Found, Row, Tail, checked, parts
-from .summary import Summary
+from .summary import COLUMNS, Summary, kept, read
 from .writing import Writer, Writers
 
 _AT_ONCE = 500  # rows that are read together
-_TOLD = "SELECT run, parent, started, changed, rows, model, task, stop_reason, steps FROM runs"
-
-
 Begin: TypeAlias = "Callable[[_File], Tail]"
 
 
@@ -89,8 +86,8 @@ class SqliteStore:
         if not self.path.exists():
             return None
         with trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
-            row = file.execute(f"{_TOLD} WHERE run = ?", (run,)).fetchone()
-        return None if row is None else Summary(*row)
+            row = file.execute(f"{_told(file)} WHERE run = ?", (run,)).fetchone()
+        return None if row is None else read(row)
 
     def runs(self, limit: int = 50, before: float | None = None, parent: str | None = None) -> list[Summary]:
         """The last runs, newest first: those that no other run called, or those that `parent` did."""
@@ -100,10 +97,10 @@ class SqliteStore:
             where, values = f"{where} AND started < ?", [*values, before]
         with suppress(Unmade), trouble(self.path, "reading"), closing(connect(self.path, write=False)) as file:
             rows = file.execute(
-                f"{_TOLD} WHERE {where} ORDER BY started DESC, run LIMIT ?",
+                f"{_told(file)} WHERE {where} ORDER BY started DESC, run LIMIT ?",
                 (*values, limit),
             )
-            return [Summary(*row) for row in rows]
+            return [read(row) for row in rows]
         return []
 
     def find(self, start: str) -> str:
@@ -153,8 +150,8 @@ class _File:
         try:
             with transaction(self.file, durable=True):
                 self.file.execute(
-                    "INSERT INTO runs VALUES (?, ?, ?, ?, 1, 0, ?, '', '', NULL, 0)",
-                    (tail.told.run, tail.told.parent, now, now, tail.mark),
+                    "INSERT INTO runs VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?, ?)",
+                    (tail.told.run, tail.told.parent, now, now, tail.mark, *kept(tail.told)),
                 )
         except sqlite3.IntegrityError:
             raise UsageError(f"there is a run {tail.told.run!r} in {self._path} already") from None
@@ -163,14 +160,12 @@ class _File:
     def take(self, run: str) -> Tail:
         """Become the writer of what is there: nobody who was it before can write any more."""
         with transaction(self.file, durable=True):
-            row = self.file.execute(
-                "SELECT parent, fence, rows, mark, model, task, stop_reason, steps FROM runs WHERE run = ?", (run,)
-            ).fetchone()
+            row = self.file.execute(f"SELECT fence, mark, {COLUMNS}, usage FROM runs WHERE run = ?", (run,)).fetchone()
             if row is None:
                 raise _absent(run, self._path)
-            parent, fence, entries, mark, *rest = row
+            fence, mark, *told = row
             self.file.execute("UPDATE runs SET fence = ? WHERE run = ?", (fence + 1, run))
-        return Tail(Summary(run, parent, 0.0, 0.0, entries, *rest), fence + 1, mark)
+        return Tail(read(told), fence + 1, mark)
 
     def write(self, rows: Sequence[Row]) -> list[bool]:
         """Keep these rows, each where its writer still is the one of its run."""
@@ -181,12 +176,12 @@ class _File:
             return [self._keep(row) for row in rows]
 
     def _keep(self, row: Row) -> bool:
-        entry, known = row.entry, row.told
+        entry = row.entry
         ours = (entry.run, row.fence, entry.seq)
         changed = self.file.execute(
-            "UPDATE runs SET rows = ?, mark = ?, changed = ?, model = ?, task = ?, stop_reason = ?, steps = ? "
-            "WHERE run = ? AND fence = ? AND rows = ?",
-            (entry.seq + 1, row.mark, entry.at, known.model, known.task, known.stop_reason, known.steps, *ours),
+            "UPDATE runs SET rows = ?, mark = ?, changed = ?, "
+            "model = ?, task = ?, stop_reason = ?, steps = ?, usage = ? WHERE run = ? AND fence = ? AND rows = ?",
+            (entry.seq + 1, row.mark, entry.at, *kept(row.told), *ours),
         ).rowcount
         if changed != 1:
             return False
@@ -209,6 +204,12 @@ class _File:
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+
+def _told(file: sqlite3.Connection) -> str:
+    """How a list is asked for, also of a file of an earlier version."""
+    has = {name for _, name, *_ in file.execute("PRAGMA table_info(runs)")}
+    return f"SELECT {COLUMNS}, {'usage' if 'usage' in has else 'NULL'} FROM runs"
 
 
 def _rows(file: sqlite3.Connection, run: str) -> Iterator[Found]:

@@ -1,17 +1,35 @@
-"""What a list of runs tells of each: kept beside its events, so that a list does not read them."""
+"""What a list of runs tells of each: kept beside its events, with each of them, so that a list does not read them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
-from ..core.events import Event, ModelAsked, RunStarted, StopReason, TaskEnded, TaskGiven
+from ..core.events import (
+    Charged,
+    Event,
+    ModelAsked,
+    ModelReplied,
+    RunStarted,
+    StopReason,
+    Summarised,
+    TaskEnded,
+    TaskGiven,
+)
+from ..core.messages import NO_USAGE, Usage
 
 _SHOWN = 200  # characters of a task
+COLUMNS = "run, parent, started, changed, rows, model, task, stop_reason, steps"  # and `usage`, since version 3
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run in one line. Times are seconds since the epoch; no `stop_reason` is a task that has not ended."""
+    """A run in one line. Times are seconds since the epoch; no `stop_reason` is a task that has not ended.
+
+    `usage` is None where the run was begun by a codeact that did not keep it: then its events tell.
+    """
 
     run: str
     parent: str | None = None
@@ -22,6 +40,7 @@ class Summary:
     task: str = ""
     stop_reason: StopReason | None = None
     steps: int = 0
+    usage: Usage | None = NO_USAGE
 
 
 def told(summary: Summary, event: Event) -> Summary:
@@ -33,10 +52,45 @@ def told(summary: Summary, event: Event) -> Summary:
             return replace(summary, task=summary.task or _plain(event.task), stop_reason=None)
         case ModelAsked():
             return replace(summary, steps=summary.steps + 1)
+        case ModelReplied() | Summarised() | Charged():
+            return summary if summary.usage is None else replace(summary, usage=summary.usage + used(event))
         case TaskEnded():
             return replace(summary, stop_reason=event.stop_reason)
         case _:
             return summary
+
+
+def used(event: Event) -> Usage:
+    """The tokens that an event tells of."""
+    match event:
+        case ModelReplied():
+            return event.reply.usage
+        case Summarised() | Charged():
+            return event.usage
+        case _:
+            return NO_USAGE
+
+
+def kept(summary: Summary) -> tuple[str, str, str | None, int, str | None]:
+    """What changes with an event, as it stands in a row: the last five columns."""
+    usage = None if summary.usage is None else json.dumps(astuple(summary.usage))
+    return summary.model, summary.task, summary.stop_reason, summary.steps, usage
+
+
+def read(row: Sequence[Any]) -> Summary:
+    """A row of these columns and `usage`."""
+    return replace(Summary(*row[:-1]), usage=_usage(row[-1]))
+
+
+def _usage(text: object) -> Usage | None:
+    """What is not to be read is not known."""
+    try:
+        counts = json.loads(str(text))
+        if all(type(count) is int or (count is None and place != 3) for place, count in enumerate(counts)):
+            return Usage(*counts)
+    except (ValueError, TypeError):
+        pass
+    return None
 
 
 def _plain(text: str) -> str:

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from codeact import assemble
 from codeact.core.errors import StorageError
-from codeact.core.events import ModelReplied
 from codeact.core.messages import NO_USAGE, Usage
 from codeact.core.untrusted import inline
+from codeact.journals.summary import Summary, used
 
 from . import exits
 from .arguments import Parser, positive
@@ -73,19 +73,19 @@ def _when(began: float) -> str:
 
 _STANDS = {None: "not ended", "final_answer": "done"}
 _STYLES = {None: "yellow", "final_answer": "green", "paused": "yellow"}
-_MOST = 5000  # entries of a run whose tokens are counted
+_MOST = 5000  # entries of a run that is read for the sake of its tokens
 
 
-def _used(store: Any, run: Any) -> Usage:
-    """What the replies of a run used; nothing is known of a very long one, which is not read for a list."""
+def _used(store: Any, run: Summary) -> Usage:
+    """What a run used. One that does not keep it is read, if it is not very long: an earlier codeact began it."""
+    if run.usage is not None:
+        return run.usage
     if run.entries > _MOST:
         return Usage()
     try:
-        events = [entry.event for entry in store.entries(run.run)]
+        return functools.reduce(operator.add, (used(entry.event) for entry in store.entries(run.run)), NO_USAGE)
     except StorageError:  # a run that is damaged is none the less in the list
         return Usage()
-    used = [event.reply.usage for event in events if isinstance(event, ModelReplied)]
-    return functools.reduce(operator.add, used, NO_USAGE)
 
 
 def _sum(used: Usage) -> int:
