@@ -12,7 +12,7 @@ import pytest
 
 from codeact import ALL, CodeAgent, Interpreter, ModelError, NoAnswer, UsageError, only, tool
 from codeact.core.errors import InterpreterDied, ModelUnavailable, ValueRefused
-from codeact.core.events import CodeRan, CodeStarted, Event, InterpreterLost, TaskEnded, TextDelta
+from codeact.core.events import CodeRan, Event, InterpreterLost, TaskEnded, TextDelta
 from codeact.core.messages import Image, Reply, Usage
 from codeact.session.session import Session
 from codeact.testing import ScriptedModel
@@ -118,7 +118,7 @@ async def test_leaving_the_stream_does_not_stop_the_task_but_leaving_the_session
     async with agent(code("import time; time.sleep(0.2)\nx = 1"), code("final_answer(x)")).session() as session:
         async for _ in session.stream("Go."):
             break
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while session.result.stop_reason != "final_answer":
                 await asyncio.sleep(0.01)
     async with agent(code("while True: pass")).session() as session:
@@ -178,7 +178,7 @@ async def test_cancelling_a_run_says_so_and_leaves_nothing() -> None:
     seen: list[Event] = []
     script = agent(code("while True: pass"), listeners=[lambda item: seen.append(item)])  # type: ignore[arg-type]
     task = asyncio.ensure_future(script.arun("Loop."))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(type(item).__name__ == "CodeStarted" for item in seen):
             await asyncio.sleep(0.01)
     task.cancel()
@@ -295,7 +295,7 @@ def test_imports_follow_the_policy(imports: Any, source: str, fine: bool) -> Non
 
 
 async def test_one_task_at_a_time_in_a_session() -> None:
-    async with agent(code("import time; time.sleep(0.3)"), code("final_answer(1)")).session() as session:
+    async with agent(code("1"), code("final_answer(1)")).session() as session:
         first = asyncio.ensure_future(session.run("One."))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="another session"):
@@ -322,13 +322,14 @@ def test_data_that_cannot_cross_is_refused_with_its_path_before_the_model_is_ask
 
 
 def test_an_interpreter_that_died_between_two_tasks_is_replaced_and_the_model_is_told() -> None:
-    later = "import os, threading\nthreading.Timer(0.05, os._exit, [1]).start()\nfinal_answer(1)"
+    later = "x = 1\nimport os, threading\nthreading.Timer(0.05, os._exit, [1]).start()\nfinal_answer(1)"
     model = ScriptedModel(code(later), code("y"), code("final_answer(y)"))
     with CodeAgent(model=model, imports=ALL, snapshots=False).session() as session:
         session.run("Die soon.")
         with pytest.raises(InterpreterDied):
-            time.sleep(0.5)
-            session.fetch("os")
+            while True:
+                session.fetch("x")
+                time.sleep(0.01)
         result = session.run("Go on.", additional_args={"y": 2})
         assert result.output == 2
     assert "interpreter was lost" in observations(session._session.events)[2]
@@ -393,20 +394,13 @@ def test_data_too_large_to_cross_is_refused_and_the_interpreter_lives() -> None:
 
 
 def test_what_the_user_says_meanwhile_is_read_with_the_next_observation() -> None:
-    model = ScriptedModel(
-        code("import time; time.sleep(0.3)"), code("1"), code("final_answer(1)"), code("final_answer(2)")
-    )
-    with CodeAgent(model=model).session() as session:
+    model = ScriptedModel(code("look()"), code("1"), code("final_answer(1)"), code("final_answer(2)"))
 
-        def say() -> None:
-            while not any(isinstance(event, CodeStarted) for event in session.events):
-                time.sleep(0.01)
-            session.say("Only Norway counts.")
+    def look() -> None:
+        session.say("Only Norway counts.")
 
-        speaker = threading.Thread(target=say)
-        speaker.start()
+    with CodeAgent(model=model, tools=[look]).session() as session:
         session.run("Which city?")
-        speaker.join()
         told = [message.text for message in model.prompts[1].messages if message.role == "user"]
         assert told[1].startswith("Cell 1 ran") and told[1].endswith("The user says:\nOnly Norway counts.")
         later = [message.text for message in model.prompts[2].messages if message.role == "user"]

@@ -136,10 +136,10 @@ async def test_questions_of_threads_are_asked_one_at_a_time() -> None:
 
 async def test_a_question_takes_no_time_from_the_cell_and_none_from_the_tool() -> None:
     async def gate(call: ToolCall) -> Decision:
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.9)
         return Allow()
 
-    result = await agent(code("final_answer(pay('Ada'))"), gate=gate, seconds=0.3).arun("Pay.")
+    result = await agent(code("final_answer(pay('Ada'))"), gate=gate, seconds=0.6).arun("Pay.")
     assert result.output == 1
 
 

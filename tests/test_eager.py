@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,7 +140,7 @@ async def test_the_model_reads_the_same_as_when_its_code_waits_for_the_end() -> 
         text = "\n".join(message.text for message in model.prompts[-1].messages)
         for mark in marks:
             text = text.replace(mark, "mark")
-        read.append(text)
+        read.append(re.sub(r" in \d+(\.\d)? s", "", text))  # what takes long is told with its time
     assert read[0] == read[1]
 
 
@@ -304,13 +305,13 @@ async def test_waiting_for_the_model_is_no_time_of_the_cell() -> None:
         async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
             if not self.prompts:
                 emit(TextDelta("```python\nx = 1\n"))
-                await asyncio.sleep(0.8)
+                await asyncio.sleep(1.2)
             return await super().ask(prompt, emit)
 
     model = Slow(["```python\nx = 1\n", "x += 1\n```"], ANSWER)
-    result = await CodeAgent(model=model, eager=True, seconds=0.4).arun("Go.")
+    result = await CodeAgent(model=model, eager=True, seconds=0.8).arun("Go.")
     outcome = of(result.events, CodeRan)[0].outcome
-    assert outcome.ended == "done" and outcome.seconds < 0.8
+    assert outcome.ended == "done" and outcome.seconds < 1.2
 
 
 async def test_a_task_is_cancelled_while_code_waits_for_the_model_and_the_session_goes_on() -> None:
@@ -401,7 +402,7 @@ async def test_a_server_sees_its_request_cancelled_and_is_not_asked_again_for_wh
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         result = await CodeAgent(model=f"http://127.0.0.1:{port}/v1#m", eager=True).arun("Go.")
-        await asyncio.wait_for(left.wait(), 10)
+        await asyncio.wait_for(left.wait(), 30)
     assert (result.output, result.steps, pieces) == (42, 3, [])
     broken = [event.broken for event in of(result.events, ModelReplied)]
     assert broken[0] == "was stopped there" and "cut off its reply before the end" in str(broken[1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import codeact
@@ -62,6 +64,7 @@ WITHIN = {  # on one floor, who may know whom: the rest may not
 }
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     found = {}
     for file in sorted(SOURCE.rglob("*.py")):
@@ -70,11 +73,17 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
-def imports_of(name: str, tree: ast.Module, known: set[str]) -> set[str]:
-    """The modules of ours that this one imports, early or late, as names below `codeact`."""
+@functools.cache
+def nodes(name: str) -> list[ast.AST]:
+    """All of a module: hundreds of thousands, so they are looked for once."""
+    return list(ast.walk(modules()[name]))
+
+
+def imports_of(name: str, within: Iterable[ast.AST], known: set[str]) -> set[str]:
+    """The modules of ours that this one imports in these lines, early or late, as names below `codeact`."""
     package = ["codeact", *name.split(".")[:-1]]
     found = set()
-    for node in ast.walk(tree):
+    for node in within:
         targets = []
         if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
@@ -89,9 +98,10 @@ def imports_of(name: str, tree: ast.Module, known: set[str]) -> set[str]:
     return found - {name, f"{name.rpartition('.')[0]}.__init__"}
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
-    trees = modules()
-    return {name: imports_of(name, tree, set(trees)) for name, tree in trees.items()}
+    known = set(modules())
+    return {name: imports_of(name, nodes(name), known) for name in known}
 
 
 def room(name: str) -> str:
@@ -164,10 +174,10 @@ def test_no_circle_of_imports_early_or_late() -> None:
 
 
 def test_the_guest_and_the_core_import_the_standard_library_alone() -> None:
-    for name, tree in modules().items():
+    for name in modules():
         if room(name) not in ("core", "guest"):
             continue
-        for node in ast.walk(tree):
+        for node in nodes(name):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -180,10 +190,10 @@ def test_the_guest_and_the_core_import_the_standard_library_alone() -> None:
 
 
 def test_the_core_does_not_wait_and_does_not_look_at_the_clock() -> None:
-    for name, tree in modules().items():
+    for name in modules():
         if room(name) != "core":
             continue
-        for node in ast.walk(tree):
+        for node in nodes(name):
             assert not isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith), name
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
@@ -192,8 +202,8 @@ def test_the_core_does_not_wait_and_does_not_look_at_the_clock() -> None:
 
 def test_nothing_that_reads_the_guest_can_run_what_it_says() -> None:
     banned = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "cloudpickle"}
-    for name, tree in modules().items():
-        for node in ast.walk(tree):
+    for name in modules():
+        for node in nodes(name):
             if isinstance(node, ast.Import):
                 assert not {alias.name.partition(".")[0] for alias in node.names} & banned, name
             if isinstance(node, ast.ImportFrom):
@@ -228,9 +238,9 @@ def test_what_runs_where_linux_is_not_needs_nothing_of_unix_to_be_imported() -> 
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        at_top = ast.Module([node for node in trees[name].body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-        names = {alias.name for node in at_top.body if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module or "" for node in at_top.body if isinstance(node, ast.ImportFrom) and not node.level}
+        at_top = [node for node in trees[name].body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in at_top if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in at_top if isinstance(node, ast.ImportFrom) and not node.level}
         assert not names & unix, name
         waiting |= imports_of(name, at_top, set(trees)) - seen
     assert {"guest.wire", "guest.relay", "interpreter.conversation", "sandboxes.wasm.fetching"} <= seen

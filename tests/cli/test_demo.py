@@ -80,7 +80,7 @@ def _on_terminal(columns: int, home: Path, *words: str, **more: str) -> tuple[in
             break
         seen += data
     os.close(ours)
-    return process.wait(10), seen.decode()
+    return process.wait(30), seen.decode()
 
 
 def test_on_a_terminal_it_is_drawn_in_colour_and_leaves_the_cursor_in_order(tmp_path: Path) -> None:

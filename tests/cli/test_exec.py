@@ -101,7 +101,7 @@ def test_limits_stop_a_cell_and_the_next_one_runs(tmp_path: Path) -> None:
         "while True: pass",
         "x",
         "try:\n    while True: pass\nexcept BaseException: pass",
-        "data = []\nwhile True: data.append(bytearray(100 << 20))",
+        "data = []\nwhile True: data.append(bytearray(300 << 20))",
         "import os; os._exit(3)",
         "x",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
@@ -160,16 +160,15 @@ def test_a_file_gets_every_byte_however_much_it_is(tmp_path: Path) -> None:
 
 
 def test_output_comes_while_the_cell_runs(tmp_path: Path) -> None:
-    source = "import time\nprint('soon', flush=True)\ntime.sleep(30)"
+    source = "import time\nprint('soon', flush=True)\ntime.sleep(600)"
     with subprocess.Popen(
         [CODEACT, "exec", "-c", source], stdout=subprocess.PIPE, env=environment(tmp_path)
     ) as process:
         assert process.stdout is not None
-        before = time.monotonic()
         assert process.stdout.readline() == b"soon\n"
-        assert time.monotonic() - before < 20
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(30) == 130
 
 
 def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
@@ -183,10 +182,10 @@ def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
         ours = _descendants(process.pid)
         assert ours
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
-        assert process.wait(10) == 130
+        assert process.wait(30) == 130
         assert process.stdout.read() == b""
         assert b"Traceback" not in process.stderr.read()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in ours):
         assert time.monotonic() < until, "something was left running"
         time.sleep(0.01)

@@ -57,7 +57,7 @@ def test_lines_become_cells_values_are_shown_and_ctrl_d_leaves(typed: Typed) -> 
     assert "\n\\x1b[31mred\n" in shown
     typed.wait_for(">>> ")
     typed.type("\x04")
-    assert typed.process.wait(10) == 0
+    assert typed.process.wait(30) == 0
 
 
 def test_ctrl_c_stops_the_cell_and_keeps_the_variables(typed: Typed) -> None:
@@ -75,4 +75,4 @@ def test_ctrl_c_stops_the_cell_and_keeps_the_variables(typed: Typed) -> None:
     typed.wait_for("half a li")
     typed.interrupt_until("KeyboardInterrupt\n>>> ")
     typed.type("exit()\n")
-    assert typed.process.wait(10) == 0
+    assert typed.process.wait(30) == 0

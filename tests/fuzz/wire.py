@@ -122,7 +122,7 @@ def main(seconds: float, seed: int) -> None:
     while time.monotonic() - began < seconds:
         data = chance.choice((changed, regrown))(chance, corpus)
         cut = chance.randrange(len(data) + 1)
-        started = time.monotonic()
+        started = time.process_time()
         try:
             words += digest(data, cut)
             if tries % 8 == 0 and len(data) < 1 << 14 and not (steps := lines_of(data, cut)) <= known:
@@ -131,7 +131,7 @@ def main(seconds: float, seed: int) -> None:
         except BaseException:
             print(f"from frames import digest\ndigest({data!r}, {cut})", flush=True)
             raise
-        assert time.monotonic() - started < 1, f"a second for {data[:2000]!r}"
+        assert time.process_time() - started < 1, f"a second for {data[:2000]!r}"
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10, f"64 MiB for {data[:2000]!r}"
         tries += 1
     print(f"{tries:,} inputs, {words:,} words, {len(known):,} steps, a corpus of {len(corpus):,}")

@@ -143,6 +143,7 @@ def _serve(connection: socket.socket, server: Server) -> None:
         try:
             asked = _read(connection)
             if asked is None:
+                server.left.set()
                 return
             server.asked.append(asked)
             if asked.path in server.tells:
@@ -187,13 +188,19 @@ def _play(connection: socket.socket, steps: Iterable[Step], server: Server) -> N
 
 
 def _read(connection: socket.socket) -> Asked | None:
+    """What is asked; None where the client went before it had asked."""
     stream = connection.makefile("rb")
     first = stream.readline().decode("latin-1").split()
     if len(first) != 3:
         return None
     headers = {}
-    for line in iter(stream.readline, b"\r\n"):
+    while (line := stream.readline()) != b"\r\n":
+        if not line:
+            return None
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", 0)))
+    length = int(headers.get("content-length", 0))
+    body = stream.read(length)
+    if len(body) < length:
+        return None
     return Asked(first[0], first[1], headers, json.loads(body) if body else None)

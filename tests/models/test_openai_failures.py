@@ -126,7 +126,7 @@ async def test_an_answer_that_is_not_of_the_protocol_is_said_to_be_that(steps: l
 async def test_a_server_that_falls_silent_is_given_up(steps: list[s.Step], deadlines: Deadlines, words: str) -> None:
     with s.serving(steps) as server:
         came = await ask(model_at(server, deadlines=deadlines))
-        assert server.left.wait(5), "the connection stayed open"
+        assert server.left.wait(30), "the connection stayed open"
     assert type(came.error) is ModelUnavailable and words in str(came.error)
 
 
@@ -302,11 +302,11 @@ async def test_a_cancelled_question_leaves_no_connection_and_no_task(steps: list
         model = model_at(server)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(model.ask, PROMPT, lambda _: None)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while not server.asked:
                     await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
-        assert await asyncio.to_thread(server.left.wait, 5), "the connection stayed open"
+        assert await asyncio.to_thread(server.left.wait, 30), "the connection stayed open"
     assert asyncio.all_tasks() == before
 
 
@@ -317,7 +317,7 @@ async def test_a_listener_that_fails_is_heard_and_the_connection_is_closed() -> 
     with s.serving([s.OPEN, s.chunk("Os"), s.Hold()]) as server:
         with pytest.raises(RuntimeError, match="the screen is gone"):
             await model_at(server).ask(PROMPT, fail)
-        assert server.left.wait(5)
+        assert server.left.wait(30)
 
 
 async def test_a_parameter_refused_after_text_had_come_is_not_quietly_asked_again() -> None:
@@ -344,7 +344,7 @@ def test_what_cannot_be_a_key_is_refused_and_not_printed(key: str) -> None:
 
 async def test_a_flood_of_tiny_tokens_is_read_in_reasonable_time() -> None:
     with s.serving([s.OPEN, s.chunk("x") * 20_000, s.chunk(finish="stop"), s.DONE]) as server:
-        began = time.perf_counter()
+        began = time.process_time()
         came = await ask(model_at(server))
     assert came.reply is not None and len(came.reply.text) == 20_000
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10

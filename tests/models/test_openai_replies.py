@@ -203,7 +203,7 @@ async def test_a_connection_the_server_would_keep_is_closed_once_the_reply_is_th
     kept = s.OPEN.replace(b"Connection: close", b"Transfer-Encoding: chunked")
     with s.serving([kept, *chunked, b"0\r\n\r\n", s.Hold()]) as server:
         came = await ask(model_at(server))
-        assert server.left.wait(5), "the connection stayed open"
+        assert server.left.wait(30), "the connection stayed open"
     assert came.reply is not None and came.reply.text == "Oslo"
 
 
@@ -234,7 +234,7 @@ async def test_a_server_that_goes_on_after_a_stop_sequence_is_cut_off() -> None:
         [s.OPEN, s.chunk("code\nObser"), s.chunk("vation: it is"), s.chunk(" 5 degrees"), s.Hold()]
     ) as server:
         came = await ask(model_at(server))
-        assert server.left.wait(5), "the connection stayed open"
+        assert server.left.wait(30), "the connection stayed open"
     assert came.reply is not None
     assert (came.reply.text, came.reply.finish) == ("code\n", "stop")
     assert came.reply.usage == Usage() and "stop sequence" in came.reply.notes[0]

@@ -105,14 +105,14 @@ async def test_a_server_that_falls_silent_is_given_up(saying: Saying) -> None:
     ):
         with s.serving(steps) as server:  # type: ignore[arg-type]
             came = await ask(saying.model(server, deadlines=deadlines))
-            assert server.left.wait(5), "the connection stayed open"
+            assert server.left.wait(30), "the connection stayed open"
         assert type(came.error) is ModelUnavailable and words in str(came.error)
 
 
 async def test_a_server_that_goes_on_after_a_stop_sequence_is_cut_off(saying: Saying) -> None:
     with s.serving([saying.open, saying.text("code\nObser"), saying.text("vation: it is 5"), s.Hold()]) as server:
         came = await ask(saying.model(server))
-        assert server.left.wait(5), "the connection stayed open"
+        assert server.left.wait(30), "the connection stayed open"
     assert came.reply is not None
     assert (came.reply.text, came.reply.finish) == ("code\n", "stop")
     assert "stop sequence" in came.reply.notes[0]

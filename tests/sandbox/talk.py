@@ -107,7 +107,7 @@ def descendants(pid: int | None = None) -> set[int]:
     return found - {pid or os.getpid()}
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it became true in time."""
     end = time.monotonic() + seconds
     while not true():

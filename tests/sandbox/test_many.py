@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from canaries import mounts
 from talk import at, descendants, until
 
 from codeact.cells import Cells
@@ -40,10 +41,6 @@ def room() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def mounts() -> str:
-    return Path("/proc/self/mountinfo").read_text()
 
 
 @pytest.mark.timeout(300)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -201,9 +200,7 @@ def test_when_the_host_goes_its_shelf_goes(level: str, last: str) -> None:
     assert not done.stderr
     pids = done.stdout.split()
     assert pids
-    began = time.monotonic()
-    assert until(lambda: all(_state(pid) in ("", "Z") for pid in pids), 5)  # who reaps orphans is not us
-    assert time.monotonic() - began < 1
+    assert until(lambda: all(_state(pid) in ("", "Z") for pid in pids))  # who reaps orphans is not us
 
 
 def _state(pid: str) -> str:
