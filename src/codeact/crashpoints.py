@@ -2,7 +2,8 @@
 happens at any of these points.
 
 `CODEACT_CRASHPOINT=17` in the environment ends the process by SIGKILL at the 17th of them, and `commit@3` at the third
-of that name. A point stands before and after everything that is kept, sent, called or started.
+of that name. A point stands before and after everything that is kept, sent, called or started. Of another process that
+we start, such as a launcher, it is passed on what is `asked_for`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ def crashpoint(name: str) -> None:
     """A point of this name is reached."""
     if _strike is not None:
         _strike(name)
+
+
+def asked_for() -> str:
+    """The words of the environment, for a process that has none of its own."""
+    return os.environ.get(SWITCH, "")
 
 
 def switch(strike: Strike | None) -> None:
@@ -44,7 +50,7 @@ def asked(words: str) -> Strike | None:
 
 def _first(name: str) -> None:
     """The environment is looked at once, when the first point is reached."""
-    switch(asked(os.environ.get(SWITCH, "")))
+    switch(asked(asked_for()))
     crashpoint(name)
 
 

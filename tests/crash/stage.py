@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE), str(HERE.parents[1] / "src")]
 
+SWITCH = "CODEACT_CRASHPOINT"
 _SUBREAPER = 36  # prctl(2)
 _PATIENCE = 30.0  # seconds in which a host has to come to an end, and in which nothing of it may be left
 
@@ -182,6 +184,8 @@ def _live(scene: dict[str, Any], place: Path, ledger: str, run: str) -> None:
         os.dup2(log, 2)
         from codeact import crashpoints
 
+        if "launcher" in scene:
+            os.environ[SWITCH] = scene["launcher"]
         crashpoints.switch(_strike(scene, place))
         from lives import live
 
@@ -201,6 +205,8 @@ def _strike(scene: dict[str, Any], place: Path) -> Callable[[str], None] | None:
 
     if scene.get("trace"):
         return lambda name: work.append(place / "trace", name)
+    if "launcher" in scene:
+        return _second_start(scene, place)
     if "point" not in scene:
         return None
     named, _, number = str(scene["point"]).rpartition("@")
@@ -210,6 +216,23 @@ def _strike(scene: dict[str, Any], place: Path) -> Callable[[str], None] | None:
         if named in ("", name) and next(count) == int(number):
             work.append(place / "struck", f"{scene['point']} {name}")
             witness.kill(scene["victim"], os.getpid(), scene.get("spared"))
+
+    return strike
+
+
+def _second_start(scene: dict[str, Any], place: Path) -> Callable[[str], None]:
+    """Its launcher, or a session, died at its point as soon as there is another one; that one lives."""
+    import witness
+    import work
+
+    starts: Counter[str] = Counter()
+
+    def strike(name: str) -> None:
+        starts[name] += 1
+        if name in ("launcher starts", "order") and starts[name] == 2 and os.environ.pop(SWITCH, None):
+            work.append(place / "struck", scene["launcher"])
+            if scene["victim"] == "both":
+                witness.kill("both", os.getpid())
 
     return strike
 

@@ -38,7 +38,8 @@ class Kill:
     """Who dies, and when: at a point of the host's, or at a call that the ledger hears of.
 
     Then `mode` says whether it is `before` the call is written down, or the reply is `lost`. A host has its `own`
-    launcher, or one is lent to it. A point may be the n-th of a name, as in `commit@3`.
+    launcher, or one is lent to it. A point may be the n-th of a name, as in `commit@3`. Or the `launcher` dies at a
+    point of its own, or a session that it makes, and for the victim `both` the host as soon as it sees that.
     """
 
     victim: str = "host"
@@ -46,10 +47,13 @@ class Kill:
     call: int = 0
     mode: str = ""
     own: bool = False
+    launcher: str = ""
 
     @property
     def scene(self) -> dict[str, Any]:
         """What the stage is told."""
+        if self.launcher:
+            return {"victim": self.victim, "lent": False, "launcher": self.launcher}
         at = {"call": self.call, "mode": self.mode} if self.call else {"point": self.point}
         return {"victim": self.victim, "lent": not self.own, **at}
 

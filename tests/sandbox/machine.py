@@ -110,6 +110,7 @@ MACHINES = {
     "descriptors_stay": lambda: sabotage("kernel", "close_from"),
     "the_user_stays": lambda: sabotage("namespaces", "leave_root"),
     "no_namespaces": lambda: refuse("unshare", code=errno.EPERM),
+    "short_of_memory": lambda: refuse("mount", code=errno.ENOMEM),
     "no_mounts": lambda: refuse("mount", code=errno.EPERM),
     "no_landlock": lambda: refuse("landlock_create_ruleset", code=errno.ENOSYS),
     "no_seccomp": lambda: refuse("seccomp", code=errno.ENOSYS),

@@ -13,16 +13,20 @@ import struct
 from contextlib import suppress
 from typing import NoReturn
 
-from . import kernel
+from . import deaths, kernel
 
 _ANSWER = struct.Struct("=i")
 
 
-def start(proc: int) -> socket.socket:
-    """Start the maker; the answer is its socket. It ends when that is closed. `proc` is the host's /proc."""
+def start(proc: int, control: int) -> socket.socket:
+    """Start the maker; the answer is its socket. It ends when that is closed. `proc` is the host's /proc.
+
+    It lets go of `control`, or an order could still be sent to a zygote that is dying, and nobody would take it.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()
+        os.close(control)
         _make(theirs, proc)
     theirs.close()
     return ours
@@ -68,6 +72,7 @@ def _make(orders: socket.socket, proc: int) -> NoReturn:
         word, descriptors, _, _ = socket.recv_fds(orders, 1, 1)
         if not word:
             os._exit(0)
+        deaths.point("init ordered")
         leash = descriptors[0]
         try:
             kernel.unshare(kernel.NEWPID)
@@ -80,6 +85,7 @@ def _make(orders: socket.socket, proc: int) -> NoReturn:
         except OSError as error:
             pid = -(error.errno or 1)
         os.close(leash)
+        deaths.point("init made")
         orders.send(_ANSWER.pack(pid))
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, folders, gate, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
+from . import cgroups, deaths, folders, gate, inits, kernel, landlock, namespaces, preload, root, scratch, seccomp
 from .folders import Folder
 from .layers import Refused, layer
 from .ring import Ring, open_ring
@@ -39,6 +39,8 @@ def run(control: int, without: frozenset[str] = frozenset()) -> None:
     if not message:
         return
     plan = json.loads(message)
+    deaths.wish(plan["dies"])
+    deaths.point("launcher begins")
     try:
         with _ring(without) as ring:
             if plan["level"] == "full":
@@ -80,11 +82,15 @@ def _become_full(host: socket.socket, plan: dict[str, Any], without: frozenset[s
     nobody = namespaces.enter(proc, without)
     child = os.fork()
     if child:
+        deaths.point("launcher forked")
         host.close()
         os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
     kernel.die_with_parent()
-    maker = inits.start(proc)
+    deaths.point("zygote begins")
+    maker = inits.start(proc, host.fileno())
+    deaths.point("maker started")
     root.build(visible, shared)
+    deaths.point("root built")
     filters = {
         frozenset((*("network",) * network, *("snapshots",) * fork)): seccomp.program(
             level="full", fork=fork, network=network, landlock_abi=abi, pid=2
@@ -171,12 +177,15 @@ def _that_holds(ring: Ring | None) -> Ring | None:
 
 
 def _serve(zygote: Zygote, host: socket.socket, plan: dict[str, Any], ring: Ring | None) -> None:
+    deaths.point("guest loaded")
     notes = preload.load(plan["preload"])
     zygote.rehearse()
     if plan["preload"] and zygote.threads() > 1:  # a fork, which the rehearsal was, ends those that may be
         raise Refused("preload", "?", f"threads are left of {', '.join(plan['preload'])}")
     told = {"stands": plan["level"], "notes": notes, "ring": ring.told if ring is not None else None}
+    deaths.point("zygote stands")
     host.send(json.dumps(told).encode())
+    deaths.point("zygote stood")
     zygote.run()
 
 

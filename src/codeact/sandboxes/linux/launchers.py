@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import SandboxUnavailable
-from ...crashpoints import crashpoint
+from ...crashpoints import asked_for, crashpoint
 from .environment import Environment
 from .folders import Folder
 from .layers import Refused
@@ -29,6 +29,7 @@ from .reasons import explain
 
 _PATIENCE = 60.0  # seconds for a launcher to stand: a cold disk, a busy machine
 _FAREWELL = 5.0
+_SHORT = ("EAGAIN", "EINTR", "EMFILE", "ENFILE", "ENOMEM")
 _KEPT = 4  # launchers with folders that nobody uses
 _HERE = Path(__file__).resolve().parent
 _log = logging.getLogger("codeact")
@@ -60,6 +61,7 @@ class Launcher:
     level: str | None = None
     shortfall: Refused | None = None  # why it is not the full level
     ring: str | None = None  # what a control group round each session bounds
+    was_full: bool = False  # it has stood so: what was begun at full goes on at nothing weaker
 
     def order(self, asked: dict[str, int], descriptors: dict[str, int], required: str) -> None:
         """Have a session made. Raises SandboxUnavailable when the machine does not give the required level."""
@@ -97,18 +99,26 @@ class Launcher:
         if self.process is not None and self.process.poll() is not None:
             self._end()
         if self.control is None:
-            self.shortfall = self._start("full", self.preload)
-            if self.preload and self.shortfall is not None and self.shortfall.layer in ("launcher", "preload"):
-                _log.info("sandbox: nothing is preloaded: %s", self.shortfall.cause)
-                self.shortfall = self._start("full")
-            if self.shortfall is not None and self.shortfall.layer == "folder":  # no level gives what cannot be given
-                raise unavailable(self.shortfall)
+            self.shortfall = self._start_full()
             if self.shortfall is not None and required == "plain":
+                if self.was_full or _decides_all(self.shortfall):
+                    raise unavailable(self.shortfall)
                 missing = self._start("plain")
                 if missing is not None:
                     raise unavailable(missing)
         if required == "full" and self.shortfall is not None:
             raise unavailable(self.shortfall)
+
+    def _start_full(self) -> Refused | None:
+        """The same as `_start`, of the strongest level. What died, or came short for a moment, is started once more."""
+        missing = self._start("full", self.preload)
+        if self.preload and missing is not None and missing.layer in ("launcher", "preload"):
+            _log.info("sandbox: nothing is preloaded: %s", missing.cause)
+            missing = self._start("full")
+        elif missing is not None and _says_nothing(missing):
+            missing = self._start("full")
+        self.was_full = self.was_full or missing is None
+        return missing
 
     def _start(self, level: str, preload: tuple[str, ...] = ()) -> Refused | None:
         """Start the process for this level; the answer is what it lacks."""
@@ -133,7 +143,8 @@ class Launcher:
                 return None
             self._end()
             said = os.pread(trouble.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()[-2000:]
-        return Refused(**(word.get("failed") or {"layer": "launcher", "code": "?", "cause": f"it ended: {said}"}))
+        died = {"layer": "launcher", "code": "?", "cause": f"it ended: {said}" if said else "it ended"}
+        return Refused(**(word.get("failed") or died))
 
     def _plan(self, level: str) -> dict[str, Any]:
         found = self.environment
@@ -147,6 +158,7 @@ class Launcher:
             "folders": [dataclasses.asdict(one) for one in self.folders],
             "scratch": tempfile.gettempdir(),
             "certificates": found.certificates,
+            "dies": asked_for(),
         }
 
     def _end(self) -> None:
@@ -159,6 +171,16 @@ class Launcher:
                 self.process.kill()
                 self.process.wait()
         self.control = self.process = self.level = None
+
+
+def _says_nothing(refused: Refused) -> bool:
+    """Of the machine: who died has told of no layer, and what was short may not be so the next time."""
+    return refused.layer in ("launcher", "session") or refused.code in _SHORT
+
+
+def _decides_all(refused: Refused) -> bool:
+    """Whether nothing weaker is to be had for that: no level gives such a folder, and a death is no refusal."""
+    return refused.layer == "folder" or _says_nothing(refused)
 
 
 def _execute(executable: str, entry: Path, control: socket.socket, trouble: int) -> subprocess.Popen[bytes]:

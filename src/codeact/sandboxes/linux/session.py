@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import folders, gate, kernel, landlock, namespaces, probes, root, seccomp
+from . import deaths, folders, gate, kernel, landlock, namespaces, probes, root, seccomp
 from .folders import Folder
 from .layers import Refused, layer
 
@@ -104,14 +104,17 @@ def live(
     """
     status, line = 70, order.life
     try:
+        deaths.point("session begins")
         if enter is not None:
             with layer("cgroup"):
                 enter()
         _keep_descriptors(wall, order)
         line = _LIFE
         ready = _confine(wall, order, folder, parent)
+        deaths.point("session confined")
         os.write(_LIFE, json.dumps({"ready": ready}).encode())
         os.close(_LIFE)
+        deaths.point("session told")
         if order.network is None:
             serve(_CHANNEL)
         else:

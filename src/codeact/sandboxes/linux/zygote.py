@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import gate, heap, hot, inits, kernel, namespaces, ring, root, scratch
+from . import deaths, gate, heap, hot, inits, kernel, namespaces, ring, root, scratch
 from .layers import Refused, layer
 from .orders import ORDER, REAP, WITHDRAW
 from .session import OF_A_COPY, Order, Wall, live
@@ -159,6 +159,7 @@ class Zygote:
             return False
         if not message:
             return False
+        deaths.point("order taken")
         asked = json.loads(message)
         names = asked.pop("descriptors")
         if len(descriptors) == len(names):
@@ -236,9 +237,11 @@ class Zygote:
     def _fork(self, order: Order, folder: str, group: str | None) -> int:
         parent = os.getpid()
         enter = None if self._ring is None or group is None else partial(self._ring.enter, group)
+        deaths.point("session forks")
         pid = os.fork()
         if pid == 0:
             live(self._wall, order, self._serve, folder, parent, enter)
+        deaths.point("session forked")
         return pid
 
     def _watch(self, descriptor: int, session: _Session) -> None:
@@ -266,7 +269,9 @@ class Zygote:
         else:
             while _speaks(session.life) and self._told(session):
                 pass  # the order may have come by the same poll
+            deaths.point("fork asked")
             if gate.answer(descriptor, session.may > 0):
+                deaths.point("fork answered")
                 session.may, session.did = max(0, session.may - 1), session.did + (session.may > 0)
 
     def _take_gate(self, line: int) -> int | None:
@@ -296,6 +301,7 @@ class Zygote:
         if session.hold is not None:
             os.close(session.hold)
             session.hold = None
+        deaths.point("session killed")
         if self._sessions.get(session.pidfd) is session:
             with contextlib.suppress(KeyError):
                 self._poll.unregister(session.life)
@@ -308,6 +314,7 @@ class Zygote:
         _, status = os.waitpid(session.pid, 0)
         why = self._reasons.pop(session.pid, None)
         code = os.waitstatus_to_exitcode(status)
+        deaths.point("session buried")
         _tell(session.life, {"ended": code, "why": why, "memory": self._overran(session, code)})
         self._drop(session.pidfd)
         if session.forks is None or session.hold is None:
