@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import UsageError
+from .journals.condition import Condition
 from .journals.memory import MemoryStore
 from .ports import Store
 
@@ -40,6 +41,18 @@ def store(named: Any = None, environ: Mapping[str, str] = os.environ) -> Store:
         raise UsageError(f"journal={scheme}://...: name a file, postgres://..., or 'memory'")
     made: Store = import_module("codeact.journals.sqlite").SqliteStore(named)
     return made
+
+
+def condition(named: Any = None, environ: Mapping[str, str] = os.environ) -> Condition:
+    """How the place is found that `store` would take. Nothing is made there, and nothing is written."""
+    try:
+        found = store(named, environ)
+    except UsageError as error:
+        return Condition("", ok=False, reason=str(error))
+    if isinstance(found, MemoryStore):
+        return Condition("memory", ok=True)
+    looked: Condition = found.condition()  # type: ignore[attr-defined]
+    return looked
 
 
 def _postgres(url: str) -> Store:

@@ -26,6 +26,7 @@ from codeact.core.recovery import Happened, Recovery
 from codeact.journals import codec
 from codeact.journals.journal import KeptJournal
 from codeact.journals.postgres import PostgresStore
+from codeact.stores import condition
 from codeact.stores import store as named
 from codeact.testing import ScriptedModel, check_store
 
@@ -125,6 +126,7 @@ async def test_a_fork_is_written_whole_and_goes_on(store: PostgresStore) -> None
 
 async def test_the_same_bytes_are_kept_once(store: PostgresStore, database: Server) -> None:
     table = [{"city": "Oslo", "degrees": number} for number in range(5000)]
+    store.create("before the large ones").close()
     before = asked(database, "SELECT count(*) FROM codeact.contents")
     events: list[Event] = [ToolReturned(f"{number}", Returned(table)) for number in range(3)]
     for run in ("large one", "large two"):
@@ -255,6 +257,16 @@ def test_what_is_no_journal_of_ours_is_refused_with_what_to_do(database: Server)
     only_read = "ALTER DATABASE standby SET default_transaction_read_only = on"
     assert "takes no writes" in said("standby", only_read)
     assert "encoding LATIN1" in said("latin", made="ENCODING 'LATIN1' TEMPLATE template0")
+    found = {name: condition(database.url.replace("/postgres", f"/{name}")) for name in ("later", "foreign", "standby")}
+    assert not any(one.ok for one in found.values())
+    words = {"later": "format 99", "foreign": "no journal of codeact", "standby": "takes no writes"}
+    assert not [name for name, text in words.items() if text not in found[name].reason]
+    reader = database.url.replace("/postgres", "/closed").replace("codeact:", "reader:")
+    assert "CREATE SCHEMA codeact" in condition(reader).reason
+    fresh, made = condition(database.url.replace("/postgres", "/closed")), condition(database.url)
+    assert (fresh.ok, fresh.there, fresh.version) == (True, False, None)
+    assert (made.ok, made.there, made.version) == (True, True, codec.VERSION)
+    assert made.server and made.server.startswith("PostgreSQL ") and made.place == named(database.url).place
     empty = named(database.url.replace("/postgres", "/closed"))
     assert isinstance(empty, PostgresStore) and empty.runs() == [] and not empty.has("r")
     with pytest.raises(UsageError, match="there is no journal at"):
@@ -273,7 +285,7 @@ def test_no_word_of_a_password_is_said(database: Server, tmp_path: Path) -> None
     ):
         with pytest.raises((StorageError, UsageError)) as refused:
             named(url).create("r")
-        said += [str(refused.value), repr(refused.value)]
+        said += [str(refused.value), repr(refused.value), str(condition(url))]
     (tmp_path / "none.jsonl").touch()
     agent = CodeAgent(model=f"replay:{tmp_path}/none.jsonl", journal=database.url)
     with pytest.raises(UsageError, match=r"leave_out=\['journal'\]") as kept:

@@ -7,12 +7,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from ..crashpoints import crashpoint
 from . import codec
+from .condition import Condition
 
 APPLICATION = 0x636F6461  # `coda`, in the header of a file of ours
 BUSY = 30.0  # seconds to wait for another process's commit
@@ -104,6 +105,40 @@ def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
                     file.execute(statement)
             file.execute(f"PRAGMA application_id = {APPLICATION}")
             file.execute(f"PRAGMA user_version = {codec.VERSION}")
+
+
+def condition(path: Path) -> Condition:
+    """How the file is found. Nothing is made, and nothing is written."""
+    server = f"SQLite {sqlite3.sqlite_version}"
+    try:
+        with trouble(path, "opening"), closing(connect(path, write=False)) as file:
+            version = int(file.execute("PRAGMA user_version").fetchone()[0])
+            _try(file)
+    except Unmade:
+        if above := _shut(path):
+            reason = f"{above} cannot be written: name another file with --journal than {path}"
+            return Condition(str(path), ok=False, server=server, reason=reason)
+        return Condition(str(path), ok=True, server=server)
+    except (StorageError, UsageError) as error:
+        return Condition(str(path), ok=False, there=True, server=server, reason=str(error))
+    return Condition(str(path), ok=True, there=True, version=version, server=server)
+
+
+def _try(file: sqlite3.Connection) -> None:
+    """Whether it can be written; that somebody else does so just now says that it can."""
+    file.execute("PRAGMA busy_timeout = 200")
+    try:
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+
+
+def _shut(path: Path) -> Path | None:
+    """The folder that it would be made below, if that cannot be written."""
+    above = next((one for one in path.parents if one.exists()), path.parent)
+    return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above
 
 
 @contextmanager

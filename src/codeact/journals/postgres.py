@@ -19,9 +19,10 @@ import psycopg
 
 from ..core.errors import RunLocked, UsageError
 from ..core.events import Entry
+from .condition import Condition
 from .journal import KeptJournal
 from .rows import Found, Row, Tail, checked, parts
-from .server import Address, NoJournal, address, connect, trouble
+from .server import Address, NoJournal, address, condition, connect, trouble
 from .summary import COLUMNS, Summary, kept, read
 from .writing import Writer, Writers
 
@@ -136,6 +137,10 @@ class PostgresStore:
             return str(rows[0][0])
         many = f"{len(rows)} runs begin" if rows else "no run begins"
         raise UsageError(f"{many} with {start!r} in {self.place}; `codeact runs` lists those that are")
+
+    def condition(self) -> Condition:
+        """How the database is found."""
+        return condition(self._where)
 
     def _asked(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]] | None:
         """The rows of an answer; None where there is no journal yet."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from psycopg import conninfo, errors
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from . import codec
+from .condition import Condition
 
 TABLES = """
 CREATE TABLE codeact.journal (application text NOT NULL, version integer NOT NULL);
@@ -51,6 +52,7 @@ _HERE = {
     "application_name": "codeact",
     "client_encoding": "utf8",
 }
+_OWNER = "let its owner run: CREATE SCHEMA codeact AUTHORIZATION your_user"
 _THERE = (
     "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
     "SET statement_timeout = '60s'; SET lock_timeout = '30s';"
@@ -91,7 +93,7 @@ def address(url: str) -> Address:
 
 def connect(where: Address, *, write: bool) -> psycopg.Connection[Any]:
     """A connection to the journal there, which is ours or is made so. Raises UsageError where there is none to read."""
-    made: psycopg.Connection[Any] = psycopg.connect(**{**_HERE, **where.given}, autocommit=True)
+    made = _reached(where)
     try:
         made.execute(_THERE)
         _check(where, made, write)
@@ -101,7 +103,13 @@ def connect(where: Address, *, write: bool) -> psycopg.Connection[Any]:
     return made
 
 
-def _check(where: Address, made: psycopg.Connection[Any], write: bool) -> None:
+def _reached(where: Address) -> psycopg.Connection[Any]:
+    made: psycopg.Connection[Any] = psycopg.connect(**{**_HERE, **where.given}, autocommit=True)
+    return made
+
+
+def _check(where: Address, made: psycopg.Connection[Any], write: bool) -> int:
+    """The version of the journal there, which is ours or is made so."""
     if not _is_there(made):
         if not write:
             raise NoJournal(f"there is no journal at {where.name}")
@@ -116,6 +124,7 @@ def _check(where: Address, made: psycopg.Connection[Any], write: bool) -> None:
         )
     if write and said[0][1] < codec.VERSION:
         _upgrade(made)
+    return int(said[0][1])
 
 
 def _is_there(made: psycopg.Connection[Any]) -> bool:
@@ -131,13 +140,18 @@ def _make(where: Address, made: psycopg.Connection[Any]) -> None:
         made.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
         if _is_there(made):  # somebody else made it meanwhile
             return
-        schema = made.execute("SELECT oid FROM pg_namespace WHERE nspname = 'codeact'").fetchone()
-        if schema is None:
+        if not _schema(where, made):
             made.execute("CREATE SCHEMA codeact")
-        elif made.execute("SELECT 1 FROM pg_class WHERE relnamespace = %s", schema).fetchone() is not None:
-            raise _foreign(where)
         made.execute(TABLES)
         made.execute("INSERT INTO codeact.journal VALUES (%s, %s)", (APPLICATION, codec.VERSION))
+
+
+def _schema(where: Address, made: psycopg.Connection[Any]) -> bool:
+    """Whether our schema is there, and empty. Raises UsageError where it is somebody else's."""
+    schema = made.execute("SELECT oid FROM pg_namespace WHERE nspname = 'codeact'").fetchone()
+    if schema is not None and made.execute("SELECT 1 FROM pg_class WHERE relnamespace = %s", schema).fetchone():
+        raise _foreign(where)
+    return schema is not None
 
 
 def _upgrade(made: psycopg.Connection[Any]) -> None:
@@ -145,6 +159,34 @@ def _upgrade(made: psycopg.Connection[Any]) -> None:
         made.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
         if made.execute("SELECT version FROM codeact.journal").fetchone() == (2,):  # nobody did it meanwhile
             made.execute(FROM_2)
+
+
+def condition(where: Address) -> Condition:
+    """How the database is found. Nothing is made, and nothing is written."""
+    server, there, version = None, False, None
+    try:
+        with trouble(where, "opening"), closing(_reached(where)) as made:
+            server = f"PostgreSQL {made.info.parameter_status('server_version')}"
+            there = _is_there(made)
+            if there:
+                version = _check(where, made, write=False)
+            reason = _refused(where, made, there)
+    except (StorageError, UsageError) as error:
+        reason = str(error)
+    return Condition(where.name, not reason, there, version, server, reason)
+
+
+def _refused(where: Address, made: psycopg.Connection[Any], there: bool) -> str:
+    """Why we could not write there; nothing where we could."""
+    if made.execute("SHOW transaction_read_only").fetchone() == ("on",):
+        return f"{where.name} takes no writes: name the server that does"
+    if there:
+        may = "has_table_privilege('codeact.runs', 'UPDATE') AND has_table_privilege('codeact.entries', 'INSERT')"
+        return "" if made.execute(f"SELECT {may}").fetchone() == (True,) else f"this user may not write to {where.name}"
+    if _schema(where, made):
+        return ""
+    may = "SELECT has_database_privilege(current_database(), 'CREATE')"
+    return "" if made.execute(may).fetchone() == (True,) else f"there is no journal at {where.name}: {_OWNER}"
 
 
 def _foreign(where: Address) -> UsageError:
@@ -172,7 +214,7 @@ def _mend(error: psycopg.Error) -> str:
         case errors.DiskFull():
             return "make room on the server; the run can be resumed"
         case errors.InsufficientPrivilege():
-            return "let its owner run: CREATE SCHEMA codeact AUTHORIZATION your_user"
+            return _OWNER
         case errors.ReadOnlySqlTransaction():
             return "this server takes no writes: name the one that does"
         case errors.TooManyConnections():

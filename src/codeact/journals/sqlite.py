@@ -19,7 +19,8 @@ from typing import TypeAlias
 from ..core.errors import UsageError
 from ..core.events import Entry
 from .chain import DIGEST
-from .database import Unmade, connect, transaction, trouble
+from .condition import Condition
+from .database import Unmade, condition, connect, transaction, trouble
 from .holder import Hold
 from .journal import KeptJournal
 from .rows import Found, Row, Tail, checked, parts
@@ -114,6 +115,10 @@ class SqliteStore:
             return str(rows[0][0])
         many = f"{len(rows)} runs begin" if rows else "no run begins"
         raise UsageError(f"{many} with {start!r} in {self.path}; `codeact runs` lists those that are")
+
+    def condition(self) -> Condition:
+        """How the file is found."""
+        return condition(self.path)
 
     def _lock(self, run: str) -> Path:
         return self.path.with_name(self.path.name + "-locks") / hashlib.sha256(run.encode()).hexdigest()[:32]

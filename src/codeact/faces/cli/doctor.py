@@ -8,10 +8,11 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from codeact import assemble
+from codeact import assemble, stores
 from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import Policy
@@ -25,8 +26,9 @@ def main(argv: Sequence[str]) -> int:
     """Look, and tell; the exit code says whether cells can be confined here."""
     parser = Parser("doctor", "What this machine gives: the sandbox, models, versions.", "codeact doctor [--json]")
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output")
+    parser.add_argument("--journal", metavar="PATH", help="the file or postgres://... to look at, if not the usual one")
     options = parser.read(argv)
-    found = _look()
+    found = _look(options.journal)
     if options.json:
         print(lines.line(found))
     else:
@@ -34,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     return exits.DONE if found["cell"]["ok"] else exits.NO_SANDBOX
 
 
-def _look() -> dict[str, Any]:
+def _look(journal: str | None) -> dict[str, Any]:
     report = assemble.machine() if assemble.DEFAULT_SANDBOX == "linux" else None
     folder, there = assemble.fetched()
     return {
@@ -57,6 +59,7 @@ def _look() -> dict[str, Any]:
         "gaps": list(report.gaps if report else ()),
         "fetched": {"wasm": {"folder": str(folder), "there": there}},
         "cell": asyncio.run(_cell()),
+        "journal": asdict(stores.condition(journal)),
         "models": [
             {"provider": reach.provider, "found": reach.found, "spec": reach.spec}
             for reach in assemble.models_in_reach()
@@ -68,6 +71,16 @@ def _look() -> dict[str, Any]:
             "executable": sys.executable,
         },
     }
+
+
+def _journal(found: dict[str, Any]) -> str:
+    """What is said of where runs are kept."""
+    if found["place"] == "memory":
+        return "journal: none; runs are kept while their process lives"
+    if not found["ok"]:
+        return f"journal: not usable: {found['reason']}"
+    form = f"format {found['version']}, can be written" if found["there"] else "made with the first run"
+    return f"journal: {found['place']} ({found['server']}, {form})"
 
 
 async def _cell() -> dict[str, Any]:
@@ -114,6 +127,7 @@ def _told(found: dict[str, Any]) -> list[str]:
         "",
         f"sandbox wasm: {'in ' + wasm['folder'] if wasm['there'] else 'not here; `codeact fetch wasm` gets it'}",
     ]
+    told += ["", _journal(found["journal"])]
     told += ["", "models in reach:"]
     for model in found["models"]:
         told.append(f"  {model['found']}" + (f": --model {model['spec']}" if model["spec"] else ""))
