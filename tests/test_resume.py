@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +312,7 @@ async def test_two_cannot_go_on_with_one_run(tmp_path: Path) -> None:
 
     first = asyncio.create_task(agent(store, *replies).aresume(run, knows=knows))
     await waiting.wait()
-    with pytest.raises(RunLocked, match="in use by process"):
+    with pytest.raises(RunLocked, match=rf"in use by process {os.getpid()} on .* since {datetime.now():%Y}-"):
         await agent(store, *replies).aresume(run)
     go.set()
     assert (await first).output == [5, "late"]

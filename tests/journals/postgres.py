@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -9,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -136,3 +138,32 @@ def server(durable: bool = False, folder: str | None = None) -> Iterator[Server]
         if made is not None:
             made.stop()
         shutil.rmtree(place, ignore_errors=True)
+
+
+@asynccontextmanager
+async def mute(port: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Another port of a server, and what has it cut each connection when the next row was kept, before that is said."""
+    hush, writers = asyncio.Event(), list[asyncio.StreamWriter]()
+
+    async def carry(come: asyncio.StreamReader, go: asyncio.StreamWriter, said: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await come.read(65536):
+                if said and hush.is_set() and b"INSERT 0 1" in data:
+                    break
+                go.write(data)
+                await go.drain()
+        for writer in writers:
+            writer.close()
+
+    async def serve(client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        there, ask = await asyncio.open_connection("127.0.0.1", port)
+        writers.extend((answer, ask))
+        await asyncio.gather(carry(client, ask, said=False), carry(there, answer, said=True))
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1], hush
+    finally:
+        listening.close()
+        for writer in writers:
+            writer.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,7 +32,7 @@ from codeact.stores import condition
 from codeact.stores import store as named
 from codeact.testing import ScriptedModel, check_store
 
-from .postgres import PASSWORD, URL_PASSWORD, Server, Unavailable, server
+from .postgres import PASSWORD, URL_PASSWORD, Server, Unavailable, mute, server
 from .step import STEP, WAITING
 
 psycopg = pytest.importorskip("psycopg")
@@ -171,6 +173,53 @@ async def test_a_driver_whose_connection_was_cut_does_not_write_where_another_go
     old.close()
     new.close()
     assert events_of(store, "cut") == [EVENTS[0], Noted("alive")]
+
+
+CUTTING = """
+CREATE FUNCTION public.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.line LIKE '%cut here%' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW;
+END $$;
+CREATE TRIGGER cutting AFTER INSERT ON codeact.entries FOR EACH ROW EXECUTE FUNCTION public.cut();
+"""
+
+
+async def test_what_a_connection_was_cut_in_the_middle_of_is_not_kept_and_the_run_goes_on(
+    store: PostgresStore, database: Server
+) -> None:
+    journal = store.create("cut inside")
+    await journal.append(EVENTS[0])
+    asked(database, CUTTING)
+    try:
+        with pytest.raises(StorageError, match="resumed once the server can be reached"):
+            await journal.append(TaskGiven("cut here"))
+    finally:
+        asked(database, "DROP TRIGGER cutting ON codeact.entries; DROP FUNCTION public.cut")
+    with pytest.raises(StorageError, match="nothing more is written"):
+        await journal.append(TaskGiven("again"))
+    journal.close()
+    assert events_of(store, "cut inside") == EVENTS[:1]
+    again = store.open("cut inside")
+    await again.append(TaskGiven("again"))
+    again.close()
+    assert events_of(store, "cut inside") == [EVENTS[0], TaskGiven("again")]
+
+
+async def test_what_was_kept_and_could_not_be_said_any_more_is_kept_once(
+    store: PostgresStore, database: Server
+) -> None:
+    async with mute(database.port) as (port, hush):
+        journal = await asyncio.to_thread(named(database.url.replace(f":{database.port}/", f":{port}/")).create, "mute")
+        await journal.append(EVENTS[0])
+        hush.set()
+        with pytest.raises(StorageError, match="resumed once the server can be reached"):
+            await journal.append(TaskGiven("said to nobody"))
+        again = await asyncio.to_thread(store.open, "mute")  # its lock went with the connection
+        with pytest.raises(StorageError, match="nothing more is written"):
+            await journal.append(TaskGiven("said to nobody"))
+        await asyncio.to_thread(journal.close)
+    await again.append(Noted("it goes on"))
+    again.close()
+    assert events_of(store, "mute") == [EVENTS[0], TaskGiven("said to nobody"), Noted("it goes on")]
 
 
 WRITER = """
@@ -331,6 +380,9 @@ def test_the_command_line_keeps_its_runs_there_and_goes_on_with_one_that_was_kil
     while not ledger.exists() or len(ledger.read_text().split()) < 3:
         assert run.poll() is None and time.monotonic() < deadline, (tmp_path / "said").read_text()
         time.sleep(0.01)
+    driven = store.runs(limit=1)[0].run
+    second = codeact("resume", driven, "--journal", database.url, home=tmp_path, cwd=tmp_path)
+    assert second.code == 1 and re.search(rf"in use by process \d+ on {socket.gethostname()} since 20", second.err)
     shown = [Path(f"/proc/{process}/cmdline").read_bytes() for process in _family(run.pid)]
     assert b"--journal\0postgres://codeact@127.0.0.1" in shown[0]
     os.killpg(run.pid, signal.SIGKILL)

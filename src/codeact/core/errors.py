@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 
@@ -95,11 +96,19 @@ class RunLocked(CodeactError):
 
     def __init__(self, run: str, pid: int, host: str, since: float) -> None:
         who = f"process {pid} on {host}" if pid else "another process"
-        super().__init__(f"the run {run} is in use by {who}: wait for it to end, or end it")
+        super().__init__(f"the run {run} is in use by {who}{_since(since)}: wait for it to end, or end it")
         self.run = run
         self.pid = pid
         self.host = host
         self.since = since
+
+
+def _since(moment: float) -> str:
+    """When that was, by the clock of whoever reads it."""
+    try:
+        return f" since {datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}" if moment > 0 else ""
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 class RunDiffers(CodeactError):
