@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from codeact import CodeAgent, tool
+from codeact.core.events import ReasoningDelta, TextDelta
+from codeact.core.messages import Prompt, Reply, Usage
 from codeact.faces.page import page
+from codeact.ports import Emit
+from serving.site import site
 
 from .browser import Tab, tab
 
@@ -182,3 +187,80 @@ def test_a_browser_is_told_to_hold_the_page_to_it(attacked: Tab, elsewhere: Any)
 def test_entries_are_data_in_the_file(attacked: Tab) -> None:
     lines = attacked.page.locator("#entries").text_content().splitlines()
     assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))
+
+
+class Wicked:
+    """A model that says it all, a few characters at a time: a tag, an entity and a fence are cut where they can be."""
+
+    name = "wicked"
+
+    def __init__(self, attack: str) -> None:
+        self.attack = attack
+
+    async def ask(self, prompt: Prompt, emit: Emit) -> Reply:
+        cell = f"""\
+import sys
+attack = {self.attack!r}
+print(attack)
+print(attack, file=sys.stderr)
+names = ['<img src=x onerror=alert(1)>.png', 'run me.html', 'p.svg', 'a\u202egnp.exe']
+for name in names:
+    open('outputs/' + name, 'w').write(attack)
+import pandas as pd
+display(pd.DataFrame({{attack: [attack], 'b': [attack]}}))
+try:
+    judge(attack, rows=[{{attack: attack}}] * 2)
+except Exception as error:
+    print(error)
+raise ValueError(attack)"""
+        text = f"{self.attack}\n```python\n{cell}\n```"
+        if prompt.answered:
+            text = f"```python\nfinal_answer({self.attack!r})\n```"
+        for at in range(0, len(text), 3):
+            emit(ReasoningDelta(text[at : at + 3]))
+            emit(TextDelta(text[at : at + 3]))
+        return Reply(text, text, usage=Usage(100, 20))
+
+
+def test_ui_07_nothing_of_it_acts_on_the_live_page_either(browser: Any, elsewhere: Any, tmp_path: Path) -> None:
+    """While it streams, where somebody is asked about it, in the list, and after a reload."""
+    there, asked = elsewhere
+    attack = attacks(there)
+
+    @tool
+    def judge(text: str, rows: list[object]) -> str:
+        """Judge a text."""
+        raise RuntimeError(text)
+
+    agent = CodeAgent(
+        model=Wicked(attack), tools=[judge], approve=["judge"], name="wicked", description=attack,
+        instructions=attack, journal=tmp_path / "runs.db", imports=["pandas"],
+    )  # fmt: skip
+    before = len(asked)
+    with site(agent) as up, tab(browser) as made:
+        made.page.on("dialog", lambda dialog: made.troubles.append(dialog.message))
+        made.page.goto(f"{up.url}/#token={up.token}")
+        made.page.get_by_label("task", exact=True).fill(attack)
+        made.page.get_by_role("button", name="Begin").click()
+        question = made.page.locator(".question")
+        question.wait_for()
+        assert "\\u202e" in question.inner_text()  # what cannot be seen in an argument is told
+        made.picture("hostile-live")
+        question.get_by_role("button", name="Allow", exact=True).click()
+        made.page.locator(".ending.good").wait_for()
+        made.page.reload()
+        made.page.locator(".ending.good").wait_for()
+        made.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        made.page.evaluate("new Promise((done) => setTimeout(done, 50))")
+        assert all(address.startswith(up.url) for address in made.asked)
+        assert asked[before:] == [] and not made.troubles
+        assert made.page.evaluate("window.pwned") is None
+        found = set(made.page.evaluate("[...document.querySelectorAll('main *')].map((one) => one.localName)"))
+        assert not found & {"iframe", "link", "object", "embed", "svg", "base", "a", "img", "video", "script", "style"}
+        for place in (".words", "pre.code", ".stdout", ".stderr", ".error", ".call", ".ending .answer", ".whole"):
+            assert "<script>window.pwned = 1</script>" in "\n".join(contents(made, place)), place
+        assert not (set(HIDDEN) - set("[31mevil")) & set(contents(made, "body")[0] + made.page.title())
+        assert made.page.evaluate("document.documentElement.scrollWidth") <= 1200
+        with made.page.expect_download() as saved:
+            made.page.locator(".file", has_text="run me.html").get_by_role("button").click()
+        assert saved.value.suggested_filename == "run me.html"

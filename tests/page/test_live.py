@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,21 @@ def pay(amount: int, to: str, note: float = 1.0) -> str:
 
 held = Held()
 
+PLANNED = (
+    "1. Pay.",
+    "paid = [pay(1, 'Ola'), pay(2, 'Kari')]\nfor n in range(50):\n    print('paid', n)",
+    """\
+import os, struct, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+head = chunk(b"IHDR", struct.pack(">IIBBBBB", 200, 150, 8, 2, 0, 0, 0))
+rows = b"".join(b"\\0" + os.urandom(600) for _ in range(150))
+picture = b"\\x89PNG\\r\\n\\x1a\\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+open('outputs/large.png', 'wb').write(picture)
+open('outputs/large.html', 'w').write('<b>' * 100_000)
+final_answer({'paid': paid, 'much': 'y' * 2_000_000})""",
+)
+
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -84,6 +100,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         CodeAgent(model=Says("final_answer(clerk('Pay.'))"), managed_agents=[below], name="boss", journal=journal),
         CodeAgent(model=reading, tools=[pay], name="reader", journal=journal),
     ]
+    agents.append(
+        CodeAgent(
+            model=Says(*PLANNED, name="planning"), tools=[pay], approve=["plan", "pay"], name="planner",
+            planning_interval=5, journal=journal,
+        )
+    )  # fmt: skip
     with site(*agents, journal=journal) as made:
         yield made
 
@@ -94,7 +116,7 @@ def visit(browser: Any, up: Site) -> Iterator[Tab]:
         made.page.goto(f"{up.url}/#token={up.token}")
         made.page.locator("#runs").wait_for()
         yield made
-        assert all(address.startswith(up.url) for address in made.asked)
+        assert all(address.removeprefix("blob:").startswith(up.url) for address in made.asked)
         assert not made.troubles
 
 
@@ -167,7 +189,40 @@ def test_a_call_waits_for_an_answer_and_is_changed_where_it_stands(visit: Tab) -
     question.get_by_label("amount").fill("7")
     question.get_by_role("button", name="Allow with these changes").click()
     assert ended(visit) == "7 to Ola (2.0)"
-    assert visit.texts(".decision") == ["changed by you"]
+    assert visit.page.locator(".decision").all_text_contents() == ["changed by you"]
+
+
+def test_a_plan_is_changed_calls_are_allowed_for_the_session_and_what_is_large_is_fetched(visit: Tab, up: Site) -> None:
+    begin(visit, "planner", "Pay them all.")
+    question = visit.page.locator(".question", has_text="May it go on by this plan?")
+    question.locator("textarea").fill("1. Pay both.")
+    question.get_by_role("button", name="Allow with these changes").click()
+    visit.page.get_by_text("Changed by you:").wait_for()
+    visit.page.locator(".question", has_text="May pay run?").wait_for()
+    visit.page.get_by_role("button", name="waits for your answer").click()  # the way to it, from below
+    assert visit.page.evaluate("document.activeElement.textContent") == "Allow"
+    visit.page.get_by_role("button", name="Allow for the session").click()
+    visit.page.locator(".ending.good").wait_for()
+    assert visit.page.locator(".decision").all_text_contents() == [
+        "The plan was changed by you",
+        "allowed by you, for the session",
+    ]
+    assert (
+        "2 steps" in visit.texts(".runs a[aria-current]")[0] and "2 steps" in visit.page.locator(".head").text_content()
+    )
+    shown = visit.page.locator(".file img")
+    shown.scroll_into_view_if_needed()
+    visit.page.wait_for_function("document.querySelector('.file img').naturalWidth === 200")
+    with visit.page.expect_download() as saved:
+        visit.page.get_by_label("Save large.html").click()
+    assert (saved.value.path().read_bytes(), saved.value.suggested_filename) == (b"<b>" * 100_000, "large.html")
+    with visit.page.expect_download() as saved:
+        visit.page.locator(".ending").get_by_role("button", name="Save all of it").click()
+    assert json.loads(saved.value.path().read_bytes())["output"][0]["much"] == "y" * 2_000_000
+    visit.picture("planned")
+    visit.page.goto(f"{up.url}/#/run/{'0' * 32}")
+    visit.page.get_by_role("heading", name="There is no such run").wait_for()
+    visit.troubles.clear()  # the browser tells of the 404
 
 
 def test_a_call_of_an_agent_below_is_denied_with_a_reason(visit: Tab) -> None:

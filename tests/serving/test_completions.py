@@ -172,6 +172,7 @@ def test_no_answer_is_no_success(client: openai.OpenAI) -> None:
     ("more", "why"),
     [
         ({"n": 2}, "n=1"),
+        ({"logprobs": True}, "logprobs"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools of its own"),
         ({"response_format": {"type": "json_object"}}, "output_type"),
         ({"messages": []}, "last message"),
@@ -197,6 +198,8 @@ def test_errors_are_those_that_the_client_knows(here: Site, client: openai.OpenA
     assert absent.value.code == "model_not_found"
     with pytest.raises(openai.AuthenticationError):
         openai.OpenAI(base_url=f"{here.url}/v1", api_key="wrong", max_retries=0).models.list()
+    with pytest.raises(openai.NotFoundError, match="POST /v1/chat/completions, GET /v1/models"):
+        client.responses.create(model="thinker", input="Go.")
 
 
 def test_a_task_ends_with_its_client(here: Site, client: openai.OpenAI) -> None:

@@ -50,7 +50,7 @@ def told(summary: Summary, event: Event) -> Summary:
             return replace(summary, model=_plain(event.model))
         case TaskGiven():
             return replace(summary, task=summary.task or _plain(event.task), stop_reason=None)
-        case ModelAsked():
+        case ModelAsked(purpose="step"):
             return replace(summary, steps=summary.steps + 1)
         case ModelReplied() | Summarised() | Charged():
             return summary if summary.usage is None else replace(summary, usage=summary.usage + used(event))

@@ -45,6 +45,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 }
 _KINDS: dict[str, type] = {"string": str, "integer": int}
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_WRITES = ToolAnnotations(destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+_ENDS = ToolAnnotations(destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
 def check(name: str, arguments: Mapping[str, Any]) -> None:
@@ -66,65 +68,36 @@ def check(name: str, arguments: Mapping[str, Any]) -> None:
 @lru_cache(maxsize=4)
 def tools(offer: Offer) -> list[Tool]:
     """What there is to call."""
-    made = [
-        Tool(
-            name="run_python",
-            title="Run Python",
-            description=_run_python(offer),
-            input_schema=_schema("run_python"),
-            output_schema=results.RAN,
-            annotations=ToolAnnotations(
-                destructive_hint=bool(offer.tools), open_world_hint=bool(offer.tools or offer.policy.network)
-            ),
-        )
-    ]
+    acts = ToolAnnotations(
+        destructive_hint=bool(offer.tools), open_world_hint=bool(offer.tools or offer.policy.network)
+    )
+    made = [_tool("run_python", "Run Python", _run_python(offer), acts, results.RAN)]
     if offer.searched:
-        made.append(
-            Tool(
-                name="search_tools",
-                title="Search tools",
-                description=f"Find among {len(offer.catalogue.specs):,} functions those that are about some words: how "
-                "code calls them, their signatures and documentation. Call them from run_python.",
-                input_schema=_schema("search_tools"),
-                annotations=_READS,
-            )
+        words = (
+            f"Find among {len(offer.catalogue.specs):,} functions those that are about some words: how code calls "
+            "them, their signatures and documentation. Call them from run_python."
         )
+        made.append(_tool("search_tools", "Search tools", words, _READS))
     return [*made, *_FILES]
 
 
-def _schema(name: str) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, **_SCHEMAS[name]}
+def _tool(name: str, title: str, words: str, hints: ToolAnnotations, gives: dict[str, Any] | None = None) -> Tool:
+    schema = {"type": "object", "additionalProperties": False, **_SCHEMAS[name]}
+    return Tool(name=name, title=title, description=words, input_schema=schema, output_schema=gives, annotations=hints)
 
 
 _FILES = [
-    Tool(
-        name="reset",
-        title="Reset Python",
-        description="Forget all variables, imports and files, and begin with a fresh interpreter.",
-        input_schema=_schema("reset"),
-        annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+    _tool(
+        "reset", "Reset Python", "Forget all variables, imports and files, and begin with a fresh interpreter.", _ENDS
     ),
-    Tool(
-        name="put_file",
-        title="Put a file",
-        description="Put a file there, for code to read as inputs/NAME. Give `text`, or bytes as `base64`.",
-        input_schema=_schema("put_file"),
-        annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True, open_world_hint=False),
+    _tool(
+        "put_file",
+        "Put a file",
+        "Put a file there, for code to read as inputs/NAME. Give `text`, or bytes as `base64`.",
+        _WRITES,
     ),
-    Tool(
-        name="get_file",
-        title="Get a file",
-        description="A file that code saved under outputs/: text, a picture, or bytes.",
-        input_schema=_schema("get_file"),
-        annotations=_READS,
-    ),
-    Tool(
-        name="list_files",
-        title="List files",
-        description="The files that code saved under outputs/.",
-        input_schema=_schema("list_files"),
-        annotations=_READS,
-    ),
+    _tool("get_file", "Get a file", "A file that code saved under outputs/: text, a picture, or bytes.", _READS),
+    _tool("list_files", "List files", "The files that code saved under outputs/.", _READS),
 ]
 
 

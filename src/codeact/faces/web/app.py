@@ -73,13 +73,17 @@ class _Answering:
         try:
             await self.router(scope, receiving, sending)
         except HTTPException as error:
-            words = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, error.detail)
-            await guard.answer(
-                Refused(error.status_code, str(error.status_code), words, error.headers), scope, send, rest
-            )
+            await guard.answer(_absent(error, scope["path"]), scope, send, rest)
         except Exception as error:
             refusal = refused(error)
             if refusal.status >= 500 and refusal.code == "internal":
                 _log.exception("%s %s", scope["method"], scope["path"])
             if not begun:  # else the connection is closed in the middle
                 await guard.answer(refusal, scope, send, rest)
+
+
+def _absent(error: HTTPException, path: str) -> Refused:
+    words = {404: "there is nothing here", 405: "this cannot be done here"}.get(error.status_code, error.detail)
+    if path.startswith("/v1/"):
+        words += ": of OpenAI's API, POST /v1/chat/completions, GET /v1/models and GET /v1/models/NAME are served"
+    return Refused(error.status_code, str(error.status_code), words, error.headers)

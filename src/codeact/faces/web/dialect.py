@@ -97,8 +97,10 @@ def _check(request: Completion) -> None:
         raise _unfit("tools", "an agent has tools of its own, and calls none of the client's")
     if request.response_format is not None and request.response_format.get("type") != "text":
         raise _unfit("response_format", "the form of an answer is the agent's: give it an output_type where it is made")
-    if request.logprobs or (request.modalities or ["text"]) != ["text"]:
-        raise _unfit("modalities", "an agent answers in text, without logprobs")
+    if request.logprobs:
+        raise _unfit("logprobs", "an agent has none")
+    if (request.modalities or ["text"]) != ["text"]:
+        raise _unfit("modalities", "an agent answers in text")
 
 
 def _unfit(name: str, why: str) -> Refused:

@@ -4,7 +4,7 @@ import { beside } from "./beside.js";
 import { keys } from "./keys.js";
 import { RunList } from "./list.js";
 import { admit, admitted, dismiss, get, Refused } from "./server.js";
-import { Watch } from "./watch.js";
+import { seek, Watch } from "./watch.js";
 import { el } from "./text.js";
 
 const main = el("main", { id: "main", tabindex: "-1" });
@@ -98,7 +98,7 @@ help = keys(() => shown?.view, [
   ["n", "a new task", () => page.go("#/")],
   ["/", "find a run", () => list.find()],
   ["s", "say something, or give another task", () => shown?.write?.()],
-  ["a", "the question that waits for an answer", () => document.querySelector(".question :is(textarea, input, button)")?.focus()],
+  ["a", "the question that waits for an answer", seek],
 ]);
 addEventListener("hashchange", () => {
   if (location.hash.startsWith("#token=") && admitted()) return begin();

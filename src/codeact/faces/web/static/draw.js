@@ -9,7 +9,7 @@ import { patch } from "./patch.js";
 import { file, keep, pictured } from "./pictures.js";
 import { preview } from "./previews.js";
 import { told } from "./reply.js";
-import { block, bytes, count, duration, el, fold, money, number, plainly, seen } from "./text.js";
+import { block, bytes, count, duration, el, fold, latest, money, number, plainly, seen } from "./text.js";
 import { drawn, repr } from "./values.js";
 
 const NAMES = { plan: "Plan", answer: "Last answer" };
@@ -165,8 +165,8 @@ function streaming(one, old) {
   if (!stdout && !stderr) return null;
   const made = old?.dataset.live ? old : el("div", { class: "output", "data-live": "yes" });
   patch(made, [
-    ["stdout", stdout.length, () => stdout && block(stdout, { class: "stdout" })],
-    ["stderr", stderr.length, () => stderr && block(stderr, { class: "stderr" })],
+    ["stdout", stdout.length, () => stdout && latest(stdout, { class: "stdout" })],
+    ["stderr", stderr.length, () => stderr && latest(stderr, { class: "stderr" })],
   ]);
   return made;
 }

@@ -4,8 +4,7 @@ import { el } from "./text.js";
 
 /** The button of a step. */
 export function forking(step, run, page) {
-  const steps = run.tasks.flatMap((task) => task.items.filter((item) => item.kind === "step" && item.reply));
-  const at = steps.indexOf(step) + 1;
+  const at = step.place;
   if (!at) return "";
   return el("button", { type: "button", class: "quiet fork", "aria-label": `Fork behind step ${at}`, title: "A new run that goes on from here", click: () => ask(at, run, page) }, "Fork");
 }

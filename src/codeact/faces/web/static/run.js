@@ -75,10 +75,13 @@ function title(task, place, below) {
   return made;
 }
 
+/** What a run does whose task has not ended. */
+export const STATES = { asking: "asks the model", running: "runs code", approval: "waits for your answer", cut: "had not ended" };
+
 /** What the run is made of, and how it stands. */
 function head(run) {
   const { made } = run;
-  const words = { asking: "asks the model", running: "runs code", approval: "waits for your answer", cut: "had not ended" }[run.state];
+  const words = STATES[run.state];
   const over = run.task?.ended ? STOPS[run.task.ended.stop_reason].toLowerCase() : "not begun";
   const figures = run.task ? sums(all(run), run.last) : [];
   return el(

@@ -56,7 +56,7 @@ class Task {
 export class Run {
   constructor(id, parent, at) {
     Object.assign(this, { id, parent, at, made: {}, level: "", python: "", tasks: [], seen: -1, last: at });
-    Object.assign(this, { key: null, agent: "", waiting: "", inputs: null });
+    Object.assign(this, { key: null, agent: "", waiting: "", inputs: null, replies: 0, called: [] });
   }
 
   get task() {
@@ -72,8 +72,13 @@ export class Run {
   get state() {
     if (!this.task || this.task.ended) return "ended";
     if (this.cut) return "cut";
-    if (this.questions.length) return "approval";
+    if (this.asks) return "approval";
     return this.step?.running ? "running" : "asking";
+  }
+
+  /** Whether somebody is asked here, or in a run below. */
+  get asks() {
+    return this.questions.length > 0 || this.called.some((one) => !one.task?.ended && one.asks);
   }
 
   /** What somebody is asked about now. */
@@ -93,6 +98,7 @@ export class Story {
     if (!this.runs.has(id)) {
       this.runs.set(id, new Run(id, parent ?? null, at ?? 0));
       this.main ??= this.runs.get(id);
+      this.runs.get(parent)?.called.push(this.runs.get(id));
     }
     return this.runs.get(id);
   }
@@ -230,6 +236,7 @@ const HEARD = {
     const step = run.step;
     if (!step) return;
     Object.assign(step, { reply: entry.reply, replied: entry.at, broken: entry.broken, usage: entry.reply.usage ?? {} });
+    if (step.kind === "step") step.place ??= run.replies += 1; // as a fork counts them
     step.cost = cost(run.made.price, step.usage);
     run.task.spend(step.usage, step.cost);
     step.notes.push(...(entry.reply.notes ?? []));

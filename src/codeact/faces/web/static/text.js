@@ -81,6 +81,19 @@ export function untrailed(text) {
   return whole.slice(0, end);
 }
 
+/** Text that still comes: of a long one the end, and how much came before it. */
+export function latest(text, attributes = {}, lines = LINES) {
+  const whole = untrailed(text);
+  let start = whole.length;
+  for (let count = 0; count < lines && start >= 0; count += 1) start = whole.lastIndexOf("\n", start - 1);
+  const from = Math.max(start + 1, whole.length - CHARACTERS, 0);
+  const before = start < 0 && from === 0 ? "" : whole.slice(0, from);
+  const made = el("pre", attributes, ...seen(whole.slice(from)));
+  if (!before) return made;
+  const rows = before.split("\n").length - 1;
+  return el("div", { class: "folded" }, el("p", { class: "remark" }, rows ? `${count(rows, "line")} before` : `${count(before.length, "character")} before`), made);
+}
+
 function head(text, lines) {
   let end = 0;
   for (let count = 0; count < lines && end >= 0; count += 1) end = text.indexOf("\n", end + 1);
@@ -97,8 +110,10 @@ export function fold(summary, make, attributes = {}) {
   return made;
 }
 
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 }); // made once: a page has thousands of numbers
+
 export function number(value) {
-  return Math.round(value).toLocaleString("en");
+  return WHOLE.format(Math.round(value));
 }
 
 /** `a step`, `3 steps`. */

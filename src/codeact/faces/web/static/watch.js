@@ -2,12 +2,13 @@
 import { forking } from "./forking.js";
 import { described, standing } from "./list.js";
 import { question } from "./questions.js";
-import { View } from "./run.js";
+import { STATES, View } from "./run.js";
 import { bytes, follow, post } from "./server.js";
 import { Story } from "./story.js";
 import { el, plainly } from "./text.js";
 import { ask, unknown } from "./unknown.js";
 
+const LATE = 400; // milliseconds until it is said that a run is being read
 const NEAR = 160; // pixels from the end within which a reader wants to see what comes
 
 export class Watch {
@@ -23,7 +24,9 @@ export class Watch {
     this.view = new View(this.story, this.story.main, desk);
     this.bar = new Bar(this);
     this.newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.end() }, "To the newest");
-    main.replaceChildren(this.view.element, this.newest, this.bar.element);
+    const reading = el("p", { class: "reading quiet", role: "status", hidden: true }, "The run is read …");
+    const late = setTimeout(() => (reading.hidden = false), LATE);
+    main.replaceChildren(reading, this.view.element, this.newest, this.bar.element);
     const scrolled = () => {
       this.following = this.near;
       if (this.near) this.newest.hidden = true;
@@ -32,6 +35,8 @@ export class Watch {
     addEventListener("scroll", scrolled, { passive: true });
     sizes.observe(this.view.element);
     const heard = (act) => (news) => {
+      clearTimeout(late);
+      reading.remove();
       act(news);
       this.soon();
     };
@@ -40,13 +45,19 @@ export class Watch {
         this.story.forget();
         page.say("");
       },
-      broken: (error) => (error.status === 401 ? page.refused(error) : page.say(error.status ? error.message : "The server cannot be heard just now. It is tried again.")),
+      broken: (error) => {
+        clearTimeout(late);
+        if (error.status === 401) page.refused(error);
+        else if (error.status === 404) main.replaceChildren(absent(error));
+        else page.say(error.status ? error.message : "The server cannot be heard just now. It is tried again.");
+      },
       entry: heard((entry) => this.story.hear(entry)),
       delta: heard((delta) => this.story.live(delta.run, delta)),
       state: heard((state) => (this.state = state)),
       end: heard((state) => (this.state = state)),
     });
     this.close = () => {
+      clearTimeout(late);
       stop();
       sizes.disconnect();
       removeEventListener("scroll", scrolled);
@@ -112,7 +123,7 @@ export class Watch {
     const words = main.state === "approval" ? "waits for your answer" : this.state ? standing({ ...this.state, stop_reason: this.reason }) : "";
     document.title = `${main.state === "approval" ? "● " : ""}${plainly(main.tasks[0]?.given.task ?? "", 80)} · codeact`;
     if (words && words !== this.told) {
-      if (this.told) this.page.list.load();
+      this.page.list.load();
       this.bar.spoken.replaceChildren(words);
       this.told = words;
     }
@@ -133,8 +144,9 @@ class Bar {
     this.resume = el("button", { type: "button", class: "main", click: () => this.resumed() }, "Go on where it was cut off");
     this.compare = el("button", { type: "button", class: "quiet", click: () => choose(watch) }, "Compare");
     this.alert = el("p", { class: "remark failed", role: "alert" });
+    this.now = el("p", { class: "facts doing" });
     this.spoken = el("p", { class: "hidden", role: "status", "aria-live": "polite" });
-    this.element = el("form", { class: "bar", "aria-label": "say or do something" }, this.alert, el("div", { class: "row" }, this.text, this.send, this.resume, this.stop, this.compare), this.spoken);
+    this.element = el("form", { class: "bar", "aria-label": "say or do something" }, this.now, this.alert, el("div", { class: "row" }, this.text, this.send, this.resume, this.stop, this.compare), this.spoken);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.say();
@@ -171,6 +183,19 @@ class Bar {
     this.text.placeholder = words;
     this.text.setAttribute("aria-label", words);
     this.send.replaceChildren(this.live ? "Say" : "Go on");
+    this.tell();
+  }
+
+  /** What it does just now, since its head may be far above; and the way to what it asks. */
+  tell() {
+    const { main } = this.watch.story;
+    const state = this.live && main.task && !main.task.ended ? main.state : "";
+    const told = state && `${state}${main.step?.number ?? ""}`;
+    if (told === this.doing) return;
+    this.doing = told;
+    const step = main.step?.number ? el("span", { class: "quiet" }, `step ${main.step.number}`) : null;
+    const words = state === "approval" ? el("button", { type: "button", class: "quiet", click: seek }, "waits for your answer") : STATES[state];
+    this.now.replaceChildren(...(state ? [el("span", { class: `state ${state}` }, words), step ?? ""] : []));
   }
 
   async say() {
@@ -204,6 +229,17 @@ class Bar {
       for (const button of [this.send, this.stop, this.resume]) button.disabled = false;
     }
   }
+}
+
+function absent(error) {
+  return el("div", { class: "absent" }, el("h1", {}, "There is no such run"), el("p", { class: "quiet" }, plainly(error.message)), el("p", {}, el("a", { href: "#/" }, "New task")));
+}
+
+/** To the first question that waits for an answer. */
+export function seek() {
+  const field = document.querySelector(".question button.main");
+  field?.closest(".question").scrollIntoView({ block: "center" });
+  field?.focus({ preventScroll: true });
 }
 
 /** Choose the run that this one is laid beside. */
