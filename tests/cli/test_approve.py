@@ -71,6 +71,7 @@ def test_a_person_allows_edits_and_denies_and_sees_nothing_that_moves_the_termin
     text = seen.decode("utf-8", "replace")
     assert "[0, 50, 'pay() was not allowed: too dear']" in text
     assert "? cell 1 calls pay(to='Ada\\x1b[31m', amount=1)" in text
+    assert "pay(to='Ada\\x1b[31m', amount=50)" in text  # what it was called with stands in the story
     assert "before: pay(to='Ada\\x1b[31m', amount=0)" in text
 
 

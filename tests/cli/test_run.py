@@ -135,6 +135,7 @@ def test_ctrl_c_cancels_the_run_and_still_tells_it(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         told = json.loads(process.stdout.read())
+        assert f"To go on with it: codeact resume {told['run_id'][:12]}\n" in process.stderr.read().decode()
     assert (told["stop_reason"], told["output"]) == ("cancelled", None)
 
 

@@ -33,7 +33,7 @@ busy = CodeAgent(model=ScriptedModel("```python\\nimport time\\ntime.sleep(25)\\
 @contextmanager
 def served(*words: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command, and what it said until it served."""
-    command = [CODEACT, "serve", "--port", "0", "--journal", str(home / "runs.db"), *words]
+    command = [CODEACT, "serve", "--port", "0", *words]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=home, env=environment(home)
     ) as process:
@@ -55,7 +55,7 @@ def asking(url: str, token: str) -> httpx.Client:
 
 def test_agents_are_served_until_ctrl_c_and_what_was_cut_off_is_said(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
-    with served("app.py:calm", "app.py:busy", home=tmp_path) as (process, said):
+    with served("app.py:calm", "app.py:busy", "--journal", "runs.db", home=tmp_path) as (process, said):
         link = re.search(r"(http://127\.0\.0\.1:\d+)/#token=(\S{43})\n", said)
         assert link and "serving calm (scripted), busy_one (scripted)" in said
         with asking(link[1], link[2]) as client:
@@ -97,7 +97,7 @@ def test_flags_make_an_agent_and_its_runs_go_on_by_codeact_resume(tmp_path: Path
             assert '"stop_reason":"max_steps"' in told
         taken = codeact("serve", "--model", "replay:replies.jsonl", "--port", port[1], home=tmp_path)
         assert taken.code == 2 and f"port {port[1]} is taken" in taken.err and "--port 0" in taken.err
-    done = codeact("fork", run, "--at", "1", "--max-steps", "2", "--journal", "runs.db", "--json", home=tmp_path)
+    done = codeact("fork", run, "--at", "1", "--max-steps", "2", "--json", home=tmp_path)  # where all runs are kept
     assert done.code == 0 and done.lines[-1]["output"] == 42
 
 

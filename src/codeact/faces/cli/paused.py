@@ -1,14 +1,17 @@
-"""A run that waits for somebody: what for, and the line to type."""
+"""A run that has not ended, or waits for somebody: what for, and the line to type."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from codeact.core.approvals import CELL, PLAN
+from codeact.core.events import TaskGiven
 from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped, inline
+from codeact.journals.memory import MemoryStore
 from codeact.ports import Store
 from codeact.questions import Question, questions
 from codeact.session.result import RunResult
@@ -32,6 +35,14 @@ def tell(store: Store, result: RunResult) -> tuple[Question, ...]:
     which = "" if len(asked) == 1 else " --key KEY (or --all)"
     _say(f"Give it: codeact approve {result.run_id[:12]}{which}\nor with --deny --reason TEXT")
     return asked
+
+
+def going_on(store: Store, result: RunResult, journal: str | None) -> None:
+    """Say on stderr how a task that was stopped, or that failed by the world's doing, goes on."""
+    began = any(isinstance(event, TaskGiven) for event in result.events)
+    if result.stop_reason in ("cancelled", "error") and began and not isinstance(store, MemoryStore):
+        place = f" --journal {shlex.quote(journal)}" if journal else ""
+        _say(f"To go on with it: codeact resume {result.run_id[:12]}{place}")
 
 
 def described(call: ToolCall) -> str:

@@ -64,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
     asked = paused.tell(store, done.result)
+    paused.going_on(store, done.result, options.journal)
     if out is not None:
         print(lines.line(done.line(console.saved, asked)), file=out, flush=True)
     return done.status()

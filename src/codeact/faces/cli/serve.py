@@ -57,6 +57,7 @@ def _made(options: argparse.Namespace, argv: Sequence[str], stack: ExitStack) ->
     _, words = _own_flags(argparse.ArgumentParser(add_help=False, allow_abbrev=False)).parse_known_args(argv)
     return with_parts(
         agent,
+        store=assemble.store(options.journal),
         policy=replace(agent.policy, limits=limits),
         approve=run.approve_of(asked, Catalogue(tool.spec for tool in agent.tools)),
         origin=(os.getcwd(), *words),
