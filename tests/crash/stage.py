@@ -37,15 +37,21 @@ if __name__ == "__main__":
 
 SWITCH = "CODEACT_CRASHPOINT"
 _SUBREAPER = 36  # prctl(2)
-_PATIENCE = 30.0  # seconds in which a host has to come to an end, and in which nothing of it may be left
+PATIENCE = 30.0  # seconds in which a host has to come to an end, and in which nothing of it may be left
 
 
 class Stage:
-    """The test's end of it."""
+    """The test's end of it. Whoever has little of the machine gives its hosts more `patience`."""
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
 
     def __enter__(self) -> Stage:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "stage.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "stage.py"), str(self._patience)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return self
 
@@ -140,7 +146,7 @@ def _wait(host: int) -> int | str:
     with os.fdopen(os.pidfd_open(host)) as end:
         look = select.poll()
         look.register(end, select.POLLIN)
-        hung = not look.poll(_PATIENCE * 1000)
+        hung = not look.poll(PATIENCE * 1000)
     if hung:
         os.kill(host, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(host, 0)[1])
@@ -149,7 +155,7 @@ def _wait(host: int) -> int | str:
 
 def _left(spared: set[int]) -> list[str]:
     """Wait until nothing of the host is left; what does not go is named, and ended."""
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + PATIENCE
     while True:
         for _ in iter(_reaped, (0, 0)):
             pass
@@ -245,4 +251,5 @@ def staged() -> Iterator[Stage]:
 
 
 if __name__ == "__main__":
+    PATIENCE = float(sys.argv[1])
     _serve()

@@ -28,6 +28,7 @@ from codeact.core.events import (
     ToolReturned,
 )
 from codeact.journals import codec
+from codeact.sandboxes.linux.deaths import POINTS
 from codeact.session.served import INTERRUPTED
 
 VICTIMS = ("host", "sandbox", "both")
@@ -211,11 +212,13 @@ def _lines(path: Path) -> list[str]:
     return path.read_text().split("\n")[:-1] if path.exists() else []
 
 
-def drawn(seed: int, points: int, calls: int) -> list[Kill]:
-    """The kills of one trial of a sample: the first anywhere, and then some in the lives that go on."""
+def drawn(seed: int, points: int, calls: int, launcher: bool = False) -> list[Kill]:
+    """The kills of one trial of a sample: the first anywhere, or at its `launcher`, and then some in later lives."""
     dice = random.Random(seed)
     victim, own = dice.choice(VICTIMS), dice.random() < 0.25
-    if dice.random() < 0.15:
+    if launcher:
+        first = Kill(dice.choice(("sandbox", "both")), launcher=f"{dice.choice(POINTS)}@1")
+    elif dice.random() < 0.15:
         first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), own=own)
     else:
         first = Kill(victim, dice.randint(1, points), own=own)

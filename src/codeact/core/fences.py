@@ -11,6 +11,7 @@ makes the code whole. Until that is known the lines are held back: what was give
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import deque
 from dataclasses import dataclass, field
@@ -345,6 +346,7 @@ class Reader:
             self.found.said.append(block)
 
 
+@functools.lru_cache(maxsize=64)
 def _closer(pattern: str) -> Closer:
     """What ends a block, and the end of thinking, which is not legal in code either."""
     return Closer(f"{pattern}|{THOUGHT}")

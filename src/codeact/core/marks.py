@@ -5,6 +5,7 @@ Every pattern is read from one place of one line and never twice over the same c
 
 from __future__ import annotations
 
+import functools
 import re
 
 PYTHON = "python"
@@ -90,6 +91,7 @@ def ends_thinking(line: str, at: int) -> bool:
     return line[at] not in "`~" and not _TAG_END.match(line, at)
 
 
+@functools.lru_cache(maxsize=64)
 def line_of(pattern: str) -> re.Pattern[str]:
     """A line that is nothing else."""
     return re.compile(rf"[ \t]*{pattern}[ \t]*$", re.IGNORECASE)

@@ -92,7 +92,7 @@ def _after(state: State, event: Event) -> State:
             return _told(fresh, "\n\n".join(filter(None, (text, cut, state.news))))
         case ModelAsked():
             before = state if state.unasked is None else replace(state, unasked=None)
-            return _asked(replace(state, asked=event.purpose, unasked=before), event)
+            return _asked(state, before, event)
         case ModelReplied() if state.asked == "plan":
             return _drafted(replace(state, unasked=None), event)
         case ModelReplied() if state.running is not None:
@@ -268,10 +268,12 @@ def _beside(state: State, text: str) -> State:
     return replace(state, messages=(*state.messages, say("user", text)), said=())
 
 
-def _asked(state: State, event: ModelAsked) -> State:
+def _asked(state: State, before: State, event: ModelAsked) -> State:
+    step = event.step if event.purpose == "step" else state.step
+    state = replace(state, asked=event.purpose, unasked=before, step=step)
     match event.purpose:
         case "step":
-            return replace(state, step=event.step)
+            return state
         case "plan":
             return _beside(state, plans.wanted(state.step, state.steps, state.plan, state.objections))
         case "answer":
