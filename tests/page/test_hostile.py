@@ -189,6 +189,29 @@ def test_entries_are_data_in_the_file(attacked: Tab) -> None:
     assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))
 
 
+def test_a_text_that_is_huge_and_odd_does_not_hold_up_the_page(browser: Any, tmp_path: Path) -> None:
+    """Characters that cannot be seen, also one by one, and marks without end upon one letter."""
+    told: list[dict[str, Any]] = [{"event": "RunStarted"}, {"event": "TaskGiven", "task": "Huge."}]
+    for step, huge in enumerate(("\0" * 100_000, "a\u202e" * 50_000, "a" + "\u0301" * 100_000), 1):
+        told += [
+            {"event": "ModelAsked", "step": step},
+            {"event": "ModelReplied", "reply": {"text": huge, "usage": {}}},
+            {"event": "CodeStarted", "cell": step, "source": huge, "seed": ""},
+            {"event": "CodeRan", "cell": step, "outcome": {"ended": "done", "stdout": huge, "notes": [huge]}},
+        ]
+    told.append({"event": "TaskEnded", "stop_reason": "final_answer", "output": [told[3]["reply"]["text"]]})
+    file = tmp_path / "run.html"
+    entries = [{"seq": i, "at": 1.0 + i, "run": "r", **one} for i, one in enumerate(told)]
+    file.write_text(page(entries, "huge"), encoding="utf-8")
+    with tab(browser) as made:
+        made.page.goto(file.as_uri())
+        made.page.locator(".ending").first.wait_for()
+        assert made.page.evaluate("document.querySelectorAll('*').length") < 40_000
+        assert "59,960 more" in contents(made, ".notes")[0] and "40,000 more characters" in contents(made, ".notes")[0]
+        assert "more marks" in contents(made, ".stdout")[2]
+        assert made.page.evaluate("document.documentElement.scrollWidth") <= 1200
+
+
 class Wicked:
     """A model that says it all, a few characters at a time: a tag, an entity and a fence are cut where they can be."""
 

@@ -373,6 +373,18 @@ def test_of_a_run_of_a_thousand_steps_only_what_is_new_is_drawn(visit: Tab) -> N
     assert changed == ["t0-1000"]
 
 
+LONG = """async () => {
+  const { question } = await import("/static/questions.js");
+  const source = "x = 1\\n".repeat(400) + "\\u202e" + "\\n".repeat(600) + "send_all()";
+  return question({ key: "k", tool: "cell", arguments: { source } }, "r", {}).querySelector(".told").textContent;
+}"""
+
+
+def test_who_is_asked_is_told_how_long_a_text_is_and_what_of_it_cannot_be_seen(visit: Tab) -> None:
+    told = visit.page.evaluate(LONG)
+    assert told.startswith("1,001 lines, 3,011 characters in all. 1 of its characters cannot be seen:")
+
+
 CONTRAST = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgba = (text) => {

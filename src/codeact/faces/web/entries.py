@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from codeact.core.events import Entry, FilesCollected
@@ -19,6 +20,7 @@ from .conversation import Missing
 from .runs import Runs
 
 _RUN = re.compile(r"[0-9a-f]{32}")  # exactly as it was given out
+_PIECE = 1 << 18
 _PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -40,7 +42,7 @@ class Entries:
     async def entry(self, request: Request) -> Response:
         """All of an entry."""
         found = await self._runs.entry(run_of(request), _place(request, "seq"))
-        return Response(await anyio.to_thread.run_sync(_whole, found), media_type="application/json")
+        return _by_pieces(await anyio.to_thread.run_sync(_whole, found), "application/json", {})
 
     async def part(self, request: Request) -> Response:
         """A file or a picture of an entry."""
@@ -80,8 +82,14 @@ def _whole(entry: Entry) -> bytes:
 def _download(name: str, data: bytes) -> Response:
     """Bytes to be saved, and never shown, whatever type they say they have."""
     last = quote(name.rpartition("/")[2], safe="", errors="replace")
-    return Response(
-        data,
-        media_type="application/octet-stream",
-        headers={"content-disposition": f"attachment; filename*=UTF-8''{last}"},
-    )
+    return _by_pieces(data, "application/octet-stream", {"content-disposition": f"attachment; filename*=UTF-8''{last}"})
+
+
+def _by_pieces(data: bytes, kind: str, headers: dict[str, str]) -> Response:
+    """An answer of any length, also for who reads it slowly: each piece may take as long as an answer may stall."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), _PIECE):
+            yield data[at : at + _PIECE]
+
+    return StreamingResponse(pieces(), media_type=kind, headers={**headers, "content-length": str(len(data))})

@@ -1,17 +1,18 @@
 // Python, highlighted. highlight.js finds the words; the elements are ours, so that no text of a model becomes HTML.
 import hljs from "./vendor/highlight.core.min.js";
 import python from "./vendor/highlight.python.min.js";
-import { el, seen, untrailed } from "./text.js";
+import { block, el, seen, untrailed } from "./text.js";
 
-const LONGEST = 20000; // characters; longer code stands as it is
+const LONGEST = 20000; // characters; longer code stands as it is, folded
 
 hljs.registerLanguage("python", python);
 
 /** Code in its place; it is coloured when it comes near to where somebody looks. */
 export function code(source, attributes = {}) {
   const text = untrailed(source);
+  if (text.length > LONGEST) return block(text, { class: "code", ...attributes });
   const made = el("pre", { class: "code", role: "group", ...attributes }, el("code", {}, ...seen(text)));
-  if (text.length <= LONGEST) near(made, () => made.firstChild.replaceChildren(...coloured(text)));
+  near(made, () => made.firstChild.replaceChildren(...coloured(text)));
   return made;
 }
 

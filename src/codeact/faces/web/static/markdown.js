@@ -2,7 +2,7 @@
 //
 // What is written here may be meant to hurt: no pattern takes more than the square of a part that is bounded. A link is its
 // label and its address as text: nothing here can be followed, and nothing is ever loaded.
-import { el, seen } from "./text.js";
+import { block, el, seen } from "./text.js";
 
 const INLINE = new RegExp(
   [
@@ -20,7 +20,7 @@ const MARKED = 4000; // characters of a part in which marks are looked for
 /** The nodes of a text in Markdown. */
 export function markdown(text) {
   const whole = String(text);
-  if (whole.length > LONGEST) return [el("p", { class: "plain" }, ...seen(whole))];
+  if (whole.length > LONGEST) return [block(whole, { class: "plain" })];
   const lines = whole.replaceAll("\r\n", "\n").split("\n");
   const nodes = [];
   for (let at = 0; at < lines.length; ) {

@@ -1,8 +1,10 @@
 // A question that waits for an answer: may this run? It is answered where it stands: allowed, changed, or denied.
 import { post } from "./server.js";
-import { block, el, plainly } from "./text.js";
+import { block, count, el, number, plainly, unseen } from "./text.js";
 import { encode, parse } from "./values.js";
 
+const ROWS = 16; // of a field
+const SHOWN = 1400; // characters that about fit into it
 const ASKED = { cell: "May this code run?", plan: "May it go on by this plan?" };
 
 /** The panel of a call that is asked about in this run. */
@@ -57,10 +59,10 @@ export function question(call, run, page) {
 function argument(name, value, call) {
   const isText = typeof value === "string";
   const before = isText ? value : encode(value);
-  const lines = Math.min(Math.max(before.split("\n").length, Math.ceil(before.length / 90), 1), 16);
-  const input = el("textarea", { rows: lines, spellcheck: "false", class: isText && call.tool !== "cell" ? "" : "mono", name });
+  const lines = before.split("\n").length;
+  const rows = Math.min(Math.max(lines, Math.ceil(before.length / 90), 1), ROWS);
+  const input = el("textarea", { rows, spellcheck: "false", class: isText && call.tool !== "cell" ? "" : "mono", name });
   input.value = before;
-  const hidden = unseen(before);
   const trouble = el("span", { class: "remark failed" });
   const field = {
     name,
@@ -74,17 +76,20 @@ function argument(name, value, call) {
     get valid() {
       return this.changed ? isText || isJson(input.value) : true;
     },
-    element: el("label", { class: "argument" }, el("span", { class: "label" }, plainly(name, 60)), input, hidden, trouble),
+    element: el("label", { class: "argument" }, el("span", { class: "label" }, plainly(name, 60)), input, hidden(before, lines), trouble),
   };
   input.defaultValue = before;
   input.addEventListener("input", () => trouble.replaceChildren(field.valid ? "" : "not JSON"));
   return field;
 }
 
-/** A field shows a text as it is, so what cannot be seen in it is told beneath. */
-function unseen(text) {
-  const shown = block(text);
-  return shown.querySelector?.(".unseen") ? el("span", { class: "told" }, "Some of it cannot be seen:", shown) : null;
+/** A field shows a text as it is, and the beginning of a long one: what is not to be seen in it is told beneath. */
+function hidden(text, lines) {
+  const few = unseen(text);
+  const long = text.length > SHOWN || lines > ROWS;
+  if (!few && !long) return null;
+  const words = [long ? `${count(lines, "line")}, ${count(text.length, "character")} in all.` : "", few ? `${number(few)} of its characters cannot be seen:` : ""];
+  return el("span", { class: "told" }, words.filter(Boolean).join(" "), few ? block(text) : null);
 }
 
 function isJson(text) {

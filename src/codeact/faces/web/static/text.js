@@ -2,11 +2,17 @@
 //
 // All that these pages show is built here, of elements and text nodes. The characters are those of core/untrusted.py.
 
-const UNSEEN = new RegExp(
+const UNSEEN =
   "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e" +
-    "\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u{d800}-\\u{dfff}\\u{e0000}-\\u{e0fff}]",
-  "gu",
-);
+    "\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u{d800}-\\u{dfff}\\u{e0000}-\\u{e0fff}]";
+const STACKED = "[\\p{Mn}\\p{Me}]"; // marks that are set above and below one letter
+const STACK = 8; // of them that a letter may have
+const HIDDEN = new RegExp(UNSEEN, "gu");
+const ODD = new RegExp(`(?:${UNSEEN})+|${STACKED}{${STACK + 1},}`, "gu");
+const MARK = new RegExp(`^${STACKED}`, "u");
+const RUN = 40; // characters that cannot be seen, in a row, that are written out
+const SPANS = 2000; // of them in one text that are elements of their own
+const MOST = 60000; // characters of a text that stand where nobody can fold it
 const LINES = 40; // of a text that are shown before somebody asks for more
 const CHARACTERS = 8000;
 
@@ -29,23 +35,39 @@ function escape(character) {
   return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
-/** The text as nodes, with what cannot be seen written out as Python would escape it. */
-export function seen(text) {
-  const plain = String(text).replaceAll("\r\n", "\n");
+/** Characters in a row that cannot be seen, or cannot be read, in characters that can. */
+function written(odd) {
+  if (MARK.test(odd)) return `${odd.slice(0, STACK)} … ${number(odd.length - STACK)} more marks `;
+  const few = Array.from(odd.slice(0, 2 * RUN)).slice(0, RUN);
+  const left = odd.length - few.join("").length;
+  return few.map(escape).join("") + (left ? ` … ${number(left)} more ` : "");
+}
+
+/** How many characters of a text cannot be seen. */
+export function unseen(text) {
+  return String(text).replaceAll("\r\n", "\n").match(HIDDEN)?.length ?? 0;
+}
+
+/** The text as nodes, with what cannot be seen written out as Python would escape it. Of a long one the beginning. */
+export function seen(text, most = MOST) {
+  const whole = String(text);
+  const plain = whole.slice(0, most).replaceAll("\r\n", "\n");
   const nodes = [];
   let at = 0;
-  for (const found of plain.matchAll(UNSEEN)) {
-    if (found.index > at) nodes.push(plain.slice(at, found.index));
-    nodes.push(el("span", { class: "unseen", title: "a character that cannot be seen" }, escape(found[0])));
+  for (const found of plain.matchAll(ODD)) {
+    if (nodes.length > 2 * SPANS) break;
+    nodes.push(plain.slice(at, found.index));
+    nodes.push(el("span", { class: "unseen", title: "characters that cannot be seen" }, written(found[0])));
     at = found.index + found[0].length;
   }
-  nodes.push(plain.slice(at));
+  nodes.push(plain.slice(at).replace(ODD, written));
+  if (whole.length > most) nodes.push(el("span", { class: "quiet" }, ` … ${number(whole.length - most)} more characters`));
   return nodes;
 }
 
 /** The same as a plain string, where no elements can stand: titles, names, labels. */
 export function plainly(text, room = 200) {
-  const line = String(text).slice(0, 4 * room).replace(UNSEEN, (found) => (/\s/.test(found) ? " " : escape(found)));
+  const line = String(text).slice(0, 4 * room).replace(ODD, (found) => (/^\s+$/.test(found) ? " " : written(found)));
   const joined = line.split(/\s+/).join(" ").trim();
   return joined.length <= room ? joined : `${joined.slice(0, room - 1)}…`;
 }
@@ -56,7 +78,7 @@ export function block(text, attributes = {}, lines = LINES) {
   const made = el("pre", { role: attributes["aria-label"] ? "group" : null, ...attributes });
   const short = head(whole, lines);
   if (short.length === whole.length) {
-    made.append(...seen(whole));
+    made.append(...seen(whole, Infinity));
     return made;
   }
   const hidden = whole.slice(short.length).trim();
@@ -64,7 +86,7 @@ export function block(text, attributes = {}, lines = LINES) {
   const what = count > 1 ? `${number(count)} more lines` : `${number(hidden.length)} more characters`;
   const more = el("button", { type: "button", class: "quiet more" }, what);
   more.addEventListener("click", () => {
-    made.replaceChildren(...seen(whole));
+    made.replaceChildren(...seen(whole, Infinity));
     more.remove();
     made.tabIndex = -1;
     made.focus();

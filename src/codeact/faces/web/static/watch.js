@@ -48,7 +48,7 @@ export class Watch {
       broken: (error) => {
         clearTimeout(late);
         if (error.status === 401) page.refused(error);
-        else if (error.status === 404) main.replaceChildren(absent(error));
+        else if (error.status === 404) main.replaceChildren(absent());
         else page.say(error.status ? error.message : "The server cannot be heard just now. It is tried again.");
       },
       entry: heard((entry) => this.story.hear(entry)),
@@ -231,8 +231,8 @@ class Bar {
   }
 }
 
-function absent(error) {
-  return el("div", { class: "absent" }, el("h1", {}, "There is no such run"), el("p", { class: "quiet" }, plainly(error.message)), el("p", {}, el("a", { href: "#/" }, "New task")));
+function absent() {
+  return el("div", { class: "absent" }, el("h1", {}, "There is no such run"), el("p", { class: "quiet" }, "The journal of this server does not have it."), el("p", {}, el("a", { href: "#/" }, "New task")));
 }
 
 /** To the first question that waits for an answer. */
