@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,14 +193,14 @@ def _entries(folder: str) -> int:
     return 0
 
 
-def left_over(before: dict[str, int]) -> dict[str, int]:
-    """What this process has beyond what it had, once what was ended had time to go."""
+def left_over(before: dict[str, int], *, stays: Collection[str] = ()) -> dict[str, int]:
+    """What this process has beyond what it had and beside what `stays`, once what was ended had time to go."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         more = {
             what: count - before[what]
             for what, count in belongings().items()
-            if count - before[what] > (_OF_MEMORY if what == "memory" else 0)
+            if what not in stays and count - before[what] > (_OF_MEMORY if what == "memory" else 0)
         }
         if not more or time.monotonic() > deadline:
             return more
