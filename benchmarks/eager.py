@@ -104,12 +104,14 @@ def run(program: str, rate: float, scale: float, sandbox: str, *, eager: bool) -
 
 
 def main() -> None:
-    options = pairs.arguments(__doc__, rounds=3, scale="how much longer or shorter all times are")
+    own = [("--one-rate", f"at {RATES[0]} tokens a second alone")]
+    options = pairs.arguments(__doc__, rounds=3, scale="how much longer or shorter all times are", more=own)
+    rates = RATES[:1] if options.one_rate else RATES
     print("\nWhile the model writes: the ratio of the time to that without")
-    print(f"{'':44}" + "".join(f"{f'{rate} tokens/s':>14}" for rate in RATES) + f"{'not written':>14}")
+    print(f"{'':44}" + "".join(f"{f'{rate} tokens/s':>14}" for rate in rates) + f"{'not written':>14}")
     for name, program in PROGRAMS.items():
         line, spared = f"{name:44}", 0.0
-        for rate in RATES:
+        for rate in rates:
             both = [
                 [run(program, rate, options.scale, options.sandbox, eager=eager) for eager in (False, True)]
                 for _ in range(options.rounds)

@@ -15,6 +15,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what 
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("here")
 
+# whole files go to the processes that test side by side, for what a file sets up it has once: the dear ones go first
+_DEAR = (
+    "crash/test_kills.py",
+    "test_docs.py",
+    "test_killed_runs.py",
+    "test_benchmarks.py",
+    "sandbox/test_sweep.py",
+    "tools/test_mcp.py",
+    "evals/test_evaluations.py",
+    "evals/test_m3tooleval.py",
+    "sandbox/test_many.py",
+    "sandbox/test_host_sessions.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process waits for another at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not str(item.path).endswith(_DEAR))
+
 
 @pytest.fixture
 def anyio_backend() -> str:

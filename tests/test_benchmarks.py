@@ -29,7 +29,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("tool_call", ["--scale", "0.01"], "blocking tool"),
         ("cell", [], "an empty cell"),
         ("prompt", [], "a session with 5,000 tools"),
-        ("eager", ["--scale", "0.02"], "an error in line 3"),
+        ("eager", ["--scale", "0.01", "--one-rate"], "an error in line 3"),
         ("agent_step", ["--scale", "0.02"], "step 16"),
         ("journal", ["--scale", "0.02"], "200 events read again"),
     ],
