@@ -279,6 +279,14 @@ class Listing(Protocol):
 
 
 @runtime_checkable
+class Forgetting(Protocol):
+    """What a store is, too, that can let go of a run for good."""
+
+    def delete(self, run: str) -> Sequence[str]:
+        """Keep nothing of it, nor of those that it called, and name them all. Raises RunLocked, UsageError."""
+
+
+@runtime_checkable
 class Glancing(Protocol):
     """What a store is, too, that can say how a run stands without reading it."""
 

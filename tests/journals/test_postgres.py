@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from codeact.stores import condition
 from codeact.stores import store as named
 from codeact.testing import ScriptedModel, check_store
 
+from .deleted import OWN, check_deleting
 from .postgres import PASSWORD, URL_PASSWORD, Server, Unavailable, mute, server
 from .step import STEP, WAITING
 
@@ -114,6 +116,27 @@ async def test_the_list_reads_no_events_also_of_an_earlier_version_which_goes_on
     again, anew = store.glance("listed"), store.glance("anew")
     assert again is not None and anew is not None and (again.usage, anew.usage) == (None, found.usage)
     assert asked(database, "SELECT version FROM codeact.journal") == [(codec.VERSION,)]
+
+
+async def test_a_run_that_is_deleted_is_gone_with_all_below_it_and_what_is_just_being_written_stays_whole(
+    store: PostgresStore, database: Server
+) -> None:
+    contents = "SELECT count(*)::integer FROM codeact.contents"
+    store.create("stays").close()
+    before: Any = asked(database, contents)[0][0]
+    await check_deleting(store, lambda: asked(database, contents)[0][0])
+
+    await written(store, "first", OWN)
+    row = "seq, at, fence, line, blobs, mark, digests FROM codeact.entries WHERE run = 'first' AND blobs > 0"
+    with psycopg.connect(database.url) as writer:  # it counts on what is there, and has not said so yet
+        writer.execute("INSERT INTO codeact.contents SELECT * FROM codeact.contents ON CONFLICT DO NOTHING")
+        deleting = asyncio.create_task(asyncio.to_thread(store.delete, "first"))
+        while not asked(database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not deleting.done()
+            await asyncio.sleep(0.01)
+        writer.execute(f"INSERT INTO codeact.entries SELECT 'second', {row}")
+        writer.commit()
+    assert await deleting == ("first",) and asked(database, contents)[0][0] == before + 2
 
 
 async def test_a_fork_is_written_whole_and_goes_on(store: PostgresStore) -> None:
@@ -457,7 +480,7 @@ FORGETTING = "DROP TRIGGER noting ON codeact.entries; DROP FUNCTION public.note;
 def trips(journal: KeptJournal, path: Path) -> Iterator[list[str]]:
     """What is sent to the server to be done, once this is over."""
     sent: list[str] = []
-    connection = journal._writer.place._connection.pgconn
+    connection = journal._writer.place.made.pgconn
     with open(path, "w+") as wire:
         connection.trace(wire.fileno())
         yield sent

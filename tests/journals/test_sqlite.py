@@ -25,6 +25,7 @@ from codeact.faces.cli import runs
 from codeact.journals.sqlite import SqliteJournal, SqliteStore
 from codeact.testing import check_store
 
+from .deleted import check_deleting
 from .step import STEP, WAITING
 
 EVENTS: list[Event] = [
@@ -124,6 +125,47 @@ async def test_the_list_of_runs_reads_no_events_and_knows_their_tokens(
     tokens = [(one["run"], *list(one["usage"].values())[:4]) for one in listed]
     assert tokens == [("two", 4000, 80, 3200, 4), ("one", 3000, 60, 2400, 3)] and listed[1]["entries"] == 18
     assert store.runs()[1].usage == Usage(3000, 60, 2400, 3)
+
+
+async def test_a_run_that_is_deleted_is_gone_with_all_below_it_from_the_bytes_of_the_file_too(
+    store: SqliteStore,
+) -> None:
+    def contents() -> int:
+        with closing(sqlite3.connect(store.path)) as file:
+            return int(file.execute("SELECT count(*) FROM contents").fetchone()[0])
+
+    (await written(store, "stays")).close()
+    await check_deleting(store, contents)
+    kept = b"".join(file.read_bytes() for file in store.path.parent.glob("journal.db*") if file.is_file())
+    assert b"nobody else has" not in kept and b"Which is colder?" in kept
+    assert list(store.path.parent.glob("*-locks/*")) == [] and events_of(store, "stays") == EVENTS
+
+
+async def test_old_runs_are_deleted_once_that_is_confirmed(
+    store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in ("old one", "old two", "new"):
+        (await written(store, run)).close()
+    store.create("below", "new").close()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as file:
+        file.execute("UPDATE runs SET changed = changed - 86400 * 8 WHERE run LIKE 'old%'")
+    words = ["--journal", str(store.path)]
+    for wrong, said in (
+        (["--delete", "new"], "say --yes"),
+        (["--yes"], "--delete RUN"),
+        (["--delete", "nobody", "--yes"], "no run begins"),
+        (["--delete", "below", "--yes"], "goes with that one"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            runs.main([*words, *wrong])
+    assert len(store.runs()) == 3
+    at_work = store.open("old two")
+    assert runs.main([*words, "--delete-older", "7", "--yes", "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"deleted": ["old one"]} and "old two is in use by process" in said.err
+    at_work.close()
+    assert runs.main([*words, "--delete-older", "7", "--delete", "new", "--yes"]) == 0
+    assert "deleted: 2 runs, and 1 run called by" in capsys.readouterr().err and store.runs() == []
 
 
 async def test_a_run_is_found_by_how_its_name_begins(store: SqliteStore) -> None:

@@ -27,3 +27,12 @@ def next_mark(mark: bytes, seq: int, at: float, fence: int, line: Line) -> bytes
 def digest_of(content: bytes) -> bytes:
     """What bytes that lie beside a line are found by: the same bytes are kept once."""
     return hashlib.blake2b(content, digest_size=DIGEST).digest()
+
+
+def parts(digests: bytes) -> list[bytes]:
+    """The digests of a row, each by itself.
+
+    >>> len(parts(bytes(64)))
+    2
+    """
+    return [digests[start : start + DIGEST] for start in range(0, len(digests), DIGEST)]

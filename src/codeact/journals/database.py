@@ -6,13 +6,14 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from ..crashpoints import crashpoint
 from . import codec
+from .chain import parts
 from .condition import Condition
 
 APPLICATION = 0x636F6461  # `coda`, in the header of a file of ours
@@ -139,6 +140,34 @@ def _shut(path: Path) -> Path | None:
     """The folder that it would be made below, if that cannot be written."""
     above = next((one for one in path.parents if one.exists()), path.parent)
     return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above
+
+
+def family(file: sqlite3.Connection, run: str) -> list[str]:
+    """A run and all that it called, and what those called; none of a run that is not there."""
+    found = file.execute(
+        "WITH RECURSIVE family (name) AS (SELECT run FROM runs WHERE run = ? "
+        "UNION SELECT run FROM runs JOIN family ON parent = name) SELECT name FROM family",
+        (run,),
+    )
+    return [name for (name,) in found]
+
+
+def forget(file: sqlite3.Connection, runs: Sequence[str]) -> None:
+    """Keep nothing of these runs, and overwrite it; what lies beside their lines stays where another run has it."""
+    file.execute("PRAGMA secure_delete = ON")
+    older = file.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'blobs'").fetchone()
+    with transaction(file, durable=True):
+        beside: set[bytes] = set()
+        for run in runs:
+            rows = file.execute("SELECT digests FROM entries WHERE run = ? AND blobs > 0", (run,))
+            beside.update(digest for (digests,) in rows for digest in parts(digests))
+            for table in ("entries", "runs", *(["blobs"] if older else [])):
+                file.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
+        for (digests,) in file.execute("SELECT digests FROM entries WHERE blobs > 0") if beside else ():
+            beside.difference_update(parts(digests))
+        file.executemany("DELETE FROM contents WHERE digest = ?", [(digest,) for digest in beside])
+    with suppress(sqlite3.OperationalError):  # the log goes, too, unless somebody reads just now
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager

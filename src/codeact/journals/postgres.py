@@ -7,22 +7,24 @@ a writer whose connection was cut, and in whose place another one writes now, ca
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 
 from ..core.errors import RunLocked, UsageError
 from ..core.events import Entry
+from .chain import parts
 from .condition import Condition
 from .journal import KeptJournal
-from .rows import Found, Row, Tail, checked, parts
-from .server import Address, NoJournal, address, condition, connect, trouble
+from .rows import Found, Row, Tail, checked
+from .server import Address, NoJournal, address, condition, connect, family, forget, trouble
 from .summary import COLUMNS, Summary, kept, read
 from .writing import Writer, Writers
 
@@ -59,6 +61,7 @@ ORDER BY digest ON CONFLICT DO NOTHING
 """
 # The tokens of a run may be asked for where an earlier version has no such column.
 _TOLD = f"SELECT {COLUMNS}, to_jsonb(runs) ->> 'usage' FROM codeact.runs"
+T = TypeVar("T")
 Begin: TypeAlias = "Callable[[_Database], Tail]"
 
 
@@ -138,6 +141,19 @@ class PostgresStore:
         many = f"{len(rows)} runs begin" if rows else "no run begins"
         raise UsageError(f"{many} with {start!r} in {self.place}; `codeact runs` lists those that are")
 
+    def delete(self, run: str) -> tuple[str, ...]:
+        """Keep nothing of a run, nor of those that it called, and name them all. Raises RunLocked, UsageError."""
+        held: dict[str, None] = {}
+        if not self.has(run):
+            raise _absent(run, self._where)
+        with trouble(self._where, "deleting from"), closing(_Database(self._where)) as database:
+            while new := [name for name in dict.fromkeys((run, *family(database.made, run))) if name not in held]:
+                for name in new:
+                    _patiently(functools.partial(database.lock, name))
+                    held[name] = None
+            forget(database.made, tuple(held))
+        return tuple(held)
+
     def condition(self) -> Condition:
         """How the database is found."""
         return condition(self._where)
@@ -178,7 +194,7 @@ class _Database:
 
     def __init__(self, where: Address) -> None:
         self._where = where
-        self._connection = connect(where, write=True)
+        self.made = connect(where, write=True)
         self._held: set[str] = set()
 
     def lock(self, run: str) -> None:
@@ -189,23 +205,21 @@ class _Database:
                     self._held.add(run)
                     return
         with trouble(self._where, "reading"):
-            who = self._connection.execute(
-                "SELECT pid, host, since FROM codeact.runs WHERE run = %s", (run,)
-            ).fetchone()
+            who = self.made.execute("SELECT pid, host, since FROM codeact.runs WHERE run = %s", (run,)).fetchone()
         raise RunLocked(run, *(who or (0, "", 0.0)))
 
     def unlock(self, run: str) -> None:
         """Give it up."""
         if run in self._held:
             self._held.discard(run)
-            self._connection.execute("SELECT pg_advisory_unlock(%s)", (_key(run),))
+            self.made.execute("SELECT pg_advisory_unlock(%s)", (_key(run),))
 
     def begin(self, tail: Tail) -> Tail:
         """Write down that there is such a run."""
         run, now = tail.told.run, time.time()
         self.lock(run)
         try:
-            self._connection.execute(
+            self.made.execute(
                 "INSERT INTO codeact.runs (run, parent, started, changed, fence, rows, mark, model, task, stop_reason, "
                 "steps, usage, pid, host, since) "
                 "VALUES (%s, %s, %s, %s, 1, 0, %b, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -223,7 +237,7 @@ class _Database:
         """Become the writer of what is there: nobody who was it before can write any more."""
         self.lock(run)
         try:
-            row = self._connection.execute(
+            row = self.made.execute(
                 "UPDATE codeact.runs SET fence = fence + 1, pid = %s, host = %s, since = %s WHERE run = %s "
                 f"RETURNING fence, mark, {COLUMNS}, usage",
                 (*_who(), run),
@@ -243,15 +257,15 @@ class _Database:
             if len(rows) == 1:
                 return [self._keep(rows[0], durable, beside=bool(rows[0].digests)).rowcount == 1]
             contents = {digest: blob for row in rows for digest, blob in zip(row.digests, row.line.blobs, strict=True)}
-            with self._together(), self._connection.transaction():
+            with self._together(), self.made.transaction():
                 if contents:  # first, and in one order, so that no two who write the same wait for each other
-                    self._connection.execute(_ALL_BESIDE, (list(contents), list(contents.values())))
+                    self.made.execute(_ALL_BESIDE, (list(contents), list(contents.values())))
                 kept = [self._keep(row, durable, beside=False) for row in rows]
             return [cursor.rowcount == 1 for cursor in kept]
 
     def _together(self) -> Any:
         """All that follows is sent at once."""
-        return self._connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
+        return self.made.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
 
     def _keep(self, row: Row, durable: bool, *, beside: bool) -> psycopg.Cursor[Any]:
         entry, digests = row.entry, row.digests
@@ -259,26 +273,26 @@ class _Database:
         head = (entry.seq + 1, row.mark, entry.at, *kept(row.told))
         blobs = (list(digests), list(row.line.blobs)) if beside else ()
         line = (entry.seq, entry.at, row.fence, row.line.text, len(digests), row.mark, b"".join(digests))
-        return self._connection.execute(_KEEP[durable, beside], (*head, *run, *blobs, *line))
+        return self.made.execute(_KEEP[durable, beside], (*head, *run, *blobs, *line))
 
     def _one(self, query: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._connection.execute(query.encode(), values).fetchone()
+        row: tuple[Any, ...] | None = self.made.execute(query.encode(), values).fetchone()
         return row
 
     @property
     def gone(self) -> bool:
         """Whether the connection was cut."""
-        return self._connection.closed
+        return self.made.closed
 
     def rest(self) -> None:
         """A forked child never uses, nor ends, the connection of its parent."""
 
     def close(self) -> None:
         """Let go of the database, and of all locks there."""
-        self._connection.close()
+        self.made.close()
 
 
-def _patiently(take: Callable[[], Tail]) -> Tail:
+def _patiently(take: Callable[[], T]) -> T:
     for _ in range(_PATIENCE - 1):
         try:
             return take()

@@ -22,7 +22,7 @@ from ..core.events import (
 )
 from ..guest.values import Refused
 from . import codec
-from .chain import DIGEST, digest_of, first_mark, next_mark
+from .chain import digest_of, first_mark, next_mark
 from .summary import Summary, told
 
 # What has to be on the disk before anything is done on the strength of it, and with it all that came before. What code
@@ -121,12 +121,3 @@ def _line(run: str, seq: int, row: Found) -> codec.Line:
     if not numbers or type(row.text) is not str or not all(type(blob) is bytes for blob in row.blobs):
         raise JournalCorrupt(f"entry {seq} of run {run} is damaged; those before it are whole")
     return codec.Line(row.text, tuple(row.blobs))
-
-
-def parts(digests: bytes) -> list[bytes]:
-    """The digests of a row, each by itself.
-
-    >>> len(parts(bytes(64)))
-    2
-    """
-    return [digests[start : start + DIGEST] for start in range(0, len(digests), DIGEST)]

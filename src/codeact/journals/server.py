@@ -6,7 +6,7 @@ Whatever is said of it, its password is not: a place is named by user, server an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from psycopg import conninfo, errors
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from . import codec
+from .chain import parts
 from .condition import Condition
 
 TABLES = """
@@ -40,6 +41,11 @@ ALTER TABLE codeact.runs ADD COLUMN usage text;
 CREATE INDEX entries_beside ON codeact.entries (run) WHERE blobs > 0;
 UPDATE codeact.journal SET version = 3;
 """
+_LEFT_ALONE = """
+DELETE FROM codeact.contents WHERE digest = ANY(%s) AND digest NOT IN (
+    SELECT substring(digests FROM n * 32 + 1 FOR 32) FROM codeact.entries, generate_series(0, blobs - 1) AS n
+    WHERE blobs > 0
+)"""
 APPLICATION = "codeact"
 MAKING = 0x636F6461  # the lock of whoever makes these tables
 # A line that is dead is noticed, here and there: a lock goes with the connection that holds it.
@@ -159,6 +165,31 @@ def _upgrade(made: psycopg.Connection[Any]) -> None:
         made.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
         if made.execute("SELECT version FROM codeact.journal").fetchone() == (2,):  # nobody did it meanwhile
             made.execute(FROM_2)
+
+
+def family(made: psycopg.Connection[Any], run: str) -> list[str]:
+    """A run and all that it called, and what those called; none of a run that is not there."""
+    found = made.execute(
+        "WITH RECURSIVE family (name) AS (SELECT run FROM codeact.runs WHERE run = %s "
+        "UNION SELECT run FROM codeact.runs JOIN family ON parent = name) SELECT name FROM family",
+        (run,),
+    )
+    return [name for (name,) in found]
+
+
+def forget(made: psycopg.Connection[Any], runs: Sequence[str]) -> None:
+    """Keep nothing of these runs; what lies beside their lines stays where another run has it, too."""
+    named = list(runs)
+    with made.transaction():
+        # Whoever writes a line with something beside it has this table until that is there: nobody counts on what goes.
+        made.execute("LOCK TABLE codeact.contents IN EXCLUSIVE MODE")
+        rows = made.execute(
+            "SELECT digests FROM codeact.entries WHERE run = ANY(%s) AND blobs > 0", (named,)
+        ).fetchall()
+        made.execute("DELETE FROM codeact.entries WHERE run = ANY(%s)", (named,))
+        made.execute("DELETE FROM codeact.runs WHERE run = ANY(%s)", (named,))
+        if beside := list({digest for (digests,) in rows for digest in parts(digests)}):
+            made.execute(_LEFT_ALONE, (beside,))
 
 
 def condition(where: Address) -> Condition:

@@ -12,18 +12,18 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from ..core.errors import UsageError
 from ..core.events import Entry
-from .chain import DIGEST
+from .chain import DIGEST, parts
 from .condition import Condition
-from .database import Unmade, condition, connect, transaction, trouble
+from .database import Unmade, condition, connect, family, forget, transaction, trouble
 from .holder import Hold
 from .journal import KeptJournal
-from .rows import Found, Row, Tail, checked, parts
+from .rows import Found, Row, Tail, checked
 from .summary import COLUMNS, Summary, kept, read
 from .writing import Writer, Writers
 
@@ -115,6 +115,21 @@ class SqliteStore:
             return str(rows[0][0])
         many = f"{len(rows)} runs begin" if rows else "no run begins"
         raise UsageError(f"{many} with {start!r} in {self.path}; `codeact runs` lists those that are")
+
+    def delete(self, run: str) -> tuple[str, ...]:
+        """Keep nothing of a run, nor of those that it called, and name them all. Raises RunLocked, UsageError."""
+        held: dict[str, Hold] = {}
+        with trouble(self.path, "deleting from"), ExitStack() as stack:
+            if not self.has(run):
+                raise _absent(run, self.path)
+            file = stack.enter_context(closing(connect(self.path, write=True)))
+            while new := [name for name in dict.fromkeys((run, *family(file, run))) if name not in held]:
+                for name in new:
+                    hold = held[name] = Hold(self._lock(name), name)
+                    stack.callback(hold.drop)
+                    hold.take()
+            forget(file, tuple(held))
+        return tuple(held)
 
     def condition(self) -> Condition:
         """How the file is found."""

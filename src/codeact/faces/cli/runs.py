@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,7 @@ from codeact.core.messages import NO_USAGE, Usage
 from codeact.core.untrusted import inline
 from codeact.journals.summary import Summary, used
 
-from . import exits
+from . import deleting, exits
 from .arguments import Parser, positive
 
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
     """List the last runs, as a table or a line of JSON each."""
     options = _parser().read(argv)
     store = assemble.store(options.journal)
+    if deleting.wanted(options):
+        return deleting.main(store, options, lambda found: print_table(store, found, sys.stderr))
     found = store.runs(limit=options.limit) if hasattr(store, "runs") else []
     if options.json:
         for run in found:
@@ -40,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     return exits.DONE
 
 
-def print_table(store: Any, found: Sequence[Any]) -> None:
+def print_table(store: Any, found: Sequence[Any], file: TextIO | None = None) -> None:
     """A row for each run; a model that all have in common stands below."""
     models = {run.model for run in found}
     names = ["run", "began", "ended", "steps", "tokens", *(["model"] if len(models) > 1 else []), "task"]
@@ -60,7 +63,7 @@ def print_table(store: Any, found: Sequence[Any]) -> None:
             inline(run.task, 200),
         ]
         table.add_row(*cells)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, file=file)
     console.print(table)
     if len(models) == 1:
         console.print(f"all by {inline(models.pop(), 60)}", style="dim")
@@ -97,4 +100,5 @@ def _parser() -> Parser:
     parser.add_argument("--journal", metavar="PATH", help="the file they are kept in, or postgres://...")
     parser.add_argument("--limit", metavar="N", type=positive, default=20, help="how many (default 20)")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each")
+    deleting.add_flags(parser)
     return parser
