@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,6 +243,13 @@ def test_a_task_has_files_tools_and_limits_and_another_task_behind_it(visit: Tab
     (tmp_path / "a.txt").write_text("what is in it")
     visit.page.get_by_label("agent", exact=True).select_option("reader")
     visit.page.get_by_label("files").set_input_files(tmp_path / "a.txt")
+    (tmp_path / "large.bin").touch()
+    os.truncate(tmp_path / "large.bin", 40 << 20)
+    visit.page.get_by_label("files").set_input_files(tmp_path / "large.bin")
+    visit.page.get_by_label("task", exact=True).fill("Too much.")
+    visit.page.get_by_role("button", name="Begin").click()
+    visit.page.get_by_text("These files have 41.9 MB: a task is given 37.7 MB at most.").wait_for()
+    visit.page.get_by_label("Leave out large.bin").click()
     visit.page.get_by_text("Tools and limits").click()
     visit.page.get_by_label("steps at most").fill("3")
     visit.page.locator("[name=tool]").uncheck()

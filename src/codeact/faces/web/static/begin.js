@@ -2,6 +2,8 @@
 import { post } from "./server.js";
 import { binary, bytes, count, el, plainly, seen } from "./text.js";
 
+const LARGEST = 36 * 2 ** 20; // bytes of files: as base64 they fit into what the server takes at once
+
 /** The form, in the middle of the page. */
 export function beginning(main, page) {
   document.title = "New task · codeact";
@@ -43,6 +45,7 @@ export function beginning(main, page) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     submit.disabled = true;
+    submit.replaceChildren(chosen.files.length ? "Sending …" : "Begin");
     alert.replaceChildren();
     try {
       const { run } = await post("/api/runs", await asked(form, chosen, task.value));
@@ -53,6 +56,7 @@ export function beginning(main, page) {
       alert.replaceChildren(error.message);
     }
     submit.disabled = false;
+    submit.replaceChildren("Begin");
   });
   task.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -68,6 +72,8 @@ export function beginning(main, page) {
 /** What is asked of the server: what was left as it is, is left out. */
 async function asked(form, { agent, files }, task) {
   const fields = form.elements;
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  if (size > LARGEST) throw new Error(`These files have ${bytes(size)}: a task is given ${bytes(LARGEST)} at most.`);
   const body = { agent: agent.name, task, files: await Promise.all(files.map(encoded)) };
   const limits = {};
   if (fields.steps.value) body.max_steps = Number(fields.steps.value);
