@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import Any
 
 if __package__:
-    from . import clock, kept, keyboard, stacks, stubs, unheard, values
+    from . import clock, kept, keyboard, loops, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Descriptor, Ended
@@ -79,6 +79,7 @@ def prepare(path: Sequence[str]) -> None:
             if place not in sys.path and os.path.exists(place):
                 sys.path.append(place)
     clock.install()
+    loops.install()
     keyboard.install()
     stacks.install()
     unheard.install()

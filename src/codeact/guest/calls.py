@@ -11,29 +11,59 @@ from . import values
 from .channel import Channel, Waiter
 from .failures import Failures
 from .interrupts import Finished, Interrupted, Interrupts
+from .turns import PATIENCE, STEPS
 from .wire import Call, Done, TooLarge, Word, encode
 
 OVER = "its cell is over: call tools while the cell runs, and wait for your threads"
 LOOK = "tools"  # by this name the host is asked about the tools
+_running = asyncio._get_running_loop
 ANSWERED = "the final answer is given: nothing more can be called"
 
 
 class _Awaited(Waiter):
     """A waiter in an event loop: the answer wakes the coroutine there."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, channel: Channel) -> None:
         super().__init__()
         self._loop = loop
+        self._channel = channel
+        self._late: asyncio.TimerHandle | None = None
         self.future: asyncio.Future[None] = loop.create_future()
 
     def answer(self, word: Any) -> None:
         super().answer(word)
+        self.turn()
+
+    def turn(self) -> None:
         with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
             self._loop.call_soon_threadsafe(self._wake)
 
+    def gone(self) -> bool:
+        return not self._loop.is_running()
+
     def _wake(self) -> None:
-        if not self.future.done():
+        turns = self._channel.turns
+        if self.future.done():  # its task was cancelled; or it took its answer, and goes by itself
+            if self.future.cancelled():
+                turns.over(self)
+        elif turns.first(self):
+            if self._late is not None:
+                self._late.cancel()
             self.future.set_result(None)
+            self._pass(STEPS)
+        elif self._late is None:
+            self._late = self._loop.call_later(PATIENCE, self._wait_no_longer)
+
+    def _wait_no_longer(self) -> None:
+        self._channel.turns.late(self)
+        self._wake()
+
+    def _pass(self, steps: int) -> None:
+        """The next one's turn comes when this answer has had its effects."""
+        if steps and self._channel.expecting():
+            self._loop.call_soon(self._pass, steps - 1)
+        else:
+            self._channel.turns.over(self)
 
 
 class Calls:
@@ -55,6 +85,7 @@ class Calls:
         """A cell begins."""
         self.answer = None
         self.called.clear()
+        self._channel.turns.clear()
         self._nonce = nonce
 
     def shut(self) -> None:
@@ -66,9 +97,15 @@ class Calls:
         """Call a tool and wait for its value, or raise its failure."""
         waiter = Waiter()
         self._ask(waiter, tool, args, kwargs)
-        self._channel.wait(waiter)
-        self._interrupts.check()
-        return self._result(tool, waiter)
+        turns = self._channel.turns
+        try:
+            self._channel.wait(waiter)
+            self._interrupts.check()
+            if _running() is None:  # else it would hold up the loop that others take their answers in
+                waiter.take_turn(turns)
+            return self._result(tool, waiter)
+        finally:
+            turns.over(waiter)
 
     def look(self, *question: Any) -> Any:
         """What the host knows of the tools."""
@@ -76,7 +113,7 @@ class Calls:
 
     async def call_async(self, tool: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The same without blocking the running loop."""
-        waiter = _Awaited(asyncio.get_running_loop())
+        waiter = _Awaited(asyncio.get_running_loop(), self._channel)
         self._ask(waiter, tool, args, kwargs)
         with self._lock:
             self._awaited.add(waiter)

@@ -11,12 +11,14 @@ import _thread
 import os
 import select
 import socket  # what is asked of it below is not there in WebAssembly, where nobody asks
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
 from .interrupts import open_to_interrupts, shut_to_interrupts
+from .turns import AFTER, PATIENCE, Turns
 from .wire import HOST_WORDS, Decoder, ProtocolError, Returned, Word, encode
 
 SMALL, LARGE = 64 << 10, 1 << 20  # bytes asked for at once: below malloc's threshold for a mapping, and for long frames
@@ -51,6 +53,24 @@ class Waiter:
         """Sleep until the bell rings."""
         check()
         self._bell.acquire()
+
+    def turn(self) -> None:
+        """Those before it have taken their answers."""
+        self.ring()
+
+    def gone(self) -> bool:
+        """Never: its thread comes, or is not waited for."""
+        return False
+
+    def take_turn(self, turns: Turns) -> None:
+        """Return when those that were answered before have taken their answers."""
+        waited = False
+        while not turns.first(self):
+            waited = True
+            if not self._bell.acquire(True, PATIENCE):
+                turns.late(self)
+        if waited:  # to go on at once would be to contend with the one before, which has only begun to
+            time.sleep(AFTER)
 
 
 class Descriptor:
@@ -130,12 +150,17 @@ class Channel:
         self._waiters: dict[int, Waiter] = {}
         self._inbox: deque[Word] = deque()
         self._owner = Waiter()
+        self.turns = Turns()
         self._size = SMALL
         self._taking = False
 
     def renew(self) -> None:
         """In a copy: the way is new, and nothing was said on it yet."""
         self._begin()
+
+    def expecting(self) -> bool:
+        """Whether anybody waits for an answer, or has one and has not taken it."""
+        return bool(self._waiters) or len(self.turns) > 1
 
     def arriving(self) -> bool:
         """Whether a word of the host has come that is not answered yet."""
@@ -224,6 +249,7 @@ class Channel:
             if type(word) is Returned:
                 waiter = self._waiters.pop(word.id, None)
                 if waiter is not None:
+                    self.turns.came(waiter)
                     waiter.answer(word)
             else:
                 self._inbox.append(word)

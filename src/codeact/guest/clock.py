@@ -27,7 +27,9 @@ from typing import Any
 from .wire import MOST_READS
 
 NS = 10**9
-_FOR_CELLS = frozenset({"logging", "uuid", "email.utils", "timeit"})  # what they read is what a cell puts out
+_FOR_CELLS = frozenset(  # what they read is what a cell puts out, or compares with what it reads itself
+    {"logging", "uuid", "email.utils", "timeit", "gzip", "zipfile", "tarfile", "asyncio.timeouts"}
+)
 _NEVER_BACK = "mpc"
 _frame = sys._getframe
 _running: Callable[[], Any] = asyncio._get_running_loop
@@ -52,6 +54,7 @@ class Clock:
         self._counts: dict[str, int] = {}  # of reads, by line
         self._ahead = dict.fromkeys(_real, 0)  # of the real one
         self._items = itertools.count()
+        self.futures = itertools.count(1)  # those that are made in this cell
         self._next: tuple[dict[str, deque[int]], bool] = ({}, False)
 
     def prepare(self) -> None:
@@ -72,6 +75,7 @@ class Clock:
         (self._again, self._known), self._next = self._next, ({}, False)
         self._told = {line: kept[-1] for line, kept in self._again.items()}
         self._items = itertools.count()
+        self.futures = itertools.count(1)
 
     def noted(self) -> list[Any]:
         """What was read since this was asked last: of each line its first read, then the steps to the next ones."""
@@ -322,7 +326,7 @@ def follow_pandas(module: Any) -> None:
 
     def now(cls: Any, tz: Any = None) -> Any:
         """Return new Timestamp object representing current time local to tz."""
-        read = CLOCK.read("w", _frame(1))
+        read = CLOCK.read("w", asker(_frame(1)))
         if read is None:
             return real.__get__(None, cls)(tz)
         if tz is None:
@@ -330,6 +334,14 @@ def follow_pandas(module: Any) -> None:
         return cls(at(dt.datetime, read, dt.UTC)).tz_convert(tz)
 
     stamp.now = classmethod(now)
+
+
+def asker(frame: FrameType) -> FrameType:
+    """Who has pandas look at the clock: what is behind its own frames."""
+    here: FrameType | None = frame
+    while here is not None and str(here.f_globals.get("__name__")).startswith("pandas."):
+        here = here.f_back
+    return here or frame
 
 
 def follow_pools(module: Any) -> None:

@@ -15,12 +15,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from . import clock
+from . import clock, databases, loops
 
 _WATCHED = ("random", "numpy.random", "tempfile", "uuid")
 _FOLLOWED: dict[str, Callable[[Any], None]] = {
     "pandas": clock.follow_pandas,
     "concurrent.futures.thread": clock.follow_pools,
+    "concurrent.futures._base": loops.follow_futures,
+    "sqlite3.dbapi2": databases.follow_sqlite,
 }
 
 

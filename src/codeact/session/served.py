@@ -23,7 +23,7 @@ from ..core.untrusted import inline
 from ..guest import values
 
 _PATIENCE = 0.5  # seconds without anything
-_TOGETHER, _APART = 0.002, 0.1  # seconds between two answers: from where they are kept apart, and how far at most
+_TOGETHER, _APART = 0.002, 0.1  # seconds before an answer: from where they are kept, and how many at most
 _LEFT = 10.0  # seconds: a cell that does not wait for an answer has ended long before
 
 
@@ -45,7 +45,7 @@ class Served:
             match event:
                 case ToolCalled(key):
                     self._called[key] = event
-                    self._order.was(event.cell, "asked", key)
+                    self._order.was(event.cell, "asked", key, at)
                 case ToolReturned(key, returned):
                     self._returned[key] = returned
                     if key in self._called and self._ended(key):
@@ -107,17 +107,22 @@ class Order:
         self._cell_of: dict[str, int] = {}
         self._place: dict[int, int] = {}
         self._happened: set[tuple[str, str]] = set()
-        self._moments: dict[str, float] = {}
-        self._apart: dict[str, float] = {}  # seconds from the answer before, where nothing was asked between
+        self._last: dict[int, float] = {}  # when what was last in a cell happened
+        self._open: dict[int, int] = {}
+        self._apart: dict[str, float] = {}  # seconds from what was before, where others were open or just answered
         self._moved = anyio.Event()
 
     def was(self, cell: int, what: str, key: str, at: float = 0.0) -> None:
         """This is what happened next, at this moment."""
-        order = self._cells.setdefault(cell, [])
-        if at and order and order[-1][0] == "answered" and (last := self._moments.get(order[-1][1])):
-            self._apart[key] = min(max(0.0, at - last), _APART)
+        order, was_open = self._cells.setdefault(cell, []), self._open.get(cell, 0)
+        if what == "asked":
+            self._open[cell] = was_open + 1
+        else:
+            self._open[cell] = was_open - 1
+            if at and order and (was_open > 1 or order[-1][0] == "answered") and (last := self._last.get(cell)):
+                self._apart[key] = min(max(0.0, at - last), _APART)
         order.append((what, key))
-        self._cell_of[key], self._moments[key] = cell, at
+        self._cell_of[key], self._last[cell] = cell, at
 
     def now(self, what: str, key: str) -> None:
         """This has happened again."""
@@ -133,7 +138,7 @@ class Order:
                 await self._moved.wait()
             if waited.cancelled_caught:  # what it waits for does not come: code that stops at a limit, or another order
                 return
-        if self._apart.get(key, 0.0) > _TOGETHER:  # whoever waited for the first of them went on with it alone
+        if self._apart.get(key, 0.0) > _TOGETHER:  # whoever waited went on with those before, and got as far as it got
             await anyio.sleep(self._apart[key])
 
     def _next(self, cell: int | None) -> tuple[str, str] | None:
