@@ -12,18 +12,27 @@ from codeact.core.lives import CUT, worked
 from codeact.core.messages import Reply
 
 POOL = "from concurrent.futures import ThreadPoolExecutor"
+SPANS = ((1_000_000_000, 1_000_000_010), (1_000_000_100, 1_000_000_110))  # then, and now
 ALIKE = [
     (dict(stdout="<A object at 0x7f3a2b4c5d6e>"), dict(stdout="<A object at 0x7fffdeadbeef>"), ""),
     (dict(value="{<A at 0x7f3a2b4c5d6e>, 2}"), dict(value="{2, <A at 0x55aa2b4c5d6e>}"), ""),
     (dict(value="140203948230400"), dict(value="94203948230400"), "x = []\nid(x)"),
     (dict(stdout="a\nb\n"), dict(stdout="b\na\n"), POOL),
     (dict(stderr=" 50%|#  | 1/2 [00:01]\r100%|## | 2/2 [00:02]\n"), dict(stderr="100%|## | 2/2 [00:03]\n"), ""),
+    (dict(stdout="Thread 140203948230400"), dict(stdout="Thread 139909566297792"), "threading.get_ident()"),
+    (dict(stdout="b\na\n"), dict(stdout="a\nb\n"), "for one in {type(x) for x in xs}: print(one)"),
+    (dict(stdout="at 1001.5, 00:16:42"), dict(stdout="at 1001.5, 00:16:42"), ""),
+    (dict(stdout="f 2001-09-09 03:46:45 1000000005"), dict(stdout="f 2001-09-09 03:48:25 1000000105"), ""),
+    (dict(value="(2001, 9, 9, 1, 46, 45)"), dict(value="(2001, 9, 9, 1, 48, 26)"), ""),
+    (dict(stdout="Sun Sep  9 01:46:45 2001"), dict(stdout="Sun Sep  9 01:48:25 2001"), ""),
     (dict(ended="timeout", stdout="one\n"), dict(ended="done", stdout=""), ""),
 ]
 APART = [
     (dict(stdout="a\nb\n"), dict(stdout="b\na\n"), "print(a, b)", "its stdout"),
     (dict(stdout="a\nb\n"), dict(stdout="a\nb\nb\n"), POOL, "its stdout"),
     (dict(value="140203948230400"), dict(value="94203948230400"), "x = []", "its value"),
+    (dict(value="1000000005"), dict(value="1000000905"), "", "its value"),
+    (dict(value="2001-09-09 01:46:45"), dict(value="2001-09-10 01:46:45"), "", "its value"),
     (dict(value="[1, 2]"), dict(value="[2, 1]"), "", "its value"),
     (dict(stderr="one warning"), dict(stderr="another"), "", "its stderr"),
     (dict(), dict(error=CellError("ValueError", "", "")), "", "its end"),
@@ -36,7 +45,7 @@ def outcome(**fields: object) -> Outcome:
 
 @pytest.mark.parametrize(("was", "now", "above"), ALIKE)
 def test_chance_is_no_divergence(was: dict[str, object], now: dict[str, object], above: str) -> None:
-    compare(1, outcome(**was), outcome(**now), above)
+    compare(1, outcome(**was), outcome(**now), above, SPANS)
 
 
 @pytest.mark.parametrize(("was", "now", "above", "what"), APART)
@@ -44,7 +53,7 @@ def test_what_a_cell_did_is_what_it_must_do(
     was: dict[str, object], now: dict[str, object], above: str, what: str
 ) -> None:
     with pytest.raises(ReplayDivergence) as stopped:
-        compare(3, outcome(**was), outcome(**now), above)
+        compare(3, outcome(**was), outcome(**now), above, SPANS)
     assert (stopped.value.cell, stopped.value.what) == (3, what)
 
 

@@ -184,7 +184,8 @@ class Driver:
         self._door.served = served
         if self._agent.action == "code":
             async with self.interpreter.kept_at_the_end():
-                await rebuild(events, state, resume.fresh, self._given_again, self._rerun)
+                moments = self._history.moments
+                await rebuild(events, state, resume.fresh, self._given_again, self._rerun, moments)
         served.known = False
         for key, returned in served.settled.items():  # or it would be asked again, and its cell could not run again
             await self._record(ToolReturned(key, returned))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -28,6 +29,7 @@ from ..core.events import (
 )
 from ..core.execution import Failure, Outcome, Returned, ToolCall
 from ..core.likeness import LIMITS, compare
+from ..core.moments import Span
 from ..core.reads import Again, Reads
 from ..core.recovery import Failed, Happened, Retry
 from ..core.state import State
@@ -40,6 +42,7 @@ from ..secrets import Secret, Vault, sealed_in
 from .agent import Agent
 from .served import Served
 
+_READY = 600.0  # seconds that an interpreter stands ready at most, before it is taken
 Rerun: TypeAlias = Callable[[int, str, bytes, Again], Awaitable[Outcome]]
 
 
@@ -107,7 +110,12 @@ def nobody_answered(events: Sequence[Event]) -> str:
 
 
 async def rebuild(
-    events: Sequence[Event], state: State, fresh: bool, given: Callable[[InputsGiven], Awaitable[None]], run: Rerun
+    events: Sequence[Event],
+    state: State,
+    fresh: bool,
+    given: Callable[[InputsGiven], Awaitable[None]],
+    run: Rerun,
+    moments: Sequence[float] = (),
 ) -> None:
     """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order.
 
@@ -116,8 +124,8 @@ async def rebuild(
     alive = frozenset() if fresh else frozenset(state.alive)
     started: CodeStarted | None = None
     read: Reads = ()
-    above = ""
-    for event in events:
+    above, begun = "", time.time()
+    for place, event in enumerate(events):
         match event:
             case InputsGiven():
                 await given(event)
@@ -142,7 +150,7 @@ async def rebuild(
                         f"{now.gone.why}, while cell {cell} was run again: nothing was called and nothing is lost. "
                         "Resume it once more, or with `fresh` to go on without its variables"
                     )
-                compare(cell, outcome, now, above)
+                compare(cell, outcome, now, above, _at_work(moments[: place + 1], begun))
                 crashpoint("ran again")
                 started = None
             case TaskEnded(complete=int(complete)) if started is not None and started.cell in state.alive:
@@ -156,6 +164,12 @@ async def rebuild(
                     above,
                 )
                 started = None
+
+
+def _at_work(moments: Sequence[float], begun: float) -> tuple[Span, Span]:
+    """When the run was at work up to here, and when it is now; an interpreter may have been ready for a while."""
+    first, last = (moments[0], moments[-1]) if moments else (begun, begun)
+    return (first - _READY, last + 1), (begun - _READY, time.time() + 1)
 
 
 def read_by(events: Iterable[Event], cell: int) -> Again:
