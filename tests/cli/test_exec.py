@@ -217,7 +217,8 @@ def test_tools_of_a_file_answer_from_outside(tmp_path: Path) -> None:
 
 
 def test_the_import_policy_is_the_one_that_was_typed(tmp_path: Path) -> None:
-    assert codeact("exec", "-c", "import math; math.pi", "--imports", "none", home=tmp_path).code == 1
+    refused = codeact("exec", "-c", "import math; math.pi", "--imports", "none", home=tmp_path)
+    assert refused.code == 1 and "--imports NAME allows" in refused.err
     done = codeact(
         "exec", "-c", "import math, json; math.tau > json.loads('6')", "--imports", "none,math,json", home=tmp_path
     )

@@ -69,6 +69,8 @@ def say(outcome: Outcome) -> None:
         _write(sys.stdout, (answer if isinstance(answer, str) else repr(answer)) + "\n")
     if outcome.error is not None:
         _write(sys.stderr, outcome.error.traceback.rstrip("\n") + "\n")
+        if outcome.error.type == "ImportPolicyError" and "allowed is" in outcome.error.message:
+            _write(sys.stderr, "--imports NAME allows what is installed here; --with NAME fetches a package.\n")
     if not outcome.kept:
         _write(sys.stderr, "The interpreter is gone, with all its variables; the next cell gets a fresh one.\n")
 
