@@ -229,8 +229,6 @@ print(attack, file=sys.stderr)
 names = ['<img src=x onerror=alert(1)>.png', 'run me.html', 'p.svg', 'a\u202egnp.exe']
 for name in names:
     open('outputs/' + name, 'w').write(attack)
-import pandas as pd
-display(pd.DataFrame({{attack: [attack], 'b': [attack]}}))
 try:
     judge(attack, rows=[{{attack: attack}}] * 2)
 except Exception as error:
@@ -257,7 +255,7 @@ def test_ui_07_nothing_of_it_acts_on_the_live_page_either(browser: Any, elsewher
 
     agent = CodeAgent(
         model=Wicked(attack), tools=[judge], approve=["judge"], name="wicked", description=attack,
-        instructions=attack, journal=tmp_path / "runs.db", imports=["pandas"],
+        instructions=attack, journal=tmp_path / "runs.db",
     )  # fmt: skip
     before = len(asked)
     with site(agent) as up, tab(browser) as made:
