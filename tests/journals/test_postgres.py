@@ -162,6 +162,8 @@ async def test_the_same_bytes_are_kept_once(store: PostgresStore, database: Serv
 
 async def test_many_runs_at_once_share_a_connection(store: PostgresStore, database: Server) -> None:
     journals = await asyncio.gather(*(asyncio.to_thread(store.create, f"many {n}") for n in range(40)))
+    found = await asyncio.gather(*(anext(journal.read(), None) for journal in journals))
+    assert not any(found)  # and nobody came to the server for that: it has room for 30
     await asyncio.gather(*(journal.append(TaskGiven("a")) for journal in journals))
     held = asked(database, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'codeact'")
     assert held[0][0] <= 3
