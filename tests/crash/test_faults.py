@@ -12,19 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import verdicts
+import witness
 from verdicts import Op
 
-from codeact import ToolCallingAgent, tool
+from codeact import CodeAgent, ToolCallingAgent, tool
+from codeact.cells import Cells
 from codeact.core.errors import StorageError
-from codeact.core.events import ToolCalled, ToolReturned
-from codeact.core.execution import ToolCall
+from codeact.core.events import TaskGiven, ToolCalled, ToolReturned
+from codeact.core.execution import Policy, ToolCall
 from codeact.core.messages import NativeCall, Reply
 from codeact.core.recovery import Happened, Recovery, Retry
 from codeact.journals.database import trouble
 from codeact.journals.sqlite import SqliteStore, _File
 from codeact.journals.writing import Writers
+from codeact.sandboxes.linux import LinuxSandbox
 from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 from codeact.tools.context import current_call
@@ -129,10 +133,13 @@ def ops(store: SqliteStore) -> list[Op]:
 
 
 @pytest.mark.parametrize(
-    ("words", "mend", "where"),
-    [("disk I/O error", "can be resumed", "COMMIT"), ("database or disk is full", "make room", "INSERT INTO entries")],
+    ("words", "mend", "where", "once"),
+    [
+        ("disk I/O error", "can be resumed", "COMMIT", True),
+        ("disk I/O error", "can be resumed", "COMMIT", False),
+        ("database or disk is full", "make room", "INSERT INTO entries", False),
+    ],
 )
-@pytest.mark.parametrize("once", [True, False])
 async def test_at_whichever_write_the_disk_fails_nothing_is_done_after_it(
     tmp_path: Path, words: str, mend: str, where: str, once: bool
 ) -> None:
@@ -151,6 +158,57 @@ async def test_at_whichever_write_the_disk_fails_nothing_is_done_after_it(
             assert not verdicts.of_calls([op for op in ops(store) if op.kind != "ok"])
         await gone_on(store)
     assert failed > 15 and sorted(EFFECTS.values()) == [1] * 5
+
+
+CELL = "import asyncio\npaid = await asyncio.gather(pay.aio('ada'), pay.aio('ben'))"
+ANSWER = "final_answer(len(paid))"
+
+
+def coding(store: SqliteStore) -> CodeAgent:
+    model = ScriptedModel(f"```python\n{CELL}\n```", f"```python\n{ANSWER}\n```")
+    return CodeAgent(model=model, tools=[pay], journal=store, snapshots=False, sandbox=LinuxSandbox())
+
+
+async def gone_but_for(spared: set[int]) -> None:
+    with anyio.fail_after(30):
+        while set(witness.below(os.getpid())) - spared:
+            await anyio.sleep(0.005)
+
+
+async def test_at_whichever_write_the_disk_fails_below_a_cell_that_calls_nothing_is_done_after_it(
+    tmp_path: Path,
+) -> None:
+    async with Cells(LinuxSandbox(), Policy()):
+        pass
+    launcher = set(witness.below(os.getpid()))
+    failed, in_the_cell, fails = 0, 0, ("disk I/O error", "database or disk is full")
+    for at in range(5, 200):  # before its cell it is as above
+        EFFECTS.clear()
+        words, where = fails[at % 2], ("COMMIT", "INSERT INTO entries")[at % 2]
+        faulty = Failing(tmp_path / f"{at}" / "runs.db", fault(words, at, at % 3 == 0, where))
+        ended = False
+        try:
+            async with Session(coding(faulty), run_id=RUN) as session:
+                await session.run("Pay them.")
+            ended = True
+        except StorageError as error:
+            assert words in str(error)
+        if ended:
+            break
+        failed += 1
+        await gone_but_for(launcher)
+        store = SqliteStore(faulty.path)
+        made = Counter(EFFECTS)
+        events = [entry.event for entry in store.entries(RUN)] if store.has(RUN) else []
+        assert not verdicts.of_calls([op for op in ops(store) if op.kind != "ok"] if events else [])
+        in_the_cell += any(isinstance(event, ToolCalled) for event in events)
+        if not any(isinstance(event, TaskGiven) for event in events):
+            assert not made
+            continue
+        result = await coding(store).aresume(RUN, knows=knows)
+        assert result.output == 2 and sorted(EFFECTS.values()) == [1] * 2
+        assert not verdicts.of_calls(ops(store))
+    assert failed > 8 and in_the_cell > 3 and sorted(EFFECTS.values()) == [1] * 2
 
 
 class Limited(SqliteStore):

@@ -76,9 +76,12 @@ def trial(
     reference: dict[str, Any] | None,
     snapshots: bool = False,
     bug: str = "",
+    database: str = "",
 ) -> Trial:
     """Begin a run and have these kills hit one life after the other; then let it live to its end."""
     place.mkdir()
+    if database:
+        (place / "database").write_text(database)
     wrong: list[str] = []
     replies: list[int] = []
     for life in range(len(kills) + 1):

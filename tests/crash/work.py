@@ -20,8 +20,8 @@ from codeact.core.approvals import Allow, Decision
 from codeact.core.execution import Limits, ToolCall
 from codeact.core.messages import Prompt, Reply
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
-from codeact.journals.sqlite import SqliteStore
 from codeact.ports import Emit, Store
+from codeact.stores import store
 from codeact.tools.context import current_call
 
 RUN = "0123456789abcdef0123456789abcdef"  # one name in every journal: so a call has one key in all of them
@@ -183,9 +183,10 @@ WORK: dict[str, tuple[Callable[..., CodeAgent], Any]] = {
 }
 
 
-def store_of(place: Path) -> SqliteStore:
-    """Where the run of a trial is kept."""
-    return SqliteStore(place / "journal.db")
+def store_of(place: Path) -> Any:
+    """Where the run of a trial is kept: in a file, or in the database whose address stands in one."""
+    named = place / "database"
+    return store(named.read_text() if named.exists() else place / "journal.db")
 
 
 def operator(place: Path, store: Store) -> Callable[[ToolCall], Any]:

@@ -20,6 +20,7 @@ import psycopg
 
 from ..core.errors import RunLocked, UsageError
 from ..core.events import Entry
+from ..crashpoints import crashpoint
 from .chain import parts
 from .condition import Condition
 from .journal import KeptJournal
@@ -252,16 +253,20 @@ class _Database:
 
     def write(self, rows: Sequence[Row]) -> list[bool]:
         """Keep these rows, each where its writer still is the one of its run."""
-        durable = any(row.durable for row in rows)
         with trouble(self._where, "writing"):
-            if len(rows) == 1:
-                return [self._keep(rows[0], durable, beside=bool(rows[0].digests)).rowcount == 1]
-            contents = {digest: blob for row in rows for digest, blob in zip(row.digests, row.line.blobs, strict=True)}
-            with self._together(), self.made.transaction():
-                if contents:  # first, and in one order, so that no two who write the same wait for each other
-                    self.made.execute(_ALL_BESIDE, (list(contents), list(contents.values())))
-                kept = [self._keep(row, durable, beside=False) for row in rows]
+            crashpoint("commit")
+            kept = self._committed(rows, durable=any(row.durable for row in rows))
+            crashpoint("committed")
             return [cursor.rowcount == 1 for cursor in kept]
+
+    def _committed(self, rows: Sequence[Row], durable: bool) -> list[psycopg.Cursor[Any]]:
+        if len(rows) == 1:
+            return [self._keep(rows[0], durable, beside=bool(rows[0].digests))]
+        contents = {digest: blob for row in rows for digest, blob in zip(row.digests, row.line.blobs, strict=True)}
+        with self._together(), self.made.transaction():
+            if contents:  # first, and in one order, so that no two who write the same wait for each other
+                self.made.execute(_ALL_BESIDE, (list(contents), list(contents.values())))
+            return [self._keep(row, durable, beside=False) for row in rows]
 
     def _together(self) -> Any:
         """All that follows is sent at once."""

@@ -1,0 +1,41 @@
+"""A run that is kept in a database and is killed anywhere loses nothing there either."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from stage import staged
+from trials import Kill, drawn, ended, trial
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from journals.postgres import Unavailable, server
+
+psycopg = pytest.importorskip("psycopg")
+KILLS = 10  # at least
+
+
+@pytest.mark.timeout(300)
+def test_a_run_in_a_database_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+    try:
+        with server() as database, staged() as stage:
+
+            def address(number: int) -> str:
+                with psycopg.connect(database.url, autocommit=True) as connection:
+                    connection.execute(f"CREATE DATABASE trial{number}")
+                return database.url.replace("/postgres", f"/trial{number}")
+
+            whole = tmp_path / "whole"
+            assert not trial(stage, whole, "one", [], None, database=address(0)).wrong
+            ends, hit = ended(whole), 0
+            for seed in range(1, 20):
+                kills = [*drawn(seed, 360, len(ends)), Kill("both", "commit@3")]
+                one = trial(stage, tmp_path / str(seed), "one", kills, ends, database=address(seed))
+                assert not one.wrong, (seed, kills, one.wrong)
+                hit += one.kills
+                if hit >= KILLS:
+                    break
+            assert hit >= KILLS
+    except Unavailable as missing:
+        pytest.skip(f"Debian package postgresql is absent: {missing}")
