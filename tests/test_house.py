@@ -18,6 +18,7 @@ FLOORS = {
     "core": 1,
     "guest": 1,
     "crashpoints": 1,
+    "begun": 1,
     "ports": 2,
     "files": 2,
     "cursor": 2,

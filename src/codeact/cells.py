@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -66,7 +67,7 @@ class Cells:
         if not isinstance(source, str):
             raise TypeError(f"a cell is a str of Python, not {type(source).__name__}")
         self._count += 1
-        return await self._interpreter.run(self._count, source, secrets.token_bytes(16), self._door, self._emit)
+        return await self._interpreter.run(self._count, source, os.urandom(16), self._door, self._emit)
 
     async def set(self, **bindings: Any) -> None:
         """Bind variables, by the table of values; raises ValueRefused for what does not cross."""

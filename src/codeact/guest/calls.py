@@ -193,6 +193,8 @@ class Calls:
 
 
 def _pack(tool: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> values.Packed:
+    if not kwargs and all(map(values.is_same, args)):
+        return values.Packed([list(args), kwargs])
     try:
         return values.encode([list(args), kwargs])
     except values.Refused:

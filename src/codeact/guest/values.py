@@ -21,7 +21,7 @@ from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, Reader, Ref
 from .hints import hint
 from .scalars import BASES, READERS, SCALARS
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "Packed", "Refused", "Unreadable", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Packed", "Refused", "Unreadable", "decode", "encode", "is_same"]
 
 
 class Packed:
@@ -46,7 +46,7 @@ _MANY = f"more than {MAX_NODES:,} items in one value; send it in parts"
 _LEAST, _MOST = -(1 << 63) + 1, (1 << 63) - 1  # of an int that crosses as itself
 
 
-def _is_same(value: Any) -> bool:
+def is_same(value: Any) -> bool:
     """Whether a value is in JSON what it is here; of some that are this is not said, to be quick."""
     cls = type(value)
     if cls is str:
@@ -131,7 +131,7 @@ class _Encoder:
         """Most are as they are in JSON: of those nothing is made, not even the path that a refusal would name."""
         tree: list[Any] = []
         for i, item in enumerate(items):
-            if _is_same(item):
+            if is_same(item):
                 tree.append(item)
                 self.nodes += 1
             else:
@@ -146,7 +146,7 @@ class _Encoder:
         if all(type(key) is str and key[:1] != "$" and len(key) <= BLOB_FROM for key in value):
             tree: dict[str, Any] = {}
             for key, item in value.items():
-                if _is_same(item):
+                if is_same(item):
                     tree[key] = item
                     self.nodes += 1
                 else:
@@ -196,7 +196,7 @@ def _stable(items: Any) -> list[Any]:
 
 def encode(value: Any) -> Packed:
     """Make a value ready to travel; raises Refused with the path of what does not cross."""
-    if _is_same(value):
+    if is_same(value):
         return Packed(value)
     encoder = _Encoder()
     return Packed(encoder.encode(value, "$", 0), encoder.blobs)

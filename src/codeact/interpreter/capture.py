@@ -20,7 +20,7 @@ class _Reel:
         self._tail = bytearray()
         self._total = 0
         self._live = bytearray()
-        self._decoder = _Decoder("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None  # most cells print nothing
 
     def write(self, data: bytes) -> None:
         self._total += len(data)
@@ -33,11 +33,16 @@ class _Reel:
             del self._tail[: -self._half]
 
     def fresh(self) -> str:
+        if not self._live:
+            return ""
+        self._decoder = self._decoder or _Decoder("replace")
         text = self._decoder.decode(bytes(self._live))
         self._live.clear()
         return text
 
     def text(self) -> tuple[str, int]:
+        if not self._total:
+            return "", 0
         tail = self._tail[-self._half :]
         dropped = self._total - len(self._head) - len(tail)
         if not dropped:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import functools
 import os
 import socket
 import time
@@ -22,8 +20,9 @@ import anyio
 
 from ..core import hosts
 from ..core.catalogue import Catalogue
+from ..core.changing import changed
 from ..core.events import Connected, Disconnected, OutputDelta
-from ..core.execution import CellError, Failure, Imports, Limits, Outcome, Policy, ToolSpec
+from ..core.execution import CellError, Failure, Limits, Outcome
 from ..core.reads import Again
 from ..guest import values, wire
 from ..network import Proxy, Tell
@@ -184,8 +183,8 @@ class Conversation(Talk):
         else:
             outcome = verdict.heard(heard, job.reason, self._limits)
         spent = time.monotonic() - started - job.waited
-        ends = dict(stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent, clock=job.told.take())
-        return dataclasses.replace(outcome, **ends)  # type: ignore[arg-type]
+        clock = job.told.take()
+        return changed(outcome, stdout=stdout, stderr=stderr, dropped=dropped, seconds=spent, clock=clock)
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping its variables if it comes out within the grace."""
@@ -245,9 +244,7 @@ class Conversation(Talk):
                 self._last_call = word.id
                 job.calls += 1
                 await job.slots.acquire()
-                answer = asyncio.create_task(self._answer(job, word, job.calls))
-                job.answers.add(answer)
-                answer.add_done_callback(job.answers.discard)
+                job.answers.add(asyncio.create_task(self._answer(job, word, job.calls)))
         except wire.ProtocolError as error:
             raise self.end("signal", f"it broke the protocol: {error}") from None
 
@@ -282,10 +279,25 @@ class Conversation(Talk):
             await self._send(wire.More(job.nonce, values.encode(source), more))
 
     async def _answer(self, job: Job, call: wire.Call, number: int) -> None:
+        this = _current_task()
+        try:
+            answer = await self._asked_for(job, call, number, this)
+            try:
+                await self._send(_returned(call.id, answer))
+            except wire.TooLarge as error:
+                await self._send(_returned(call.id, Failure("ValueError", f"the result of {call.tool}(): {error}")))
+        except Lost:
+            return  # whoever listens has noticed too
+        finally:
+            job.answers.discard(this)
+
+    async def _asked_for(
+        self, job: Job, call: wire.Call, number: int, this: asyncio.Task[Any]
+    ) -> values.Packed | Failure:
         answer: values.Packed | Failure = _INTERRUPTED
         try:
             if job.reason is None and not job.over:
-                job.asked.add(this := _current_task())
+                job.asked.add(this)
                 try:
                     answer = await self._ask(job, call, number)
                 finally:
@@ -297,12 +309,7 @@ class Conversation(Talk):
             self._interrupt(job, "interrupt")
         finally:
             job.slots.release()
-        try:
-            await self._send(_returned(call.id, answer))
-        except wire.TooLarge as error:
-            await self._send(_returned(call.id, Failure("ValueError", f"the result of {call.tool}(): {error}")))
-        except Lost:
-            return  # whoever listens has noticed too
+        return answer
 
     async def _ask(self, job: Job, call: wire.Call, number: int) -> values.Packed | Failure:
         catalogue = self._catalogue
@@ -379,25 +386,6 @@ class Conversation(Talk):
     def _show(self, job: Job) -> None:
         for stream, text in self._capture.fresh():
             job.emit(OutputDelta(stream, text))
-
-
-def opening(tools: Catalogue, policy: Policy) -> bytes:
-    """The frame that says what a session is made of; of many that are alike it is made once."""
-    specs = tools.specs if tools.answer is None else (*tools.specs, tools.answer)
-    try:
-        return _opening(specs, policy.imports, policy.limits, policy.network)
-    except TypeError:  # the tool of somebody who wrote a list where a tuple is meant
-        return _opening.__wrapped__(specs, policy.imports, policy.limits, policy.network)
-
-
-@functools.lru_cache(maxsize=64)
-def _opening(specs: tuple[ToolSpec, ...], imports: Imports, limits: Limits, network: tuple[str, ...]) -> bytes:
-    listed, unlisted = lookups.opening(Catalogue(specs), limits.listing)
-    return wire.encode(wire.Open(_settings(imports), listed, _settings(limits), list(network), unlisted))
-
-
-def _settings(values: Imports | Limits) -> dict[str, Any]:
-    return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
 
 
 def _returned(number: int, answer: values.Packed | Failure) -> wire.Returned:

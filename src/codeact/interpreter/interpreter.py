@@ -21,8 +21,9 @@ from ..network import Tell
 from ..ports import Emit, Expecting, Sandbox
 from . import seen, transfers
 from .capture import Capture
-from .conversation import Conversation, opening
+from .conversation import Conversation
 from .copies import Copies, can_be_copied, connected
+from .first import opening
 from .job import Door, Following
 from .turns import Turns
 from .verdict import Lost

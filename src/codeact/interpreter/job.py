@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..core.execution import Failure
 from ..core.reads import Reads
@@ -15,8 +15,7 @@ from .reads import Told
 from .verdict import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A call as it came from a cell; `arguments` is the packed list [positional list, keyword dict].
 
     `clock` is what the cell has read of the clock, and nobody was told yet.

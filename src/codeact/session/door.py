@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
+from ..begun import Begun
 from ..core.approvals import Deny, Edit
 from ..core.errors import BudgetExhausted, nearest
 from ..core.events import BudgetEnded, ClockRead, Event, ToolCalled, ToolReturned
@@ -26,9 +27,9 @@ from ..tools.deadline import Deadline
 from ..tools.failure import failure_of
 from .served import Served
 
-Record = Callable[[Event], Awaitable[None]]
+Record = Callable[[Event], Awaitable[None]]  # to the end, whatever is cancelled around it
 
-_UNCHANGING = (str, int, float, bool, type(None), bytes)
+_UNCHANGING = frozenset((str, int, float, bool, type(None), bytes))
 _canonical = json.JSONEncoder(sort_keys=True).encode
 ANSWER = "final_answer"  # a call of it asks whether the value may be the answer
 _STOPPED = Failure(INTERRUPTED, "the call was stopped; whether it took effect is not known")
@@ -36,6 +37,14 @@ _STOPPED = Failure(INTERRUPTED, "the call was stopped; whether it took effect is
 
 async def _forget(event: Event) -> None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is looked up of a tool once."""
+
+    whole: bool  # an agent keeps secrets as such
+    turn: anyio.Semaphore | None  # where so many of its calls may run at once
 
 
 class Door:
@@ -58,12 +67,8 @@ class Door:
         self._run = run
         self._record = record
         self.vault = vault or Vault()
-        self._turns = {
-            name: anyio.Semaphore(tool.concurrency, fast_acquire=True)
-            for name, tool in self._tools.items()
-            if tool.concurrency
-        }
-        self._seen: Counter[str] = Counter()
+        self._known: dict[str, _Known] = {}
+        self._seen: Counter[bytes] = Counter()
         self._gate = gate
         self._answer = answer
         self.caller = caller
@@ -84,10 +89,12 @@ class Door:
             return Failure("NameError", f"there is no tool named {asked.tool!r}{nearest(asked.tool, self._tools)}")
         try:
             args, kwargs = _arguments(asked.arguments)
-            unchanging = all(type(value) in _UNCHANGING for value in (*args, *kwargs.values()))
-            # its own copy: the tool may change what it is given
-            shown = named(tool.spec, *((args, kwargs) if unchanging else _arguments(asked.arguments)))
-            arguments = self._bound(tool, args, kwargs)
+            if _UNCHANGING.issuperset(map(type, args)) and _UNCHANGING.issuperset(map(type, kwargs.values())):
+                shown = named(tool.spec, args, kwargs)
+                arguments = tool.bind(args, kwargs)  # there is no secret among them
+            else:
+                shown = named(tool.spec, *_arguments(asked.arguments))  # its own copy: the tool may change what it gets
+                arguments = self._bound(tool, args, kwargs)
         except values.Refused as error:
             return Failure("TypeError", f"{asked.tool}(): {error}")
         except (TypeError, ValueError) as error:
@@ -127,12 +134,11 @@ class Door:
         try:
             answer = await self._run_tool(tool, arguments, call)
         finally:
-            with anyio.CancelScope(shield=True):
-                answer, value = _read(answer, asked.tool)
-                failure = answer if isinstance(answer, Failure) else None
-                while self.caller is not None and self.caller.bill:
-                    await self._record(self.caller.bill.pop(0))
-                await self._record(ToolReturned(key, Returned(value, failure)))
+            answer, value = _read(answer, asked.tool)
+            failure = answer if isinstance(answer, Failure) else None
+            while self.caller is not None and self.caller.bill:
+                await self._record(self.caller.bill.pop(0))
+            await self._record(ToolReturned(key, Returned(value, failure)))
         return answer
 
     async def _look_at(
@@ -155,23 +161,18 @@ class Door:
 
     def _bound(self, tool: Tool, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by parameter name, as the tool gets them: with the values of secrets."""
-        whole = isinstance(tool, Commanding)  # an agent keeps them as such
+        whole = self._known_as(tool.spec.path, tool).whole
         return tool.bind(self.vault.revealed(args, whole=whole), self.vault.revealed(kwargs, whole=whole))
 
     async def _run_tool(self, tool: Tool, arguments: dict[str, Any], call: Call) -> values.Packed | Failure:
-        name = tool.spec.path
-        seconds = tool.seconds or self._limits.tool_seconds
-        turn = self._turns.get(name)
+        turn = self._known_as(call.tool, tool).turn
         try:
             if turn is not None:
                 await turn.acquire()
             try:
                 before = ANSWERING.set(call)
                 try:
-                    crashpoint("tool starts")
-                    with self._at_work(call.key), self._answering(call.key), Deadline(seconds) as deadline:
-                        value = await tool.call(arguments)
-                    crashpoint("tool returned")
+                    value, late = await self._within(tool.seconds or self._limits.tool_seconds, tool, arguments, call)
                 finally:
                     ANSWERING.reset(before)
             finally:
@@ -179,20 +180,30 @@ class Door:
                     turn.release()
         except Exception as error:
             return failure_of(error, self.vault)
-        if deadline.passed:
-            return Failure(
-                "TimeoutError", f"{name}() took longer than its {seconds:g} s; it may still have taken effect"
-            )
+        if late:
+            return Failure("TimeoutError", f"{call.tool}() {late}; it may still have taken effect")
         try:
             return self.vault.packed(values.encode(value))
         except values.Refused as error:
-            return Failure("ToolResultError", f"the result of {name}() cannot be given to the code: {error}")
+            return Failure("ToolResultError", f"the result of {call.tool}() cannot be given to the code: {error}")
 
-    def _at_work(self, key: str) -> AbstractContextManager[None]:
-        return nullcontext() if self.caller is None else self.caller.pause.running(key)
+    async def _within(self, seconds: float, tool: Tool, arguments: dict[str, Any], call: Call) -> tuple[Any, str]:
+        """The tool's value, or that it took longer than this. One that does not wait needs no clock."""
+        crashpoint("tool starts")
+        if self.caller is None:
+            value, late = await _timely(seconds, tool, arguments)
+        else:
+            with self.caller.pause.running(call.key), self.caller.followers.answering(call.key):
+                value, late = await _timely(seconds, tool, arguments)
+        crashpoint("tool returned")
+        return value, late
 
-    def _answering(self, key: str) -> AbstractContextManager[object]:
-        return nullcontext() if self.caller is None else self.caller.followers.answering(key)
+    def _known_as(self, name: str, tool: Tool) -> _Known:
+        known = self._known.get(name)
+        if known is None:
+            turn = anyio.Semaphore(tool.concurrency, fast_acquire=True) if tool.concurrency else None
+            known = self._known[name] = _Known(isinstance(tool, Commanding), turn)
+        return known
 
     def _key(self, asked: Asked) -> str:
         """Decision 2: what the call is, and the how-manieth of its kind in its cell; not when, nor in which order."""
@@ -201,10 +212,21 @@ class Door:
         digest = hashlib.sha256(content.encode())
         for blob in asked.arguments.blobs:
             digest.update(hashlib.sha256(blob).digest())
-        call = digest.hexdigest()
+        call = digest.digest()
         self._seen[call] += 1
         digest.update(self._seen[call].to_bytes(8, "big"))
         return digest.hexdigest()[:32]
+
+
+async def _timely(seconds: float, tool: Tool, arguments: dict[str, Any]) -> tuple[Any, str]:
+    since = asyncio.get_running_loop().time()
+    begun = Begun(tool.call(arguments))
+    if begun.waits:
+        with Deadline(seconds, since) as deadline:
+            await begun
+        if deadline.passed:
+            return None, f"took longer than its {seconds:g} s"
+    return begun.value, ""
 
 
 def _read(answer: values.Packed | Failure, tool: str) -> tuple[values.Packed | Failure, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Parameter
@@ -20,6 +20,29 @@ from .strictness import Unsupported, validator
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Parameters and their names, looked up once: those that may stand by position, those that may not; those that must
+    be given, and those that may be given by name."""
+
+    parameters: tuple[tuple[str, Parameter], ...]
+    positional: tuple[str, ...]
+    named: tuple[str, ...]
+    required: frozenset[str]
+    by_name: Collection[str]
+
+    def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        """The arguments; None where something does not fit."""
+        if len(args) > len(self.positional):
+            return None
+        bound = dict(zip(self.positional, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in self.by_name or name in bound:
+                return None
+            bound[name] = value
+        return bound if self.required <= bound.keys() else None
 
 
 @dataclass(frozen=True)
@@ -116,8 +139,28 @@ class Arguments:
             for one in self.parameters
         )
 
+    @cached_property
+    def _plan(self) -> _Plan | None:
+        """How most calls are bound; None where there are `*args` or `**kwargs`."""
+        if any(one.kind in _VARIABLE for one in self.parameters):
+            return None
+        return _Plan(
+            tuple((one.name, one) for one in self.parameters),
+            tuple(one.name for one in self.parameters if one.kind in _POSITIONAL),
+            tuple(one.name for one in self.parameters if one.kind not in _POSITIONAL),
+            frozenset(one.name for one in self.parameters if one.default is Parameter.empty),
+            self._by_name.keys(),
+        )
+
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by parameter name (`*args` as a list, `**kwargs` as a dict); errors as CPython words them."""
+        plan = self._plan
+        bound = plan.bound(args, kwargs) if plan is not None else None
+        if plan is None or bound is None:
+            return self._bound(args, kwargs)
+        return {name: self._checked(one, name, bound[name]) for name, one in plan.parameters if name in bound}
+
+    def _bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         positional = [one for one in self.parameters if one.kind in _POSITIONAL]
         variable = {one.kind: one.name for one in self.parameters if one.kind in _VARIABLE}
         bound = {one.name: value for one, value in zip(positional, args, strict=False)}
@@ -195,6 +238,9 @@ class Arguments:
 
     def place(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Bound arguments as the function takes them: by position as far as there is no gap, then by keyword."""
+        plan = self._plan
+        if plan is not None and len(bound) == len(self.parameters):
+            return [bound[name] for name in plan.positional], {name: bound[name] for name in plan.named}
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         gap = False

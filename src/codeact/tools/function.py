@@ -16,7 +16,7 @@ import typing
 from asyncio import CancelledError, current_task
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FunctionType
+from types import CoroutineType, FunctionType
 from typing import Any, ClassVar, TypeVar, overload
 
 from .. import ports
@@ -221,10 +221,13 @@ class FunctionTool:
         An async function runs in this task, any other in a thread, which a cancelled call leaves to itself.
         """
         args, kwargs = self._arguments.place(arguments)
-        target = functools.partial(self._function, *args, **kwargs)
+        function = self._function
         try:
-            value = target() if self._is_async else await in_thread(lambda: plain(target()))
-            if inspect.isawaitable(value):
+            if self._is_async:
+                value = function(*args, **kwargs)
+            else:
+                value = await in_thread(lambda: plain(function(*args, **kwargs)))
+            if type(value) is CoroutineType or inspect.isawaitable(value):
                 value = plain(await value)
             return value
         except Exception:
