@@ -5,6 +5,7 @@ The table of `docs/limits.md` is this table: a test holds the two together.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from codeact import ALL, UsageError, tool
 from codeact.assemble import sandbox
 from codeact.cells import Cells
 from codeact.core.execution import MIB, Limits, Policy
+from codeact.tools.function import as_tool
 
 TIGHT = Limits(seconds=0.5, memory=256 * MIB, grace=0.6, scratch=8 * MIB, inodes=64, threads=16, output=4096, calls=50)
 
@@ -26,8 +28,6 @@ def slow() -> str:
 
 
 def cells(limits: Limits = TIGHT) -> Cells:
-    from codeact.tools.function import as_tool
-
     return Cells(sandbox("linux"), Policy(limits, imports=ALL), [as_tool(slow)])
 
 
@@ -143,3 +143,27 @@ def test_a_limit_that_makes_no_sense_is_refused_by_name(name: str, value: object
         return  # without a limit
     with pytest.raises((TypeError, UsageError), match="max_steps" if name == "steps" else name):
         Limits(**{name: value})  # type: ignore[arg-type]
+
+
+async def test_of_calls_that_come_together_one_is_begun_a_turn_so_that_others_have_theirs() -> None:
+    turns, begun = 0, []
+
+    async def cheap(n: int) -> int:
+        begun.append(turns)
+        if len(begun) == 1:
+            time.sleep(0.2)  # noqa: ASYNC251 - the others are sent meanwhile, and come together
+        return n
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    code = "from threading import Thread\nmany = [Thread(target=cheap, args=(n,)) for n in range(20)]\n"
+    async with Cells(sandbox("linux"), Policy(), [as_tool(cheap)]) as cells:
+        counting = asyncio.create_task(count())
+        outcome = await cells.run(code + "for one in many: one.start()\nfor one in many: one.join()")
+        counting.cancel()
+    assert outcome.ok and len(begun) == 20
+    assert max(begun.count(turn) for turn in begun) <= 2

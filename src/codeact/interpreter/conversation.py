@@ -245,6 +245,8 @@ class Conversation(Talk):
                 job.calls += 1
                 await job.slots.acquire()
                 job.answers.add(asyncio.create_task(self._answer(job, word, job.calls)))
+                if self._words:
+                    await asyncio.sleep(0)  # of many that came together one a turn: other sessions want theirs
         except wire.ProtocolError as error:
             raise self.end("signal", f"it broke the protocol: {error}") from None
 
