@@ -12,7 +12,6 @@ import sys
 import time
 from typing import Any, Literal
 
-import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ImageContent, TextContent
@@ -112,6 +111,8 @@ class Doorman:
 
 
 def http() -> None:
+    import uvicorn  # over standard input and output it is not needed, and takes its time
+
     listener = socket.create_server(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0))
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(Doorman(own.streamable_http_app()), log_level="critical")

@@ -138,18 +138,20 @@ def belongings() -> dict[str, int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                stat = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
-                states[int(entry)], parents[int(entry)] = stat[0], int(stat[1])
+                with open(f"/proc/{entry}/stat", "rb", buffering=0) as file:  # of all there are, at every session
+                    state, parent = file.read().rpartition(b")")[2].split(None, 2)[:2]
+                states[int(entry)], parents[int(entry)] = state, int(parent)
     below = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
+    opened = _opened(below)
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),
         "processes": len(below),
-        "zombies": sum(states.get(pid) == "Z" for pid in below),
+        "zombies": sum(states.get(pid) == b"Z" for pid in below),
         "mounts": len(mounts()),
-        "scratch folders": sum(map(_entries, _grounds(below))),
-        "control groups": sum(map(_folders, _groups(below))),
+        "scratch folders": sum(map(_entries, _grounds(opened))),
+        "control groups": sum(map(_folders, _groups(opened))),
         "core files": len([*Path.cwd().glob("core"), *Path.cwd().glob("core.[0-9]*")]),
         "memory": int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize(),
     }
@@ -161,23 +163,22 @@ def mounts() -> list[str]:
     return [line for line in lines if not re.match(r"/(var/lib|run)/(containers|docker|netns|user)\b", line.split()[1])]
 
 
-def _grounds(below: set[int]) -> set[str]:
+def _grounds(opened: set[str]) -> set[str]:
     """The folders in which launchers below this process keep what sessions write: they hold them open."""
-    opened = _opened(below)
     return {path for path in opened if path.startswith(tempfile.gettempdir() + "/") and os.path.isdir(path)}
 
 
-def _groups(below: set[int]) -> set[str]:
+def _groups(opened: set[str]) -> set[str]:
     """The control groups of launchers below this process, in which each session has its own."""
-    return {path for path in _opened(below) if os.path.basename(path).startswith("codeact-") and "/cgroup/" in path}
+    return {path for path in opened if os.path.basename(path).startswith("codeact-") and "/cgroup/" in path}
 
 
 def _opened(below: set[int]) -> set[str]:
     found = set()
     for pid in below - {os.getpid()}:
         with contextlib.suppress(OSError):
-            opened = Path(f"/proc/{pid}/fd")
-            found |= {os.readlink(opened / number) for number in os.listdir(opened)}
+            opened = f"/proc/{pid}/fd/"
+            found |= {os.readlink(opened + number) for number in os.listdir(opened)}
     return found
 
 

@@ -98,7 +98,8 @@ def descendants(pid: int | None = None) -> set[int]:
     parents: dict[int, int] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            parents[int(name)] = int(Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as file:
+                parents[int(name)] = int(file.read().rpartition(b")")[2].split(None, 2)[1])
         except OSError:
             continue
     found = {pid or os.getpid()}

@@ -157,7 +157,7 @@ def here():
 
 servers = {"mcpServers": {name: {"command": sys.executable, "args": [sys.argv[1], "stdio"]} for name in "ab"}}
 async def twice():
-    async with mcp_tools(servers):  # whatever is kept for all is there now
+    async with mcp_tools({"mcpServers": {"a": servers["mcpServers"]["a"]}}):  # whatever is kept for all is there now
         pass
     before = here()
     async with mcp_tools(servers) as tools:
