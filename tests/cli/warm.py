@@ -17,6 +17,7 @@ import time
 from importlib import import_module
 
 _MOST = 1 << 20  # bytes of a request
+_OFTEN = ("codeact.sandboxes.linux", "codeact.models.openai", "codeact.journals.sqlite", "anyio._backends._asyncio")
 
 
 def main(line: socket.socket) -> int:
@@ -26,6 +27,8 @@ def main(line: socket.socket) -> int:
 
     for room in cli._ROOMS.values():
         import_module(room, cli.__name__)
+    for one in _OFTEN:
+        import_module(one)
     running: dict[int, tuple[int, socket.socket]] = {}  # by its pidfd: the pid, and where its end is told
     while True:
         for ready in select.select([line, *running], [], [])[0]:
@@ -40,6 +43,8 @@ def main(line: socket.socket) -> int:
                 return 0
             *streams, answers = descriptors
             told = socket.socket(fileno=answers)
+            if b'"--mcp"' in asked:
+                import_module("mcp")  # which takes longer than all the rest
             pid = os.fork()
             if pid == 0:
                 for end, (_, other) in running.items():
