@@ -203,9 +203,8 @@ async def test_a_cell_that_was_stopped_at_its_limit_is_there_as_far_as_it_came(t
     ("source", "what"),
     [
         ("print(open('/dev/urandom', 'rb').read(8))", "stdout"),
-        ("import os\nnumber = int.from_bytes(open('/dev/urandom', 'rb').read(4), 'big')\nnumber", "value"),
         ("price(int.from_bytes(open('/dev/urandom', 'rb').read(4), 'big'))", "what it calls"),
-        ("print(open('/dev/urandom', 'rb').read(6))", "stdout"),
+        ("import os\nnumber = int.from_bytes(open('/dev/urandom', 'rb').read(4), 'big')\nnumber", "value"),
     ],
 )
 async def test_a_cell_that_does_something_else_stops_it_and_calls_nothing(

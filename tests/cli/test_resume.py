@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -100,3 +101,58 @@ def test_a_run_is_kept_in_the_users_state_folder(tmp_path: Path) -> None:
     assert codeact("run", "One.", "--model", "replay:replies.jsonl", home=tmp_path).code == 0
     assert (tmp_path / ".local/state/codeact/journal.db").is_file()
     assert [run["task"] for run in codeact("runs", "--json", home=tmp_path).lines] == ["One."]
+
+
+APP = """
+from codeact import CodeAgent, tool
+
+@tool
+def send(to: str) -> str:
+    \"\"\"Send a letter.\"\"\"
+    return f"sent to {to}"
+
+@tool
+def burn(what: str) -> str:
+    \"\"\"Burn it.\"\"\"
+    return what
+
+agent = CodeAgent(
+    model="replay:none.jsonl", tools=[send, burn], approve=["send", "burn"], journal="runs.db", instructions="Be kind."
+)
+"""
+BEGIN = """
+import asyncio, sys
+from codeact.core.approvals import Later
+from codeact.session.agent import with_parts
+from codeact.session.session import Session
+from codeact import assemble
+from app import agent
+
+async def later(call):
+    return Later()
+
+async def begin():
+    chosen = agent.replace(model="replay:replies.jsonl", tools=agent.tools[:1], approve=["send"], seconds=7, gate=later)
+    words = ("app.py:agent", "--model", "replay:replies.jsonl", "Write.") if sys.argv[1] == "page" else None
+    made = with_parts(chosen, instructions="Be brief.", origin=(sys.path[0], *words) if words else ())
+    async with Session(made, run_id=sys.argv[1]) as session:
+        await session.run("Write.")
+
+asyncio.run(begin())
+"""
+
+
+def test_a_run_that_chose_a_model_and_fewer_tools_goes_on_with_those(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "begin.py").write_text(BEGIN)
+    (tmp_path / "none.jsonl").write_text("")
+    reply = {"text": "```python\nfinal_answer(send('Ann'))\n```"}
+    (tmp_path / "replies.jsonl").write_text(json.dumps(reply) + "\n")
+    for name, words in (("page", ["page"]), ("api", ["api", "app.py:agent"])):
+        subprocess.run([sys.executable, "begin.py", name], cwd=tmp_path, env=environment(tmp_path), check=True)
+        if name == "api":
+            told = codeact("resume", name, "--journal", "runs.db", home=tmp_path, CODEACT_CALLED="./run")
+            assert told.code == 2 and "`./run resume api app.py:agent`" in told.err
+        done = codeact("approve", *words, "--journal", "runs.db", "--json", home=tmp_path)
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["output"] == "sent to Ann"

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
 
-from codeact.core.errors import CodeactError, SandboxUnavailable, ToolDefinitionError, UsageError, nearest
+from codeact.core.errors import (
+    CodeactError,
+    ReplayDivergence,
+    RunDiffers,
+    SandboxUnavailable,
+    ToolDefinitionError,
+    UsageError,
+    nearest,
+)
 
 from . import exits, streams
 
@@ -90,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"codeact: {error}")
         return exits.USAGE
     except CodeactError as error:
-        _say(f"codeact: {error}")
+        flag = {RunDiffers: "--anyway", ReplayDivergence: "--fresh"}.get(type(error))
+        _say(f"codeact: {error}" + (f" (the flag {flag})" if flag else ""))
         return exits.NOT_DONE
     except OSError as error:
         streams.silence()

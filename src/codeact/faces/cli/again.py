@@ -19,9 +19,11 @@ from codeact.session.agent import Agent, with_parts
 from codeact.session.resuming import Resume
 from codeact.session.session import ended
 
+from ..called import called
 from . import lines, paused, run, secret, streams, which
 from .approve import asking
 from .arguments import Parser
+from .begun import as_begun, model_beside
 
 HELP = f"{which.HELP}; with app.py:agent beside it, where it was begun by an agent object of yours"
 
@@ -36,8 +38,11 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     model = getattr(options, "model", None)
     if model:
         typed.model, words = model, [*words, "--model", model]
+    beside = model_beside(place, typed)
+    was = next((event for event in events if isinstance(event, RunStarted)), None)
     with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as found:
-        made = with_parts(found, store=store, origin=(folder, *words))
+        made = as_begun(found, was, beside, other=bool(model))
+        made = with_parts(made, store=store, origin=(folder, *words))
         resume = replace(taken(made), secrets=secret.found(typed.secret))
         with asking(made) as agent, assemble.console(sys.stdout, out=typed.out, keep=True) as console:
             over = asyncio.run(ended(agent, resume.run))
@@ -71,8 +76,8 @@ def _origin(name: str, events: Sequence[Event], place: str | None = None) -> tup
         return (os.getcwd(), place, task)
     if started is None or not started.origin:
         raise UsageError(
-            f"the run {name} was not begun by `codeact run`: name the agent that it is of, as app.py:agent, or go on "
-            f"with it by agent.resume({name!r})"
+            f"the run {name} was not begun by a line that was typed: name the agent that it is of beside it, as "
+            f"`{called()} resume {name[:12]} app.py:agent`, or go on with it by agent.resume({name!r})"
         )
     folder = started.origin[0]
     try:

@@ -16,6 +16,7 @@ from codeact.questions import Question, questions
 from codeact.session.agent import Agent
 from codeact.session.resuming import Resume
 
+from ..called import called
 from . import again, exits, lines, paused, which
 from .arguments import Parser, reading
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     if options.list:
         return _list(asked, options.json)
     if not asked:
-        raise UsageError(f"the run {name} waits for no answer; `codeact show {name[:12]}` tells how it stands")
+        raise UsageError(f"the run {name} waits for no answer; `{called()} show {name[:12]}` tells how it stands")
     decisions = {one.asked.key: _decision(options, one) for one in _meant(options, asked)}
 
     def taken(agent: Agent) -> Resume:

@@ -16,6 +16,7 @@ from codeact.ports import Store
 from codeact.questions import Question, questions
 from codeact.session.result import RunResult
 
+from ..called import called
 from . import lines
 
 _ROOM = 300  # characters of a call
@@ -33,7 +34,7 @@ def tell(store: Store, result: RunResult) -> tuple[Question, ...]:
     for one in asked:
         _say(f"  {one.asked.key[:12]}  {described(one.call)}")
     which = "" if len(asked) == 1 else " --key KEY (or --all)"
-    _say(f"Give it: codeact approve {result.run_id[:12]}{which}\nor with --deny --reason TEXT")
+    _say(f"Give it: {called()} approve {result.run_id[:12]}{which}\nor with --deny --reason TEXT")
     return asked
 
 
@@ -75,7 +76,7 @@ def _unknown(name: str, calls: Sequence[ToolCall]) -> None:
         given = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
         _say(f"  {call.key[:12]}  {inline(f'{call.name}({given})', _ROOM)}")
     _say(
-        f"Find out, and say it: codeact resume {name[:12]} with --done KEY=VALUE (as JSON), --failed KEY, or "
+        f"Find out, and say it: {called()} resume {name[:12]} with --done KEY=VALUE (as JSON), --failed KEY, or "
         "--retry KEY to have it called again"
     )
 

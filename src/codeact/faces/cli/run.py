@@ -35,6 +35,7 @@ from codeact.session.result import RunResult
 from codeact.session.resuming import Resume
 from codeact.session.session import Session
 
+from ..called import called
 from . import approve, exits, lines, paused, secret, streams
 from .arguments import policy, tools
 from .taskline import add_agent_flags as add_agent_flags
@@ -268,13 +269,13 @@ def recorded(agent: Agent, path: str) -> Agent:
 def no_model(command: str, offline: str = "codeact demo") -> str:
     """What to say where no model was named, with the lines to type for those that are in reach."""
     lines_to_type = [
-        f"  {reach.found}" + (f": codeact {command} --model {reach.spec} ..." if reach.spec else "")
+        f"  {reach.found}" + (f": {called()} {command} --model {reach.spec} ..." if reach.spec else "")
         for reach in assemble.models_in_reach()
     ]
     here = "\n".join(["Found here:", *lines_to_type]) if lines_to_type else "No key and no local server was found here."
     return (
         "no model: name one with --model, in CODEACT_MODEL, or as `model` in "
-        f"{assemble.settings_path()}.\n{here}\nWithout any: {offline}"
+        f"{assemble.settings_path()}.\n{here}\nWithout any: {offline.replace('codeact', called(), 1)}"
     )
 
 

@@ -48,6 +48,7 @@ from codeact.core.files import amount, what
 from codeact.core.messages import Usage
 from codeact.core.state import CUT_OFF
 from codeact.core.untrusted import escaped, inline
+from codeact.faces.called import called
 from codeact.ports import Store
 from codeact.questions import questions
 
@@ -218,9 +219,9 @@ class _Teller:
         for one in asked:
             yield from self._wrapped("It waits for an answer: ", paused.described(one.call))
         if asked:
-            yield f"Give it by codeact approve {run[:12]}, or with --deny --reason TEXT."
+            yield f"Give it by {called()} approve {run[:12]}, or with --deny --reason TEXT."
         else:
-            yield f"It has not ended: codeact resume {run[:12]} goes on with it."
+            yield f"It has not ended: {called()} resume {run[:12]} goes on with it."
 
     def _wrapped(self, sign: str, text: str) -> Iterator[str]:
         """Words, in lines of 80 columns behind a sign, and behind nothing from the second line on."""

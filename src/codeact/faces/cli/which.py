@@ -5,6 +5,8 @@ from __future__ import annotations
 from codeact.core.errors import UsageError
 from codeact.ports import Store
 
+from ..called import called
+
 LAST = "last"
 HELP = "the run, how its name begins, or `last`; `codeact runs` lists them"
 
@@ -22,5 +24,5 @@ def run_named(store: Store, word: str) -> str:
 def one_run(store: Store, words: list[str], command: str, agent: bool = False) -> str:
     """The same of what was typed behind a command that takes one run, and where it may be `agent`, an agent's place."""
     if not words or len(words) > 1 + agent:
-        raise UsageError(f"which run? write codeact {command} RUN; `codeact runs` lists them")
+        raise UsageError(f"which run? write {called()} {command} RUN; `{called()} runs` lists them")
     return run_named(store, words[0])

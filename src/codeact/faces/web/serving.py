@@ -25,6 +25,7 @@ from codeact.core.errors import UsageError
 from codeact.ports import Store
 from codeact.session.agent import Agent
 
+from ..called import called
 from .app import application
 from .bodies import Patience
 from .offer import store_of
@@ -83,7 +84,7 @@ def serve(
         if cut:
             _say(
                 "cut off, to be gone on with on the page, or so:\n"
-                + "\n".join(f"  codeact resume {run}" for run in cut)
+                + "\n".join(f"  {called()} resume {run}" for run in cut)
             )
 
     _blocking(work)
