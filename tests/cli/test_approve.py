@@ -112,6 +112,7 @@ def test_without_a_terminal_the_run_waits_and_goes_on_by_approve(tmp_path: Path)
     second = away(place, "approve", "last", *words, *kept)
     (another,) = json.loads(second.stdout)["waiting"]
     assert second.returncode == 1 and another["arguments"]["amount"] == 1, second.stderr
+    assert "changed: cell" in second.stderr and "amount=50" in second.stderr and "amount=0" not in second.stderr
     third = away(place, "approve", line["run_id"], "--deny", "--reason", "too dear", "--json", *kept)
     assert third.returncode == 1 and len(json.loads(third.stdout)["waiting"]) == 1
     last = away(place, "approve", line["run_id"], "--always", "--json", *kept)

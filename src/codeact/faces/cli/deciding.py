@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from codeact import assemble
@@ -37,8 +38,7 @@ def main(argv: Sequence[str]) -> int:
     def taken(agent: Agent) -> Resume:
         for one in asked:
             if one.asked.key in decisions:
-                said = {Allow: "allowed", Deny: "denied", Edit: "changed"}[type(decisions[one.asked.key])]
-                print(f"{said}: {escaped(paused.described(one.call))}", file=sys.stderr)
+                print(escaped(_said(one, decisions[one.asked.key])), file=sys.stderr)
         return Resume(name, None, decisions, anyway=options.anyway)
 
     return again.go_on(store, name, options, taken)
@@ -81,6 +81,13 @@ def _decision(options: argparse.Namespace, one: Question) -> Decision:
             f"--arguments: a {one.asked.tool} has no {unknown[0]!r}, only {', '.join(one.asked.arguments)}"
         )
     return Edit({**one.asked.arguments, **options.arguments})
+
+
+def _said(one: Question, decision: Decision) -> str:
+    """What was decided, of the call as it will be."""
+    if isinstance(decision, Edit):
+        return f"changed: {paused.described(replace(one.call, arguments=decision.arguments))}"
+    return f"{'denied' if isinstance(decision, Deny) else 'allowed'}: {paused.described(one.call)}"
 
 
 def _listed(asked: Sequence[Question]) -> str:
