@@ -9,7 +9,7 @@ import pytest
 
 from codeact import CodeAgent, ToolCallingAgent, tool
 from codeact.core.branch import upto
-from codeact.core.errors import ModelUnavailable, RunDiffers, UsageError
+from codeact.core.errors import ModelUnavailable, ReplayDivergence, RunDiffers, UsageError
 from codeact.core.events import CodeRan, CodeStarted, Event, Forked, RunStarted, TaskGiven, ToolCalled
 from codeact.core.messages import NativeCall, Reply
 from codeact.journals.sqlite import SqliteStore
@@ -213,3 +213,13 @@ def test_every_step_of_a_run_has_one_end() -> None:
         upto([RunStarted("m", "linux")], 0)
     started = [RunStarted("m", "linux"), TaskGiven("Do."), CodeStarted(1, "1", b"")]
     assert upto(started, 0) == 2
+
+
+async def test_of_a_fork_that_cannot_stand_nothing_is_left(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    chance = "```python\nprint(open('/dev/urandom', 'rb').read(8))\n```"
+    made = CodeAgent(model=ScriptedModel(chance, "```python\nfinal_answer(1)\n```"), journal=store)
+    result = await made.arun("Print some.")
+    with pytest.raises(ReplayDivergence):
+        await made.afork(result.run_id, at=1)
+    assert [one.run for one in store.runs()] == [result.run_id]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import anyio.to_thread
+
 from .. import assemble, portal
 from ..core.approvals import Decision
+from ..core.errors import ReplayDivergence
 from ..ports import Knows, Listener
 from ..secrets import Secret
 from ..session.agent import Agent
-from ..session.forking import fork
+from ..session.forking import drop, fork
 from ..session.result import RunResult
 from ..session.resuming import Resume
 from ..session.session import Session, ended
@@ -73,10 +76,7 @@ class Returning(Agent):
         """The same, async."""
         if (result := await ended(self, run_id)) is not None:
             return result
-        shown = (assemble.shown(),) if show else ()
-        resume = Resume(run_id, knows, decisions or {}, fresh, anyway, secrets or {})
-        async with Session(self, (*listeners, *shown), resume=resume) as session:
-            return await session.resume()
+        return await self._go_on(Resume(run_id, knows, decisions or {}, fresh, anyway, secrets or {}), show, listeners)
 
     @refusing_unknown
     def fork(
@@ -135,7 +135,13 @@ class Returning(Agent):
     ) -> RunResult:
         """The same, async."""
         new = await fork(self, run_id, at, say, max_steps, anyway)
+        try:
+            return await self._go_on(Resume(new, None, decisions or {}, fresh, anyway, secrets or {}), show, listeners)
+        except ReplayDivergence:
+            await anyio.to_thread.run_sync(drop, self.store, new)
+            raise
+
+    async def _go_on(self, resume: Resume, show: bool, listeners: Sequence[Listener]) -> RunResult:
         shown = (assemble.shown(),) if show else ()
-        resume = Resume(new, None, decisions or {}, fresh, anyway, secrets or {})
         async with Session(self, (*listeners, *shown), resume=resume) as session:
             return await session.resume()

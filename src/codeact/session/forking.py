@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio.to_thread
 
 from ..core.branch import begun_by, upto
-from ..core.errors import UsageError
+from ..core.errors import CodeactError, UsageError
 from ..core.events import Entry, Forked, RunStarted
 from ..core.tasks import check_task
-from ..ports import Filling, Journal
+from ..ports import Filling, Journal, Store
 from .agent import Agent
 from .beginning import started
 from .resuming import check_parts
@@ -49,6 +50,14 @@ async def fork(
     finally:
         journal.close()
     return new
+
+
+def drop(store: Store, new: str) -> None:
+    """Keep nothing of a fork that could not stand: it has done nothing. A store that cannot delete keeps it."""
+    delete = getattr(store, "delete", None)
+    if delete is not None:
+        with suppress(CodeactError):
+            delete(new)
 
 
 def _made_of(agent: Agent, run: str, entry: Entry, anyway: bool) -> Entry:

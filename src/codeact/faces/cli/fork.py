@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 from codeact import assemble
-from codeact.core.errors import UsageError
+from codeact.core.errors import ReplayDivergence, UsageError
 from codeact.session.agent import Agent
-from codeact.session.forking import fork
+from codeact.session.forking import drop, fork
 from codeact.session.resuming import Resume
 
 from . import again, which
@@ -24,10 +24,15 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("from which step on? write --at N; --at 0 begins the task anew")
 
     def taken(agent: Agent) -> Resume:
-        new = asyncio.run(fork(agent, name, options.at, options.say, options.max_steps, options.anyway))
-        return Resume(new, fresh=options.fresh, anyway=options.anyway)
+        new.append(asyncio.run(fork(agent, name, options.at, options.say, options.max_steps, options.anyway)))
+        return Resume(new[0], fresh=options.fresh, anyway=options.anyway)
 
-    return again.go_on(store, name, options, taken)
+    new: list[str] = []
+    try:
+        return again.go_on(store, name, options, taken)
+    except ReplayDivergence:
+        drop(store, new[0])
+        raise
 
 
 def _parser() -> Parser:

@@ -12,14 +12,14 @@ import anyio
 import anyio.to_thread
 
 from codeact.core.approvals import Decision
-from codeact.core.errors import UsageError
+from codeact.core.errors import ReplayDivergence, UsageError
 from codeact.core.events import ApprovalAsked, Entry, Event, RunStarted
 from codeact.core.files import File
 from codeact.core.tasks import check_task
 from codeact.ports import Knows, Store
 from codeact.questions import questions
 from codeact.session.agent import Agent, with_parts
-from codeact.session.forking import fork
+from codeact.session.forking import drop, fork
 from codeact.session.result import RunResult
 from codeact.session.resuming import Resume
 from codeact.session.session import Session
@@ -110,7 +110,11 @@ class Runs:
         self._check_room()
         _, agent = await self._agent(run)
         new = await fork(agent, run, at, say, max_steps)
-        return await self.take_up(new)
+        try:
+            return await self.take_up(new)
+        except ReplayDivergence:
+            await anyio.to_thread.run_sync(drop, agent.store, new)
+            raise
 
     async def say(self, run: str, text: str) -> None:
         """Tell the model something in the middle. Raises Busy where nothing is at work."""
