@@ -267,6 +267,18 @@ async def test_restored_and_forked_interpreters_draw_other_numbers() -> None:
         assert len({part for each in drawn for part in each.split(", ")}) == 6 * len(drawn)
 
 
+@pytest.mark.parametrize("collects", [True, False])
+async def test_garbage_is_collected_behind_a_copy_as_it_was_before(collects: bool) -> None:
+    async with python() as cells:
+        await run(cells, f"import gc; gc.{'enable' if collects else 'disable'}()")
+        point = await cells.snapshot()
+        await run(cells, f"gc.{'disable' if collects else 'enable'}()")
+        await cells.restore(point)
+        assert await value(cells, "gc.isenabled()") is collects
+        async with await cells.fork() as other:
+            assert await value(other, "gc.isenabled()") is collects
+
+
 # -- forks -------------------------------------------------------------------------------------------------------------
 
 

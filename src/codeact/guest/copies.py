@@ -8,6 +8,7 @@ waits for the end, the event loop's own descriptors, OpenSSL's numbers, and the 
 from __future__ import annotations
 
 import _thread
+import gc
 import os
 import re
 import sys
@@ -41,6 +42,7 @@ class Copies:
         self.sever: Callable[[], None] = lambda: None  # ends the connections of the one that was copied
         self._top = self.home = os.getcwd()  # of the first one, and of this one
         self._taken: scratch.Taken | None = None
+        self._collects = True  # whether the garbage of the one that was copied is collected
         self._bounds = (1 << 28, 10_000)
 
     def limit(self, size: int, count: int) -> None:
@@ -101,6 +103,9 @@ class Copies:
 
     def _become(self, word: Copy, given: list[int], way: Descriptor, cells: Cells) -> None:
         failure = None
+        if word.how != "thaw":
+            self._collects = gc.isenabled()
+        gc.disable()  # a collection looks at all that the cells have, which takes longer than the fork
         try:
             way.renew(given[0])
             self._channel.renew()
@@ -122,6 +127,8 @@ class Copies:
             while way.read(1):
                 pass  # the host has to see that it lives, and who it is, before it hangs up
             os._exit(0)
+        if self._collects and word.how != "freeze":  # one that waits does nothing
+            gc.enable()
 
     def _carry(self, word: Copy) -> None:
         """The scratch, as it was or is."""
