@@ -68,6 +68,7 @@ async def session_at(level: str, host: Canaries, policy: Policy = FREE) -> Async
 
 async def filled() -> None:
     """The pool makes nothing any more: what there is now can be counted."""
+    POOL.refill()  # a loop that has ended meanwhile may have left that out
     with anyio.fail_after(60):
         while not POOL.settled():
             await anyio.sleep(0.002)

@@ -181,7 +181,7 @@ async def test_a_hundred_sessions_at_once_end_together_and_leave_nothing(wall: L
         began = time.monotonic()
     assert time.monotonic() - began < 30  # a second of each, one after the other, would be a hundred
     assert until(lambda: descendants() <= processes)
-    assert descriptors() == open_ones
+    assert descriptors() <= open_ones  # of what came before some may have gone
 
 
 async def test_a_launch_that_is_cancelled_leaves_nothing(wall: LinuxSandbox) -> None:
