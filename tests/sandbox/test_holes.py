@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,11 @@ async def test_hole(what: str, level: str, host: Canaries) -> None:
 def _metadata() -> list[tuple[int, ...]]:
     """Of files of the host that a guest can open."""
     found = map(os.stat, (os.__file__, "/dev/null", "/dev/zero"))
-    return [(now.st_mode, now.st_uid, now.st_size, now.st_mtime_ns, now.st_ctime_ns) for now in found]
+    return [
+        # a container engine gives the devices that it is started with to its container's user, and back
+        (now.st_mode, now.st_uid, now.st_size, now.st_mtime_ns, 0 if stat.S_ISCHR(now.st_mode) else now.st_ctime_ns)
+        for now in found
+    ]
 
 
 def _kind(name: str) -> type:
