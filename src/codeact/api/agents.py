@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +212,9 @@ class CodeAgent(Returning):
         """
         if after is not None:
             kept.check(self, after)
-
-        async def run() -> RunResult:
-            return await self.arun(
+        return portal.call(
+            partial(
+                self.arun,
                 task,
                 additional_args=additional_args,
                 files=files,
@@ -222,8 +223,7 @@ class CodeAgent(Returning):
                 listeners=listeners,
                 after=after,
             )
-
-        return portal.call(run)
+        )
 
     def __call__(self, task: str, **arguments: Any) -> Any:
         """The bare answer; raises NoAnswer when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio.to_thread
 
@@ -45,9 +46,9 @@ class Returning(Agent):
 
         Raises RunLocked, RunDiffers, ReplayDivergence, StorageError, and what `run` raises.
         """
-
-        async def run() -> RunResult:
-            return await self.aresume(
+        return portal.call(
+            partial(
+                self.aresume,
                 run_id,
                 knows=knows,
                 decisions=decisions,
@@ -57,8 +58,7 @@ class Returning(Agent):
                 show=show,
                 listeners=listeners,
             )
-
-        return portal.call(run)
+        )
 
     @refusing_unknown
     async def aresume(
@@ -101,9 +101,9 @@ class Returning(Agent):
 
         Raises UsageError where there is no such step, RunDiffers, ReplayDivergence, and what `run` raises.
         """
-
-        async def run() -> RunResult:
-            return await self.afork(
+        return portal.call(
+            partial(
+                self.afork,
                 run_id,
                 at=at,
                 say=say,
@@ -115,8 +115,7 @@ class Returning(Agent):
                 show=show,
                 listeners=listeners,
             )
-
-        return portal.call(run)
+        )
 
     @refusing_unknown
     async def afork(

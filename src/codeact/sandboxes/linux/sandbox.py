@@ -96,9 +96,8 @@ class LinuxSandbox:
             if pipe is not None:
                 asyncio.get_running_loop().call_later(PAUSE, POOL.refill)
                 return pipe
-        for _ in range(
-            2
-        ):  # it may have died since its last session, or was killed meanwhile; a second time is no chance
+        # it may have died since its last session, or was killed meanwhile; a second time is no chance
+        for _ in range(2):
             try:
                 pipe = await _settled(await anyio.to_thread.run_sync(kind.order), sink)
             except Refused as refused:
