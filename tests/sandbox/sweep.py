@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -85,18 +86,22 @@ class Host:
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, "TMPDIR": temporary},
-            text=True,
         )
         self.seen: set[tuple[int, int]] = set()
 
     def goes_on(self, cells: int = 3) -> None:
-        """Wait until it ran some cells."""
-        assert self.process.stdout is not None
+        """Wait until it ran some cells from now on: what it had said by now is of no worth."""
+        said = self.process.stdout
+        assert said is not None
+        while select.select([said], [], [], 0)[0]:
+            assert os.read(said.fileno(), 1 << 16), f"the host ended: {self.process.wait()}"
+        said.readline()  # it may have been cut in two
         while cells:
-            line = self.process.stdout.readline()
+            line = said.readline()
             assert line, f"the host ended: {self.process.wait()}"
-            cells -= line == "cell\n"
+            cells -= line == b"cell\n"
 
     def floors(self) -> list[list[int]]:
         """Its processes by how far below it they are."""

@@ -29,16 +29,15 @@ class Ground:
         return folder
 
     def close(self) -> None:
-        """Take away the ground with all that is on it."""
+        """Take away the ground with all that is on it, and once more what launchers that were killed left beside it."""
         clear(self.path)
         os.close(self.lock)
+        _clear_left(os.path.dirname(self.path))
 
 
 def open_ground(below: str) -> Ground:
     """A ground of one's own. Those of launchers that were killed are cleared on the way."""
-    for name in os.listdir(below):
-        if name.startswith(_NAME):
-            _clear_if_left(os.path.join(below, name))
+    _clear_left(below)
     while True:
         path = tempfile.mkdtemp(prefix=_NAME, dir=below)
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,6 +46,13 @@ def open_ground(below: str) -> Ground:
             os.chmod(path, 0o711)
             return Ground(path, lock)
         os.close(lock)
+
+
+def _clear_left(below: str) -> None:
+    """A session that was just begun may hold its launcher's lock for a moment longer than that lives."""
+    for name in os.listdir(below):
+        if name.startswith(_NAME):
+            _clear_if_left(os.path.join(below, name))
 
 
 def _clear_if_left(path: str) -> None:
