@@ -1,66 +1,121 @@
-"""Where the power goes, what was not synced is lost: so nothing is done on the strength of what is not."""
+"""Where the power goes, what was not synced is lost: so nothing is done on the strength of what is not.
+
+A run is watched, and the disk is looked at as it may be found after each of its system calls. From there it goes on.
+"""
 
 from __future__ import annotations
 
-import re
+import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import disk
+import payments
 import pytest
+import verdicts
+from disk import Disk, Done
 
-PROGRAM = """
-import os, sys
-from codeact import ToolCallingAgent, tool
-from codeact.core.messages import NativeCall, Reply
-from codeact.testing import ScriptedModel
+from codeact.core.errors import CodeactError, UsageError
+from codeact.core.events import TaskGiven, ToolCalled, ToolReturned
+from codeact.journals.sqlite import SqliteStore
 
-told = os.open(sys.argv[1] + "/told", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-@tool
-def pay(to: str) -> str:
-    "Pay."
-    os.write(told, b"PAID\\n")
-    return to * 3000
-
-class Model(ScriptedModel):
-    async def ask(self, prompt, emit):
-        os.write(told, b"ASKED\\n")
-        return await super().ask(prompt, emit)
-
-replies = [Reply("", tool_calls=(NativeCall(to, "pay", '{"to": "%s"}' % to),)) for to in ("ada", "ben", "cleo")]
-replies.append(Reply("", tool_calls=(NativeCall("end", "final_answer", '{"value": 1}'),)))
-agent = ToolCallingAgent(model=Model(*replies), tools=[pay], journal=sys.argv[1] + "/runs.db")
-agent.run("Pay.")
-os.write(told, b"ENDED\\n")
-"""
+LOOKS = 25  # at writes; and there is one at each sync, at each file that comes or goes, and at each payment
 
 
-def test_before_a_tool_starts_and_a_run_returns_all_that_was_written_is_synced(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Done]]:
+    """A run that nobody disturbed, and all that it did to its folder."""
     if shutil.which("strace") is None:
         pytest.skip("nobody can watch the writes here: Debian package strace is absent")
-    seen = tmp_path / "seen"
-    watch = ["strace", "-f", "-y", "-qq", "-s", "16", "-o", str(seen), "-e", "trace=write,pwrite64,fsync,fdatasync"]
+    folder, log = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("log") / "log"
+    program = [sys.executable, payments.__file__, str(folder)]
     done = subprocess.run(
-        [*watch, sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=100, check=False
+        [*disk.STRACE, "-o", str(log), *program], capture_output=True, text=True, timeout=100, check=False
     )
     if done.returncode and "ptrace" in done.stderr:
         pytest.skip("nobody may watch a process here (ptrace)")
     assert done.returncode == 0, done.stderr
-    unsynced, syncs, told = 0, 0, []
-    waits: set[str] = set()  # threads whose sync has begun
-    for line in seen.read_text().splitlines():
-        who = line.split()[0]
-        if "runs.db-wal>" in line and "write" in line:
-            unsynced += 1
-        elif "runs.db-wal>" in line and "unfinished" in line:
-            waits.add(who)
-        elif "runs.db-wal>" in line or (who in waits and "sync resumed" in line):
-            unsynced, syncs = 0, syncs + 1
-            waits.discard(who)
-        elif "/told>" in line:
-            told.append((re.search(r'"(\w+)', line)[1], unsynced))  # type: ignore[index]
-    assert [word for word, _ in told].count("PAID") == 3 and told[-1][0] == "ENDED"
-    assert [word for word, left in told if left and word != "ASKED"] == []  # a question takes no effect
-    assert syncs >= 2 * 3 + 3  # the intent and the end of each call, the replies
+    return folder, list(disk.seen(log, folder))
+
+
+def test_whenever_the_power_goes_the_run_goes_on_from_what_is_found_and_pays_once(
+    watched: tuple[Path, list[Done]], tmp_path: Path
+) -> None:
+    folder, calls = watched
+    assert len(payments.paid(folder)) == 6
+    assert sum(done.what == "fdatasync" for done in calls) > 15
+    wrong = [words for place in _found(folder, calls, tmp_path, syncs=True) for words in _judged(place)]
+    assert wrong == []
+
+
+def test_a_disk_that_forgets_its_syncs_is_found_out(watched: tuple[Path, list[Done]], tmp_path: Path) -> None:
+    folder, calls = watched
+    assert any(_judged(place) for place in _found(folder, calls, tmp_path, syncs=False))
+
+
+def _found(folder: Path, calls: list[Done], place: Path, *, syncs: bool) -> Iterator[Path]:
+    """The folder as it may be found at each look, with what had been paid by then."""
+    dice = random.Random(20_26)
+    writes = [number for number, done in enumerate(calls) if done.what == "pwrite64"]
+    looks = set(dice.sample(writes, LOOKS))
+    now, ledger = Disk(folder, syncs=syncs), b""
+    for number, done in enumerate(calls):
+        if Path(done.path).name == "ledger":
+            ledger += done.data
+        elif Path(done.path).parent == folder or Path(done.path) == folder:
+            now.do(done)
+        if number in looks or done.what != "pwrite64":
+            after = place / str(number)
+            after.mkdir()
+            now.found(after, dice)
+            (after / "ledger").write_bytes(ledger)
+            yield after
+            shutil.rmtree(after)
+
+
+def _judged(place: Path) -> list[str]:
+    """What is wrong with what is found, and with how it goes on from there."""
+    try:
+        return list(_wrong(place))
+    except CodeactError as error:
+        return [f"{place.name}: {error}"]
+
+
+def _wrong(place: Path) -> Iterator[str]:
+    over, paid = (place / "over").exists(), payments.paid(place)
+    store = SqliteStore(place / "runs.db")
+    runs = store.runs()
+    if not runs:
+        if paid:
+            yield f"{place.name}: {len(paid)} were paid in no run"
+        return
+    events = [entry.event for entry in store.entries(runs[0].run)]
+    if not any(isinstance(event, TaskGiven) for event in events):
+        with pytest.raises(UsageError, match="before its task was kept"):
+            payments.agent(place).resume(runs[0].run)
+        events = []
+    called = {event.key for event in events if isinstance(event, ToolCalled)}
+    if not called.issuperset(paid):
+        yield f"{place.name}: a payment has no intent"
+    if over and runs[0].stop_reason != "final_answer":
+        yield f"{place.name}: it had returned, and is not over"
+    if not events:
+        return
+    result = payments.agent(place).resume(runs[0].run)
+    if result.output != payments.ANSWER:
+        yield f"{place.name}: it ended with {result}"
+    yield from verdicts.of_calls(_history(place, store, runs[0].run))
+
+
+def _history(place: Path, store: SqliteStore, run: str) -> Iterator[verdicts.Op]:
+    for entry in store.entries(run):
+        match entry.event:
+            case ToolCalled(key, _, tool):
+                yield verdicts.Op("invoke", key, tool)
+            case ToolReturned(key):
+                yield verdicts.Op("ok", key)
+    for key in payments.paid(place):
+        yield verdicts.Op("effect", key, "pay")

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from ..core.approvals import Decision
-from ..core.errors import SnapshotRefused
+from ..core.errors import SnapshotRefused, UsageError
 from ..core.events import Delta, Event, Forked, TaskGiven, UserSaid
 from ..core.state import CUT_OFF, State, after
 from ..core.tasks import check_task
@@ -142,18 +142,20 @@ class Session:
         """Go on with the task that was cut off, to its end. One that has ended by itself is told as it ended.
 
         Where nobody knows whether a call took effect, nothing is done: the stop reason is `paused`, and `unknown` says
-        which calls.
+        which calls. Raises UsageError for a run that was cut off before a task stood in it.
         """
         self._check_open()
         self._check_idle()
         state, start = self._history.state, _last_task(self._history.events)
-        if start is not None and state.ended is None:
+        if start is None:
+            raise UsageError(f"run {self.run_id} was cut off before its task was kept: nothing was done; give it anew")
+        if state.ended is None:
             self._busy = True
             try:
                 await self._driver.go_on(replace(self._limits, steps=state.steps), ANSWERING.get(None))
             finally:
                 self._busy = False
-        return self._result(start or 0)
+        return self._result(start)
 
     async def stream(
         self,
