@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from codeact import CodeAgent
 from codeact.core.errors import (
     ContextOverflow,
     ModelError,
@@ -17,7 +18,7 @@ from codeact.core.errors import (
     ModelUnavailable,
     UsageError,
 )
-from codeact.core.events import Delta, Discarded, TextDelta, Waiting
+from codeact.core.events import Delta, Discarded, ModelFailed, TextDelta, Waiting
 from codeact.core.messages import NativeCall, Prompt, Reply, Usage, say
 from codeact.models.fallback import Fallback
 from codeact.models.limited import RateLimited
@@ -138,6 +139,10 @@ async def test_what_a_server_rejects_is_raised_unless_told_otherwise() -> None:
 async def test_when_all_fail_the_last_error_is_raised() -> None:
     with pytest.raises(ModelUnavailable, match="second"):
         await Fallback(Broken(ModelUnavailable("first")), Broken(ModelUnavailable("second"))).ask(ASKED, silent)
+    both, told = Fallback(Broken(ModelUnavailable("a")), Broken(ModelUnavailable("b"))), []
+    with pytest.raises(ModelUnavailable, match="b"):
+        await CodeAgent(model=both, listeners=[told.append]).arun("task")
+    assert [event.partial for event in told if isinstance(event, ModelFailed)] == ["Os"]  # and not that of both
     with pytest.raises(UsageError, match="no model"):
         Fallback()
 

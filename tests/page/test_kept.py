@@ -51,6 +51,7 @@ class Dot:
         return b"\\x89PNG\\r\\n\\x1a\\n" + body
 display(Dot())
 df"""
+WIDE = "pd.DataFrame({f'column {i}': [i] for i in range(25)})"
 FILES = "mean = researcher('The mean?', numbers=[3, 7])\nopen('outputs/mean.txt', 'w').write(str(mean))"
 ANSWER = f"""\
 final_answer('''**Bergen** is warmer.
@@ -58,6 +59,11 @@ final_answer('''**Bergen** is warmer.
 | city | C |
 |---|---|
 | Oslo | 3 |
+
+```python
+print("as code in code")
+```
+> a quote
 
 [why]({EVIL}/a?q=1) ![p]({EVIL}/p.png)''')"""
 REPLIES = (
@@ -69,7 +75,8 @@ REPLIES = (
         "Somebody else.",
         "mean = researcher('The mean?', numbers=[3, 7])\nopen('outputs/mean.txt', 'w').write(str(mean))",
     ),
-    says("The mail.", "send_mail(to='ola@example.org', subject='Weather')"),
+    says("The mail.", f"send_mail(to='ola@example.org', subject='Weather')\n{WIDE}"),
+    says("It is sent, I think."),
     says("Done.", ANSWER),
 )
 
@@ -92,7 +99,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         planning_interval=50,
         approve=["send_mail"],
         gate=gate,
-        budget=Budget(tokens=12_000),
+        budget=Budget(tokens=14_000),
         prices={"large": (1.25, 10.0), "small": (0.25, 2.0)},
         journal=folder / "runs.db",
     )
@@ -121,10 +128,10 @@ def test_all_that_happened_stands_on_the_page(shown: Tab) -> None:
     assert shown.texts("h1") == ["Which is warmer, Oslo or Bergen?"]
     assert shown.page.title() == "Which is warmer, Oslo or Bergen? · codeact"
     (facts,) = shown.texts(".head .facts:first-child")
-    assert [part in facts for part in ("answered", "6 steps", "4 tool calls", "10,320 tokens", "cost 0.0")] == [
+    assert [part in facts for part in ("answered", "7 steps", "4 tool calls", "11,610 tokens", "cost 0.0")] == [
         True
     ] * 5
-    assert shown.texts("main > .run > .task > .item > h3") == ["Plan", *(f"Step {n}" for n in range(1, 7))]
+    assert shown.texts("main > .run > .task > .item > h3") == ["Plan", *(f"Step {n}" for n in range(1, 8))]
     assert "I ask for both." in shown.texts(".item .words")[1]
     assert shown.texts(".item .words em") == ["ask"]
     assert shown.texts(".output .stdout")[0] == "asked 2"
@@ -132,8 +139,10 @@ def test_all_that_happened_stands_on_the_page(shown: Tab) -> None:
     assert shown.texts(".decision") == ["changed by you"]
     assert "subject='Weather in Norway'" in shown.texts(".call:has(.decision)")[0]
     assert "KeyError: 'Rome'" in shown.texts(".output .error")[0]
-    assert "10,320 of 12,000 tokens" in shown.texts(".remark.warning")[0]
-    assert shown.page.locator(".lane.time .part").count() == 7
+    far = [shown.page.locator(one).all_text_contents() for one in (".remark.warning", ".notes", ".words >> nth=-2")]
+    assert far[:2] == [["Budget: 11,610 of 14,000 tokens are used."], ["There was nothing in it to run."]]
+    assert far[2] == ["Done."]  # and nothing of the fence that stands in its code
+    assert shown.page.locator(".lane.time .part").count() == 8
 
 
 def test_thoughts_calls_and_the_runs_of_other_agents_are_folded_in(shown: Tab) -> None:
@@ -146,8 +155,11 @@ def test_thoughts_calls_and_the_runs_of_other_agents_are_folded_in(shown: Tab) -
 
 
 def test_tables_pictures_and_files_are_what_they_are(shown: Tab, tmp_path: Path) -> None:
-    assert shown.texts(".output table th[scope=col]") == ["city", "two words"]
-    assert shown.texts(".output table tbody tr") == ["0\tOslo\t3.50", "1\tBergen\t-7.25"]
+    small, wide = (f".output table >> nth={n} >> " for n in range(2))
+    assert shown.texts(small + "th[scope=col]") == ["city", "two words"]
+    assert shown.texts(small + "tbody tr") == ["0\tOslo\t3.50", "1\tBergen\t-7.25"]
+    names = [f"column {n}" for n in range(25)]
+    assert shown.texts(wide + "th[scope=col]") == [*names[:10], "...", *names[-10:]]
     picture = shown.page.locator(".output img")
     assert picture.get_attribute("alt") == "picture 1 of cell 2"
     assert picture.evaluate("image => image.complete && image.naturalWidth") == 1
@@ -183,6 +195,6 @@ def test_one_goes_through_it_by_keys(shown: Tab) -> None:
 def test_the_entries_in_the_file_can_be_read_by_a_program(shown: Tab) -> None:
     lines = shown.page.locator("#entries").text_content().splitlines()
     entries = [json.loads(line) for line in lines]
-    assert [entry["seq"] for entry in entries if "parent" not in entry] == list(range(45))
+    assert [entry["seq"] for entry in entries if "parent" not in entry] == list(range(47))
     files = next(entry for entry in entries if entry["event"] == "FilesCollected")["files"]
     assert [(one["name"], base64.b64decode(one["data"])) for one in files] == [("mean.txt", b"5.0")]

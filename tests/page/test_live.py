@@ -280,6 +280,10 @@ def test_a_run_is_forked_from_a_step_and_both_are_laid_side_by_side(visit: Tab, 
     visit.page.get_by_text("They are the same in all that is compared").wait_for()
     assert len(visit.texts(".sides .stdout")) == 2
     visit.picture("beside")
+    visit.page.set_viewport_size({"width": 390, "height": 800})
+    width = "one => one.getBoundingClientRect().width"
+    assert visit.page.locator(".left-side").first.evaluate(width) > 300  # the other one stands beside it
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_a_run_is_found_among_a_hundred_by_its_words_and_by_keys(visit: Tab, up: Site) -> None:

@@ -41,3 +41,14 @@ class Discarded:
     """What streamed of this reply does not count: it is asked again from the start."""
 
     why: str
+
+
+def overhear(heard: list[str], delta: object) -> None:
+    """Keep the words of a reply as they come; what is taken back is forgotten."""
+    match delta:
+        case TextDelta(text):
+            heard.append(text)
+        case Discarded():
+            heard.clear()
+        case _:
+            pass

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from codeact.core.deltas import overhear
 from codeact.core.errors import ModelError, UsageError
-from codeact.core.events import Delta, Discarded, TextDelta
+from codeact.core.events import Delta
 from codeact.core.messages import NativeCall, Prompt, Reply, Usage
 from codeact.ports import Emit, Model
 
@@ -50,13 +51,7 @@ class Recording:
 
         def watch(delta: Delta) -> None:
             emit(delta)
-            match delta:
-                case TextDelta(text):
-                    heard.append(text)
-                case Discarded():
-                    heard.clear()
-                case _:
-                    pass
+            overhear(heard, delta)
 
         try:
             reply = await self._model.ask(prompt, watch)

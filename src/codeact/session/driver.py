@@ -17,6 +17,7 @@ import anyio
 
 from ..core.approvals import CELL, PLAN, Deny, Edit
 from ..core.branch import just_forked
+from ..core.deltas import overhear
 from ..core.errors import BudgetExhausted, ContextOverflow, ModelError, StorageError
 from ..core.events import (
     AskedBeside,
@@ -43,7 +44,6 @@ from ..core.events import (
     Summarised,
     SummaryAsked,
     TaskEnded,
-    TextDelta,
     ToolReturned,
 )
 from ..core.execution import Failure, Gone, Limits, Outcome, ToolCall
@@ -299,8 +299,7 @@ class Driver:
         heard: list[str] = []
 
         def emit(delta: Delta) -> None:
-            if isinstance(delta, TextDelta):
-                heard.append(delta.text)
+            overhear(heard, delta)
             self._history.tell(delta)
 
         try:

@@ -55,6 +55,7 @@ function skip(event) {
 function route() {
   const [, what, one, other] = location.hash.match(/^#\/(\w*)\/?([0-9a-f]*)\/?([0-9a-f]*)$/) ?? ["", "", "", ""];
   shown?.close?.();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   page.say("");
   main.replaceChildren();
   document.title = "codeact";

@@ -97,13 +97,13 @@ function body(made, one, run, story, desk, v) {
   const asks = [...one.calls.values()].some((call) => call.tool === "cell" && call.asked && !call.given && desk.question);
   patch(made, [
     ["thinking", `${version}${what.thinking.length}`, () => thinking(one, what.thinking)],
-    ["words", version, () => words(one, what.words)],
+    ["words", `${version}${Boolean(run.task.ended)}`, () => words(one, what.words, run)],
     ["draft", `${version}${what.draft.length}${asks}`, () => (asks ? null : what.draft && code(what.draft, { class: "code draft", "aria-label": "code that is being written" }))],
     ["code", `${v("code")}${Boolean(what.draft)}`, () => (what.draft ? null : source(one))],
     ["asked", v("asked"), () => asked(one, run, desk)],
     ["calls", NaN, (old) => calls(one, run, story, desk, old)],
     ["output", v("output"), (old) => output(one, old, desk)],
-    ["notes", `${v("notes", "end")}`, () => notes(one, desk)],
+    ["notes", `${v("notes", "end")}`, () => notes(one, run, desk)],
     ["now", now(one, run, what), () => now(one, run, what) && el("p", { class: "remark now" }, ...seen(now(one, run, what)))],
   ]);
   return made;
@@ -123,12 +123,13 @@ function thinking(one, text) {
   return fold(now ? "Thinking …" : "Thinking", () => el("div", { class: "words" }, ...markdown(text)), { class: "thinking", open: now });
 }
 
-function words(one, text) {
+function words(one, text, run) {
   if (one.kind === "plan" && one.plan !== undefined && one.plan !== one.reply?.text) {
     const mine = [el("p", { class: "remark" }, "Changed by you:"), ...markdown(one.plan)];
     return el("div", { class: "words" }, ...mine, fold("As the model wrote it", () => el("div", { class: "words" }, ...markdown(text))));
   }
-  const failed = one.failed && el("p", { class: "remark failed" }, ...seen(`${one.failed.type}: ${one.failed.message}`));
+  const told = run.tasks.some((task) => task.ended?.error === one.failed?.message); // by the end of the task
+  const failed = one.failed && !told && el("p", { class: "remark failed" }, ...seen(`${one.failed.type}: ${one.failed.message}`));
   return text || failed ? el("div", { class: "words" }, ...markdown(text), failed) : null;
 }
 
@@ -171,12 +172,19 @@ function streaming(one, old) {
   return made;
 }
 
-function notes(one, desk) {
+function notes(one, run, desk) {
   const all = [...one.notes, ...(one.outcome?.notes ?? [])];
   const complaints = one.refused?.complaints ?? [];
+  const words = run.made.action === "json" || run.made.action === "text" ? "" : said(one);
   const large = (one.shortened ?? []).map((entry) => el("li", {}, whole(entry, desk)));
-  if (!all.length && !complaints.length && !large.length) return null;
-  return el("ul", { class: "notes" }, complaints.map((words) => el("li", { class: "failed" }, ...seen(words))), all.map((words) => el("li", {}, ...seen(words))), large);
+  if (!all.length && !complaints.length && !large.length && !words) return null;
+  return el("ul", { class: "notes" }, complaints.map((words) => el("li", { class: "failed" }, ...seen(words))), all.map((words) => el("li", {}, ...seen(words))), words ? el("li", {}, words) : null, large);
+}
+
+/** Of a reply of which nothing else says that nothing of it ran. */
+function said(one) {
+  const acted = one.source || one.refused || one.answers || one.calls.size || one.notes.length;
+  return one.kind === "step" && one.reply && one.done && !acted ? "There was nothing in it to run." : "";
 }
 
 /** An entry that is too long to be shown whole can be saved. */
@@ -223,7 +231,7 @@ export function sums(task, until) {
   return [
     count(task.steps, "step"),
     task.calls ? count(task.calls, "tool call") : "",
-    duration((task.endedAt ?? until ?? task.at) - task.at - task.rested),
+    task.endedAt || until ? duration((task.endedAt ?? until) - task.at - task.rested) : "",
     usage.requests ? tokens : "",
     task.cost ? `cost ${money(task.cost)}` : "",
   ].filter(Boolean);

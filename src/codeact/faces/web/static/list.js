@@ -86,6 +86,6 @@ export class RunList {
 
 /** A run in two lines. */
 export function described(run, facts) {
-  const kind = run.state === "ended" ? run.stop_reason : run.state.replace(" ", "-");
+  const kind = ["running", "waiting"].includes(run.state) ? run.state : (run.stop_reason ?? "cut-off");
   return [el("span", { class: "what" }, ...seen(plainly(run.task || "no task", 200))), el("span", { class: "facts" }, el("i", { class: `dot ${kind}` }), facts)];
 }

@@ -8,7 +8,7 @@ const HEAD = /^DataFrame of ([\d,]+) rows and ([\d,]+) columns \((.*)\)$/;
 export function preview(text) {
   const [head, ...lines] = text.split("\n");
   const found = head.length < 4000 && head.match(HEAD);
-  const read = found && lines.length < 200 && columns(lines, names(found[3]));
+  const read = found && lines.length < 200 && columns(lines, names(found[3]), found[3].endsWith(" more"));
   if (!found || !read) return block(text, { class: "value" });
   const [height, width] = [found[1], found[2]].map((one) => Number(one.replaceAll(",", "")));
   return table(read.names, read.rows, height, width, `${found[1]} rows, ${found[2]} columns`);
@@ -19,11 +19,11 @@ function names(kinds) {
 }
 
 /** Columns that are set to the right of where their names end; nothing where the lines do not stand so. */
-function columns(lines, known) {
+function columns(lines, known, others) {
   const size = lines.findLastIndex((line) => /^\[[\d,]+ rows x [\d,]+ columns\]$/.test(line));
   const rows = (size < 0 ? lines : lines.slice(0, size)).filter((line) => line).map((line) => Array.from(line));
   if (rows.length < 2) return null;
-  const ends = edges(rows[0].join(""), known);
+  const ends = edges(rows[0].join(""), known, others);
   if (!ends) return null;
   const shown = [];
   for (const row of rows.slice(1)) {
@@ -40,17 +40,21 @@ function columns(lines, known) {
   return { names: ends.map(({ name }) => name), rows: shown };
 }
 
-/** Where each name ends in the first line, in order; `...` stands for columns that are left out. */
-function edges(line, known) {
+/** Where each name ends in the first line, in order; `...` stands for columns that are left out.
+ *
+ * Where there are `others` than those that are known, they stand behind it, two blanks apart.
+ */
+function edges(line, known, others) {
   const found = [];
   let at = 0;
   const rest = [...known];
-  while (rest.length && line.slice(at).trim()) {
+  while ((rest.length || others) && line.slice(at).trim()) {
     const next = line.slice(at).trimStart();
     const start = line.length - next.length;
-    const name = next.startsWith("... ") ? "..." : rest.find((one) => next.startsWith(one) && (next.length === one.length || next[one.length] === " "));
+    const named = next.startsWith("... ") ? "..." : rest.find((one) => next.startsWith(one) && (next.length === one.length || next[one.length] === " "));
+    const name = named ?? (others && found.some((one) => one.name === "...") ? next.split("  ", 1)[0].trimEnd() : undefined);
     if (name === undefined) return null;
-    if (name !== "...") rest.splice(0, rest.indexOf(name) + 1);
+    if (rest.includes(name)) rest.splice(0, rest.indexOf(name) + 1);
     found.push({ name, start: Array.from(line.slice(0, start)).length, end: Array.from(line.slice(0, start + name.length)).length });
     at = start + name.length;
   }

@@ -53,6 +53,23 @@ function tagged(found, tag, bare) {
   return null;
 }
 
+/** What stands before and behind the block that holds this code, where one does: it may hold fences of its own. */
+function around(text, source) {
+  const code = source?.trim();
+  if (!code) return [text];
+  let at = 0;
+  for (const line of text.split(/(?<=\n)/)) {
+    const inner = at + line.length;
+    const opens = FENCE.test(line) || ["<execute>", "<code>"].includes(line.trim());
+    if (opens && text.startsWith(code, inner)) {
+      const rest = text.slice(inner + code.length).trimStart();
+      return [text.slice(0, at), rest.slice(rest.split("\n", 1)[0].length)];
+    }
+    at = inner;
+  }
+  return [text];
+}
+
 /** What is shown of a step: its words and thinking, and the code that is being written, where none stands yet. */
 export function told(item) {
   const text = item.reply ? (item.reply.text ?? "") : (item.failed?.partial ?? item.streamed.text);
@@ -61,7 +78,7 @@ export function told(item) {
   let words = "";
   let draft = "";
   let thinking = reasoning;
-  for (const part of parts(text)) {
+  for (const part of around(text, item.reply && source).flatMap(parts)) {
     if (part.kind === "thinking") thinking += part.text;
     else if (part.kind === "words") words += part.text;
     else if (source !== null && source.includes(part.text.trim())) continue;

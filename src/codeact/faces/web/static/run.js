@@ -83,7 +83,7 @@ function head(run) {
   const { made } = run;
   const words = STATES[run.state];
   const over = run.task?.ended ? STOPS[run.task.ended.stop_reason].toLowerCase() : "not begun";
-  const figures = run.task ? sums(all(run), run.last) : [];
+  const figures = run.task ? sums(all(run), words && run.state !== "cut" ? null : run.last) : [];
   return el(
     "header",
     { class: "head" },

@@ -5,10 +5,11 @@ import { question } from "./questions.js";
 import { STATES, View } from "./run.js";
 import { bytes, follow, post } from "./server.js";
 import { Story } from "./story.js";
-import { el, plainly } from "./text.js";
+import { duration, el, plainly } from "./text.js";
 import { ask, unknown } from "./unknown.js";
 
 const LATE = 400; // milliseconds until it is said that a run is being read
+const LONG = 3; // seconds after which it is said how long something takes
 const NEAR = 160; // pixels from the end within which a reader wants to see what comes
 
 export class Watch {
@@ -59,6 +60,7 @@ export class Watch {
     this.close = () => {
       clearTimeout(late);
       stop();
+      clearInterval(this.bar.clock);
       sizes.disconnect();
       removeEventListener("scroll", scrolled);
     };
@@ -145,6 +147,8 @@ class Bar {
     this.compare = el("button", { type: "button", class: "quiet", click: () => choose(watch) }, "Compare");
     this.alert = el("p", { class: "remark failed", role: "alert" });
     this.now = el("p", { class: "facts doing" });
+    this.since = el("span", { class: "quiet" });
+    this.clock = setInterval(() => this.tick(), 1000);
     this.spoken = el("p", { class: "hidden", role: "status", "aria-live": "polite" });
     this.element = el("form", { class: "bar", "aria-label": "say or do something" }, this.now, this.alert, el("div", { class: "row" }, this.text, this.send, this.resume, this.stop, this.compare), this.spoken);
     this.element.addEventListener("submit", (event) => {
@@ -193,9 +197,18 @@ class Bar {
     const told = state && `${state}${main.step?.number ?? ""}`;
     if (told === this.doing) return;
     this.doing = told;
+    this.tick();
     const step = main.step?.number ? el("span", { class: "quiet" }, `step ${main.step.number}`) : null;
     const words = state === "approval" ? el("button", { type: "button", class: "quiet", click: seek }, "waits for your answer") : STATES[state];
-    this.now.replaceChildren(...(state ? [el("span", { class: `state ${state}` }, words), step ?? ""] : []));
+    this.now.replaceChildren(...(state ? [el("span", { class: `state ${state}` }, words), step ?? "", this.since] : []));
+  }
+
+  /** How long it has done that: a model that does not answer looks like one that thinks. */
+  tick() {
+    const { main } = this.watch.story;
+    const from = { asking: main.step?.ran ?? main.step?.asked, running: main.step?.running }[main.state];
+    const seconds = from ? Math.floor(Date.now() / 1000 - from) : 0;
+    this.since.replaceChildren(this.doing && seconds >= LONG ? duration(seconds) : "");
   }
 
   async say() {
