@@ -23,6 +23,7 @@ FLOORS = {
     "files": 2,
     "cursor": 2,
     "secrets": 2,
+    "installation": 2,
     "interpreter": 3,
     "following": 3,
     "ledger": 3,

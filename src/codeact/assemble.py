@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .core.errors import SandboxUnavailable, UsageError, nearest
 from .core.execution import ALL, NONE, Imports, Mount, Policy, only
+from .installation import adding
 from .stores import store as store
 
 if TYPE_CHECKING:  # for the annotations alone: loading them takes long
@@ -165,9 +166,7 @@ def _of_an_extra(module: str, kind: str, extra: str, spec: Spec) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("codeact"):
             raise
-        raise UsageError(
-            f"{spec.text} needs the package {error.name}: pip install 'codeact[{extra}]', or uv sync --extra {extra}"
-        ) from None
+        raise UsageError(f"{spec.text} needs the package {error.name}: {adding(extra)}") from None
 
 
 def with_packages(
@@ -254,7 +253,7 @@ def _extra(find: Callable[[], Any], extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "codeact":
             raise
-        raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[{extra}]'") from None
+        raise UsageError(f"the package {error.name!r} is not installed here: {adding(extra)}") from None
 
 
 def console(file: TextIO | None = None, *, out: Path | None = None, keep: bool = False) -> Console:

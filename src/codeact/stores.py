@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import UsageError
+from .installation import adding
 from .journals.condition import Condition
 from .journals.memory import MemoryStore
 from .ports import Store
@@ -59,5 +60,5 @@ def _postgres(url: str) -> Store:
     try:
         made: Store = import_module("codeact.journals.postgres").PostgresStore(url)
     except ImportError as error:
-        raise UsageError(f"a journal in Postgres needs psycopg ({error}): pip install 'codeact[postgres]'") from None
+        raise UsageError(f"a journal in Postgres needs psycopg ({error}): {adding('postgres')}") from None
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codeact.installation import adding
 from codeact.models.reach import Reach, providers_in_reach
 
 from . import server as s
@@ -32,7 +33,7 @@ def test_a_key_of_the_bridge_says_what_is_missing_where_the_bridge_is() -> None:
     [found] = providers_in_reach(environ, local=(), bridge=True)
     assert found == Reach("groq", "GROQ_API_KEY is set", "groq:NAME")
     [missing] = providers_in_reach(environ, local=(), bridge=False)
-    assert missing == Reach("groq", "GROQ_API_KEY is set; it is asked with pip install 'codeact[bridge]'", None)
+    assert missing == Reach("groq", f"GROQ_API_KEY is set; it is asked after {adding('bridge')}", None)
 
 
 def test_servers_of_this_machine_are_found_with_the_line_to_type() -> None:

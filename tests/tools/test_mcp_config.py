@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from codeact import UsageError
+from codeact.installation import adding
 from codeact.tools.mcp.config import Address, Command, read
 
 SURROUNDINGS = {"TOKEN": "t0p-s3cret", "NAME": "time", "EMPTY": ""}
@@ -138,6 +139,4 @@ def test_what_is_not_installed_is_said_with_what_to_type(library: str, line: str
         f"try: {line}\nexcept UsageError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stdout == f"the package {library!r} is not installed here: pip install 'codeact[{extra}]'\n", (
-        done.stderr
-    )
+    assert done.stdout == f"the package {library!r} is not installed here: {adding(extra)}\n", done.stderr

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from codeact.core.errors import UsageError
+from codeact.installation import adding
 
 from .specs import URL_KEY, Spec, endpoint, key_variable
 
@@ -89,7 +90,7 @@ def _by_key(spec: Spec, environ: Mapping[str, str]) -> Reach | None:
 def _bridged(environ: Mapping[str, str], installed: bool) -> Iterator[Reach]:
     for provider, variable in _BY_BRIDGE:
         if environ.get(variable):
-            missing = "" if installed else "; it is asked with pip install 'codeact[bridge]'"
+            missing = "" if installed else f"; it is asked after {adding('bridge')}"
             yield Reach(provider, f"{variable} is set{missing}", f"{provider}:NAME" if installed else None)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from codeact.core.errors import UsageError
+from codeact.installation import adding
 
 _WHERE = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT", "OTEL_{}_EXPORTER")
 _PATIENCE = 5000  # milliseconds for what is not sent yet
@@ -37,7 +38,7 @@ def traced() -> Iterator[None]:
     except ImportError as error:
         raise UsageError(
             f"the environment asks for traces (OTEL_...), and {error.name or 'OpenTelemetry'} is not installed: "
-            "pip install 'codeact[otel]', or set OTEL_SDK_DISABLED=true"
+            f"{adding('otel')}, or set OTEL_SDK_DISABLED=true"
         ) from None
     instrument()
     try:

@@ -15,6 +15,7 @@ from codeact import assemble
 from codeact.core.catalogue import Catalogue
 from codeact.core.errors import UsageError
 from codeact.files import read
+from codeact.installation import adding
 from codeact.session.agent import Agent
 
 from ..cli import exits, streams
@@ -50,7 +51,7 @@ def _serving() -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "codeact":
             raise
-        raise UsageError(f"the package {error.name!r} is not installed here: pip install 'codeact[mcp]'") from None
+        raise UsageError(f"the package {error.name!r} is not installed here: {adding('mcp')}") from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from codeact.core.errors import UsageError
+from codeact.installation import adding
 from codeact.session.agent import Agent
 
 
@@ -30,4 +31,4 @@ def room(name: str) -> Any:
         package = (error.name or "codeact").partition(".")[0]
         if package == "codeact":
             raise
-        raise UsageError(f"the package {package!r} is not installed here: pip install 'codeact[serve]'") from None
+        raise UsageError(f"the package {package!r} is not installed here: {adding('serve')}") from None

@@ -12,12 +12,12 @@ import os
 from collections.abc import Callable
 from importlib.metadata import version
 
+from codeact.installation import adding
+
 try:
     from opentelemetry import metrics, trace
 except ImportError as error:
-    raise ImportError(
-        f"telemetry needs OpenTelemetry ({error}): pip install 'codeact[otel]', or uv sync --extra otel"
-    ) from None
+    raise ImportError(f"telemetry needs OpenTelemetry ({error}): {adding('otel')}") from None
 
 from codeact.core.events import Delta, Event
 from codeact.following import EVERYWHERE
