@@ -72,10 +72,15 @@ async def test_a_cell_that_ends_gives_its_value_and_its_output() -> None:
     async def play(guest: FakeGuest, run: wire.Run) -> None:
         guest.print(b"hello\n")
         guest.print(b"oh\xff", "stderr")
-        guest.say(done(run, value=values.encode("42"), preview=values.encode("42")))
+        guest.say(done(run, value=values.encode("4\ud8002"), preview=values.encode("42")))
 
     outcome = await outcome_of(play)
-    assert (outcome.value, outcome.stdout, outcome.stderr, outcome.ended) == ("42", "hello\n", "oh\ufffd", "done")
+    assert (outcome.value, outcome.stdout, outcome.stderr, outcome.ended) == (
+        "4\\ud8002",
+        "hello\n",
+        "oh\ufffd",
+        "done",
+    )
     assert outcome.ok and outcome.kept
 
 
@@ -147,10 +152,16 @@ STALE: dict[str, Callable[[wire.Run], wire.Word]] = {
     "wr-09 the end of another cell": lambda run: done(run, nonce="0" * 16),
     "wr-09 a call of another cell": lambda run: wire.Call("0" * 16, 1, "look", values.encode([[], {}])),
     "wr-10 an end that is no end": lambda run: done(run, ended="paused"),
+    "wr-10 a final answer without one": lambda run: done(run, ended="final_answer"),
+    "wr-10 an answer of a cell that gave none": lambda run: done(run, answer=values.encode(1)),
+    "wr-04 fewer statements than none": lambda run: done(run, complete=-5),
+    "wr-04 more statements than fit into a cell": lambda run: done(run, complete=10**30),
     "wr-04 an error of two parts": lambda run: done(run, error=["ValueError", "no"]),
     "wr-04 an error of numbers": lambda run: done(run, error=[1, 2, 3]),
     "wr-04 a value that is not text": lambda run: done(run, value=values.encode(42)),
-    "wr-07 an answer of an unknown tag": lambda run: done(run, answer=values.Packed({"$pickle": "gASVAA=="})),
+    "wr-07 an answer of an unknown tag": lambda run: done(
+        run, ended="final_answer", answer=values.Packed({"$pickle": "gASVAA=="})
+    ),
     "wr-04 a note that is not text": lambda run: done(run, notes=[1]),
     "pictures of none": lambda run: done(run, images=values.encode([])),
     "pictures that are no list": lambda run: done(run, images=values.encode({"$bytes": picture()})),
@@ -250,6 +261,23 @@ async def test_wr_14_a_flood_of_calls_waits_at_the_door() -> None:
     limits = Limits(seconds=5, open_calls=2)
     assert (await outcome_of(play, door=slow, limits=limits)).ok
     assert most == 2
+
+
+async def test_wr_14_the_answers_that_a_guest_does_not_take_are_as_few_as_its_open_calls() -> None:
+    called = 0
+
+    async def counting(asked: Asked) -> values.Packed | Failure:
+        nonlocal called
+        called += 1
+        return values.encode("x" * 1_000_000)
+
+    async def play(guest: FakeGuest, run: wire.Run) -> None:
+        guest.deaf = True
+        for number in range(1, 51):
+            guest.say(wire.Call(run.nonce, number, "slow", values.encode([[], {}])))
+
+    outcome = await outcome_of(play, door=counting)
+    assert outcome.ended == "timeout" and called == LIMITS.open_calls
 
 
 async def test_a_cell_over_its_time_is_interrupted_and_keeps_its_variables() -> None:

@@ -61,6 +61,7 @@ class FakeGuest:
         self._sink = sink
         self.interrupts = 0
         self.interrupted = asyncio.Event()
+        self.deaf = False  # from here on it takes nothing, and the host cannot send
 
     async def hear(self) -> wire.Word:
         """The host's next word."""
@@ -122,6 +123,9 @@ class _FakePipe:
         self._task = task
 
     async def send(self, data: bytes) -> None:
+        if self._guest.deaf:
+            await asyncio.wait([self._task])
+            raise BrokenPipeError
         for word in self._guest._decoder.feed(data):
             self._guest._heard.put_nowait(word)
 

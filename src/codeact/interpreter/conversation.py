@@ -292,6 +292,7 @@ class Conversation(Talk):
             return  # whoever listens has noticed too
         finally:
             job.answers.discard(this)
+            job.slots.release()  # not sooner: of a guest that takes no answers we would keep ever more of them
 
     async def _asked_for(
         self, job: Job, call: wire.Call, number: int, this: asyncio.Task[Any]
@@ -309,8 +310,6 @@ class Conversation(Talk):
         except Exception as error:  # ours, such as a journal that cannot write: the run must end, not the cell go on
             job.broken = error
             self._interrupt(job, "interrupt")
-        finally:
-            job.slots.release()
         return answer
 
     async def _ask(self, job: Job, call: wire.Call, number: int) -> values.Packed | Failure:

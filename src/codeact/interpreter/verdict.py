@@ -11,6 +11,7 @@ from ..guest import png, values, wire
 
 _VALUE = 64 << 10  # characters that a guest's words are cut at, whatever it sends
 _MESSAGE = 16 << 10
+_STATEMENTS = wire.MAX_FRAME  # that no cell has more of
 
 Reason: TypeAlias = Literal["timeout", "memory", "interrupt"]  # why the host stopped a cell
 
@@ -28,6 +29,10 @@ def check(done: wire.Done) -> None:
     """What the types of the fields do not say; raises ProtocolError."""
     if done.ended not in ("done", "final_answer", "interrupted"):
         raise wire.ProtocolError("Done.ended is none of its words")
+    if (done.ended == "final_answer") != (done.answer is not None):
+        raise wire.ProtocolError("Done.answer is not where a final answer is given, and there alone")
+    if not 0 <= done.complete <= _STATEMENTS:
+        raise wire.ProtocolError("Done.complete is not how many statements ran")
     if done.error is not None and (len(done.error) != 3 or not all(type(part) is str for part in done.error)):
         raise wire.ProtocolError("Done.error is not three strings")
     if not all(type(note) is str for note in done.notes) or len(done.notes) > 100:
@@ -94,7 +99,9 @@ def lost(lost: Lost, reason: Reason | None, limits: Limits) -> Outcome:
 
 
 def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[:room]} ... ({len(text) - room:,} more characters)"
+    """No more of a guest's words than this, and no half of a surrogate pair, which no file and no terminal takes."""
+    text = text if len(text) <= room else f"{text[:room]} ... ({len(text) - room:,} more characters)"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _stopped(reason: Reason | None, how: str, limits: Limits) -> tuple[Ended, str, str]:
