@@ -52,6 +52,8 @@ def test_a_run_is_one_line_however_it_ended(
     assert line["run_id"] and line["level"].partition("+")[0] in ("full", "plain")
     assert "Traceback" not in done.err or "1/0" in replies
     assert done.code == code
+    (listed,) = codeact("runs", "--json", home=tmp_path).lines
+    assert [listed["steps"], listed["stop_reason"]] == [line["steps"], line["stop_reason"]]
 
 
 def test_usage_is_summed_and_null_where_it_is_not_known(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from ..core.events import (
@@ -28,7 +28,8 @@ COLUMNS = "run, parent, started, changed, rows, model, task, stop_reason, steps"
 class Summary:
     """A run in one line. Times are seconds since the epoch; no `stop_reason` is a task that has not ended.
 
-    `usage` is None where the run was begun by a codeact that did not keep it: then its events tell.
+    `steps` are those that have a reply. `usage` is None where the run was begun by a codeact that did not keep it: then
+    its events tell. `asked` says that a step awaits its reply: who goes on with a run asks again, so nobody keeps it.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Summary:
     stop_reason: StopReason | None = None
     steps: int = 0
     usage: Usage | None = NO_USAGE
+    asked: bool = field(default=False, compare=False)
 
 
 def told(summary: Summary, event: Event) -> Summary:
@@ -50,14 +52,20 @@ def told(summary: Summary, event: Event) -> Summary:
             return replace(summary, model=_plain(event.model))
         case TaskGiven():
             return replace(summary, task=summary.task or _plain(event.task), stop_reason=None)
-        case ModelAsked(purpose="step"):
-            return replace(summary, steps=summary.steps + 1)
-        case ModelReplied() | Summarised() | Charged():
-            return summary if summary.usage is None else replace(summary, usage=summary.usage + used(event))
+        case ModelAsked(purpose=purpose):
+            return replace(summary, asked=purpose == "step")
+        case ModelReplied():
+            return replace(_spent(summary, event), steps=summary.steps + summary.asked, asked=False)
+        case Summarised() | Charged():
+            return _spent(summary, event)
         case TaskEnded():
             return replace(summary, stop_reason=event.stop_reason)
         case _:
             return summary
+
+
+def _spent(summary: Summary, event: Event) -> Summary:
+    return summary if summary.usage is None else replace(summary, usage=summary.usage + used(event))
 
 
 def used(event: Event) -> Usage:

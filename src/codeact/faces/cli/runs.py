@@ -34,13 +34,19 @@ def main(argv: Sequence[str]) -> int:
     found = store.runs(limit=options.limit) if hasattr(store, "runs") else []
     if options.json:
         for run in found:
-            print(json.dumps({**asdict(run), "usage": asdict(_used(store, run))}))
+            print(json.dumps(_line(run, _used(store, run))))
         return exits.DONE
     if not found:
         print(f"There are no runs in {getattr(store, 'path', getattr(store, 'place', 'memory'))}.")
         return exits.DONE
     print_table(store, found)
     return exits.DONE
+
+
+def _line(run: Summary, used: Usage) -> dict[str, Any]:
+    told = {**asdict(run), "usage": asdict(used)}
+    del told["asked"]
+    return told
 
 
 def print_table(store: Any, found: Sequence[Any], file: TextIO | None = None) -> None:

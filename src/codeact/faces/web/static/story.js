@@ -229,14 +229,16 @@ const HEARD = {
     const kind = { plan: "plan", answer: "answer" }[entry.purpose] ?? "step";
     run.task ?? run.tasks.push(new Task(entry.at, { task: "" }));
     run.task.step = add(run, kind, entry, { number: entry.step, asked: entry.at });
-    run.task.steps += kind === "step";
     run.waiting = "";
   },
   ModelReplied(run, entry) {
     const step = run.step;
     if (!step) return;
     Object.assign(step, { reply: entry.reply, replied: entry.at, broken: entry.broken, usage: entry.reply.usage ?? {} });
-    if (step.kind === "step") step.place ??= run.replies += 1; // as a fork counts them
+    if (step.kind === "step" && step.place === undefined) {
+      step.place = run.replies += 1; // as a fork counts them
+      run.task.steps += 1;
+    }
     step.cost = cost(run.made.price, step.usage);
     run.task.spend(step.usage, step.cost);
     step.notes.push(...(entry.reply.notes ?? []));
