@@ -128,8 +128,8 @@ def test_the_list_of_messages_is_what_was_said_before(client: openai.OpenAI) -> 
     )
     content = done.choices[0].message.content
     assert content is not None
-    told = "user: How cold is Oslo?\\n\\nassistant: Three degrees.\\n\\nWhat is to be done now:\\n\\nAnd Bergen?"
-    assert told in content and "verse" not in content
+    before = "What was said before that:\\n\\nuser: How cold is Oslo?\\n\\nassistant: Three degrees."
+    assert f"And Bergen?\\n\\n{before}" in content and "verse" not in content
 
 
 def test_a_conversation_keeps_its_variables(here: Site, client: openai.OpenAI) -> None:

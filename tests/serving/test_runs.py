@@ -346,12 +346,15 @@ def test_a_task_chooses_among_what_is_offered_and_nothing_else(tmp_path: Path) -
             {"tools": ["sendd"]},
             {"limits": {"threads": 5}},
             {"limits": {"seconds": -1}},
+            {"limits": {"seconds": "inf"}},
+            {"limits": {"memory": [1]}},
             {"max_steps": 0},
             {"task": " "},
             {"agent": "agnet"},
             {"max_step": 3},
             {"files": [{"name": "../x", "base64": ""}]},
             {"files": [{"name": "x", "base64": "%"}]},
+            {"files": [{"name": "x", "base64": ""}] * 2},
         ):
             said = here.post("/api/runs", {"agent": "agent", "task": "Do it.", **wrong}, 400)
             assert said["error"]["message"], wrong

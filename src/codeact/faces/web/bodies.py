@@ -129,7 +129,12 @@ class Given(Body):
 
 def files_of(given: Iterable[Given]) -> list[File]:
     """The files of a request. Raises Refused."""
-    return [File(one.name, _decoded(one)) for one in given]
+    files = {}
+    for one in given:
+        if one.name in files:
+            raise Refused(400, "invalid", f"two files are called {one.name!r:.80}: give one of them another name")
+        files[one.name] = File(one.name, _decoded(one))
+    return list(files.values())
 
 
 def _decoded(given: Given) -> bytes:

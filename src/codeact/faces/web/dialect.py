@@ -86,7 +86,7 @@ def asked(request: Completion) -> Asked:
         f"{one.role}: {_text(one, files)}" for one in before if one.role not in ("system", "developer") and one.content
     ]
     if told:
-        task = "\n\n".join(("What was said before:", *told, "What is to be done now:", task))
+        task = "\n\n".join((task, "What was said before that:", *told))  # its first words are what a list of runs shows
     return Asked(task, tuple(files), "\n\n".join(filter(None, system)))
 
 

@@ -147,8 +147,11 @@ def limits_of(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in _CHOSEN:
             raise UsageError(f"no limit {name!r} can be set for a task: {', '.join(_CHOSEN)}{nearest(name, _CHOSEN)}")
-        chosen[name] = assemble.size(value) if name == "memory" else value
-    Limits(**chosen)
+        chosen[name] = assemble.size(value) if name == "memory" and isinstance(value, str) else value
+    try:
+        Limits(**chosen)
+    except TypeError as error:  # said to a client what a programmer is told
+        raise UsageError(str(error)) from None
     return chosen
 
 

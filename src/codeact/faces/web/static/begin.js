@@ -11,7 +11,7 @@ export function beginning(main, page) {
   const task = el("textarea", { name: "task", rows: 4, required: true, placeholder: "What is to be done?", "aria-label": "task" });
   const settings = el("div");
   const files = el("ul", { class: "files" });
-  const input = el("input", { type: "file", multiple: true, class: "hidden", "aria-label": "files", change: () => take(input.files) });
+  const input = el("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-label": "files", change: () => take(input.files) });
   const alert = el("p", { class: "remark failed", role: "alert" });
   const submit = el("button", { class: "main" }, "Begin");
 
