@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from codeact import CodeAgent, tool
+from codeact import CodeAgent, openapi_tools, tool
 from codeact.core.events import CodeRan, Event, ToolCalled, ToolReturned
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
+from codeact.journals.memory import MemoryStore
 from codeact.journals.sqlite import SqliteStore
 from codeact.testing import ScriptedModel
+from codeact.tools.toolbox import ask_user, fetch, llm, read_file, visit_webpage, web_search
 
 EFFECTS: Counter[str] = Counter()  # what really happened, counted outside of every run
 
@@ -47,6 +49,16 @@ async def cut(store: SqliteStore, run: str, at: Any, place: Path) -> SqliteStore
                 await journal.append(entry.event)
             journal.close()
     return copy
+
+
+async def test_tools_that_only_read_or_ask_are_called_again_without_a_word(tmp_path: Path) -> None:
+    document: Any = {"openapi": "3.1.0", "paths": {"/a": {"get": {}, "post": {}}}}
+    get, post = openapi_tools(document, base_url="http://x")
+    reading = [*llm(), ask_user(), fetch(), read_file(tmp_path), visit_webpage(), web_search(), get]
+    again: list[Any] = [
+        await one.recover(ToolCall("k", 1, one.spec.name, {}), MemoryStore()) for one in (*reading, post)
+    ]
+    assert again == [Retry()] * len(reading) + [None]
 
 
 def says(recovery: Recovery | None, asked: list[ToolCall]) -> Any:

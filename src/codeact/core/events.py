@@ -297,12 +297,11 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A run that was cut off, or had ended without an answer, goes on from its journal.
-
-    Its interpreter was built again, or is `fresh`: without the variables that cells had made.
-    """
+    """A run that was cut off, or had ended without an answer, goes on with its interpreter built again, or a `fresh`
+    one. The cells of `otherwise` did the same in another order."""
 
     fresh: bool = False
+    otherwise: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

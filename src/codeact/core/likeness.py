@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from .chance import measures, without_numbers
 from .errors import ReplayDivergence
 from .execution import Outcome
 from .moments import Span, without_moments
@@ -20,41 +21,62 @@ _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _REDRAWN = re.compile(r"[^\n]*\r(?!\n)")
 _NAMES_IDS = re.compile(r"\b(?:id|hash)\s*\(|__hash__")
 _NAMES_SETS = re.compile(r"\b(?:frozen)?set\s*\(|\{[^{}:]*\bfor\b")
+_SORTS_BY_IDS = re.compile(r"\bkey\s*=[^\n]{0,40}\bid\b")
+_WORD = re.compile(r"\w+|[^\w\s]")
 _NAMES_THREADS = re.compile(r"[Tt]hread|Executor|Timer\b")
 
 
-def compare(cell: int, was: Outcome, now: Outcome, above: str = "", spans: Sequence[Span] = ()) -> None:
-    """Raises ReplayDivergence. `above` is the source of the cell and of those before it.
+def compare(cell: int, was: Outcome, now: Outcome, sources: Sequence[str] = (), spans: Sequence[Span] = ()) -> bool:
+    """Whether what it put out came in its order. Raises ReplayDivergence where it is another.
 
-    `spans` are the times in which the run was at work, then and now.
+    `sources` are those of the cells before it, and its own. `spans` are the times in which the run was at work, then
+    and now.
     """
     if was.ended in LIMITS:
         if now.error is not None:
             raise ReplayDivergence(cell, "its end", "none in what had run", _end(now))
-        return
+        return True
     if _end(was) != _end(now):
         raise ReplayDivergence(cell, "its end", _end(was), _end(now))
+    in_order = True
     for what in ("stdout", "value", "stderr"):
         before, seen = getattr(was, what) or "", getattr(now, what) or ""
-        if before != seen and not _alike(before, seen, above, what, spans):
-            raise ReplayDivergence(cell, f"its {what}", *_apart(_settled(before), _settled(seen)))
+        if before == seen:
+            continue
+        before, seen = _without_chance((before, seen), sources, what, spans)
+        above = "\n".join(sources)
+        if before == seen or (_NAMES_THREADS.search(above) and Counter(before) == Counter(seen)):
+            continue
+        if not _in_another_order(before, seen, above):
+            raise ReplayDivergence(cell, f"its {what}", *_apart(before, seen))
+        in_order = False
+    return in_order
 
 
-def _alike(before: str, seen: str, above: str, what: str, spans: Sequence[Span]) -> bool:
+def _without_chance(
+    texts: tuple[str, str], sources: Sequence[str], what: str, spans: Sequence[Span]
+) -> tuple[str, str]:
+    above = "\n".join(sources)
     steps: list[Callable[[str], str]] = [_settled, lambda text: without_moments(text, spans)]
     if what == "stderr":  # a progress bar is drawn over itself, and tells how fast it is
-        steps = [lambda text: _NUMBER.sub("0", _REDRAWN.sub("", text)), *steps]
+        steps.append(lambda text: _NUMBER.sub("0", _REDRAWN.sub("", text)))
     if _NAMES_IDS.search(above):
         steps.append(lambda text: _ID.sub("0", text))
     if _NAMES_THREADS.search(above):
         steps.append(lambda text: _POINTER.sub("0", text))
+    if sources and measures(sources):
+        steps.append(without_numbers)
+    before, seen = texts
     for step in steps:
         before, seen = step(before), step(seen)
-    if before == seen:
-        return True
-    if _NAMES_SETS.search(above) and Counter(before.splitlines()) == Counter(seen.splitlines()):
-        return True  # gone through in an order that hangs on addresses
-    return _NAMES_THREADS.search(above) is not None and Counter(before) == Counter(seen)  # in whatever order
+    return before, seen
+
+
+def _in_another_order(before: str, seen: str, above: str) -> bool:
+    """Whether it is the same as objects of a set come, in an order that hangs on where they lie in memory."""
+    if not _NAMES_SETS.search(above) and not _SORTS_BY_IDS.search(above):
+        return False
+    return Counter(_WORD.findall(before)) == Counter(_WORD.findall(seen))
 
 
 def _settled(text: str) -> str:

@@ -367,6 +367,15 @@ def begun_anew(cut: int | None) -> str:
     return f"The run was cut off and goes on now.{was}\n{_ALL_GONE}"
 
 
+def another_order(cells: Sequence[int]) -> str:
+    """The run goes on, and these cells, which were run again, went through their objects in another order."""
+    named = f"cell {cells[0]}" if len(cells) == 1 else f"cells {', '.join(map(str, cells))}"
+    return (
+        f"The run was cut off and goes on now. Variables were built again; what {named} put out came in another order "
+        "then, and so may what was made of it: look before you rely on an order that you have seen."
+    )
+
+
 def set_again(names: Sequence[str], files: bool = False) -> str:
     """Which names of the user's a fresh interpreter was given again, and files; nothing where there are none."""
     told = []

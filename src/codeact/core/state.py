@@ -138,8 +138,8 @@ def _after(state: State, event: Event) -> State:
             return replace(state, said=(*state.said, text))
         case TaskEnded():
             return replace(state, ended=event)
-        case Resumed(fresh):
-            return _resumed(state, fresh)
+        case Resumed():
+            return _resumed(state, event)
         case Forked(say=say, steps=steps):
             state = replace(_given_up(state), steps=steps or state.steps)
             return _reopened(state, say) if say else state
@@ -199,20 +199,27 @@ def _parted(state: State, gone: Gone, alive: tuple[int, ...]) -> State:
     return replace(state, alive=alive, news=news)
 
 
-def _resumed(state: State, fresh: bool) -> State:
+def _resumed(state: State, event: Resumed) -> State:
     """As it stood before what was cut off: a question without a reply was never asked."""
     before = state.unasked
     if before is not None and state.running is None:
         state = replace(before, usage=state.usage, cost=state.cost, spent=state.spent, said=state.said, news=state.news)
     ended = None if state.ended is None or state.ended.stop_reason in CUT_OFF else state.ended
     state = replace(state, ended=ended, unasked=None)
-    if not fresh:
-        return state
+    if not event.fresh:
+        return _otherwise(state, event.otherwise) if event.otherwise else state
     cut = state.running.cell if state.running is not None else None
     state = replace(state, running=None, names=frozenset(), sure=True, alive=(), outcome_lost=False)
     if state.started.action != "code":
         return state
     return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
+
+
+def _otherwise(state: State, cells: tuple[int, ...]) -> State:
+    text = observations.another_order(cells)
+    if state.running is None and state.messages[-1:] and state.messages[-1].role == "user":
+        return _beside(state, text)
+    return replace(state, news="\n".join(filter(None, (state.news, text))))  # the model has spoken, and is heard first
 
 
 def _reopened(state: State, say: str) -> State:

@@ -180,12 +180,13 @@ class Driver:
         served = Served(events, self._run_id, self._history.moments)
         self._cut = None if resume.fresh else state.running
         action = action_of(state)
+        otherwise: tuple[int, ...] = ()
         self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows, store)
         self._door.served = served
         if self._agent.action == "code":
             async with self.interpreter.kept_at_the_end():
                 moments = self._history.moments
-                await rebuild(events, state, resume.fresh, self._given_again, self._rerun, moments)
+                otherwise = await rebuild(events, state, resume.fresh, self._given_again, self._rerun, moments)
         served.known = False
         for key, returned in served.settled.items():  # or it would be asked again, and its cell could not run again
             await self._record(ToolReturned(key, returned))
@@ -193,8 +194,8 @@ class Driver:
             said = Reply(f"```python\n{state.running.source}\n```", finish="unknown")
             await self._record(ModelReplied(said, CUT))
         self.approvals.load(events, resume.decisions)
-        if resume.fresh or not just_forked(events):
-            await self._record(Resumed(resume.fresh))
+        if resume.fresh or otherwise or not just_forked(events):
+            await self._record(Resumed(resume.fresh, otherwise))
 
     async def go_on(self, limits: Limits, call: Answering | None = None) -> None:
         """Work on the task that was cut off, from where `take_up` stands, to its end."""

@@ -116,15 +116,17 @@ async def rebuild(
     given: Callable[[InputsGiven], Awaitable[None]],
     run: Rerun,
     moments: Sequence[float] = (),
-) -> None:
+) -> tuple[int, ...]:
     """Give an interpreter again what the user gave, and run again the cells whose effects it held, in their order.
 
-    A `fresh` one gets what was given alone.
+    A `fresh` one gets what was given alone. Returns the cells that put out the same in another order.
     """
     alive = frozenset() if fresh else frozenset(state.alive)
     started: CodeStarted | None = None
     read: Reads = ()
-    above, begun = "", time.time()
+    sources: list[str] = []
+    otherwise: list[int] = []
+    begun = time.time()
     for place, event in enumerate(events):
         match event:
             case InputsGiven():
@@ -142,7 +144,7 @@ async def rebuild(
                 source = started.source
                 if outcome.ended in LIMITS:
                     source = beginning(source, outcome.complete)
-                above += f"{source}\n"
+                sources.append(source)
                 crashpoint("run again")
                 now = await run(cell, source, started.seed, Again(read + outcome.clock))
                 if now.gone is not None:  # it had not died then: that says nothing of what it does
@@ -150,20 +152,22 @@ async def rebuild(
                         f"{now.gone.why}, while cell {cell} was run again: nothing was called and nothing is lost. "
                         "Resume it once more, or with `fresh` to go on without its variables"
                     )
-                compare(cell, outcome, now, above, _at_work(moments[: place + 1], begun))
+                if not compare(cell, outcome, now, sources, _at_work(moments[: place + 1], begun)):
+                    otherwise.append(cell)
                 crashpoint("ran again")
                 started = None
             case TaskEnded(complete=int(complete)) if started is not None and started.cell in state.alive:
                 source = beginning(started.source, complete)
-                above += f"{source}\n"
+                sources.append(source)
                 unended = Outcome("timeout", complete=complete)  # as one that was stopped: nothing is known of its end
                 compare(
                     started.cell,
                     unended,
                     await run(started.cell, source, started.seed, Again(read, ended=False)),
-                    above,
+                    sources,
                 )
                 started = None
+    return tuple(otherwise)
 
 
 def _at_work(moments: Sequence[float], begun: float) -> tuple[Span, Span]:

@@ -47,7 +47,13 @@ def tools(
     group = group_name(title if group is None else group)
     return [
         DescribedTool(
-            name, one.schema, functools.partial(asker.ask, one), doc=one.doc, returns=one.returns, group=group
+            name,
+            one.schema,
+            functools.partial(asker.ask, one),
+            doc=one.doc,
+            returns=one.returns,
+            group=group,
+            reads=one.method in ("GET", "HEAD"),
         )
         for name, one in chosen.items()
     ]

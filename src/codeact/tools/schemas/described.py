@@ -8,7 +8,9 @@ from typing import Any
 
 import docstring_parser
 
-from ...core.execution import ToolSpec
+from ...core.execution import ToolCall, ToolSpec
+from ...core.recovery import Recovery, Retry
+from ...ports import Store
 from ..documentation import compact
 from ..names import check_name
 from ..spelling import spell
@@ -26,7 +28,8 @@ _LONGEST = 4000  # characters of documentation; what comes from elsewhere is rea
 class DescribedTool:
     """A function of this schema. `send` gets the arguments under the schema's own names and gives the value.
 
-    `returns` is the schema of the value, None where there is none; `gives` says in words what comes then.
+    `returns` is the schema of the value, None where there is none; `gives` says in words what comes then. One that only
+    `reads` is called again where a call of it was cut off.
     """
 
     def __init__(
@@ -40,10 +43,12 @@ class DescribedTool:
         gives: str = "",
         group: str = "",
         seconds: float | None = None,
+        reads: bool = False,
     ) -> None:
         self._arguments = arguments_of(schema, check_name(name, group))
         self._send = send
         self._seconds = seconds
+        self._reads = reads
         hint = Any if returns is None else hint_of(returns, returns)
         arrow = "" if hint is Any else f" -> {spell(hint)}"
         shape = "" if returns is None else shape_of(returns, returns)
@@ -69,6 +74,10 @@ class DescribedTool:
     def concurrency(self) -> int | None:
         """How many of its calls may run at once: whoever answers them knows."""
         return None
+
+    async def recover(self, call: ToolCall, store: Store) -> Recovery | None:
+        """What becomes of a call that was cut off."""
+        return Retry() if self._reads else None
 
     def __repr__(self) -> str:
         return f"<tool {self._spec.name}{self._spec.signature}>"

@@ -28,7 +28,7 @@ def llm(model: Model | None = None, *, concurrency: int = 8) -> tuple[Tool, Tool
         raise UsageError(f"llm(): concurrency must be a whole number from 1, not {concurrency!r}")
     asked = _Asked(model, concurrency)
 
-    @tool(seconds=_DAY)
+    @tool(seconds=_DAY, idempotent=True)
     async def llm(prompt: str, schema: Any = None) -> Any:
         """Ask a language model a question about text that stands in it, to read, judge, extract or summarise.
 
@@ -40,7 +40,7 @@ def llm(model: Model | None = None, *, concurrency: int = 8) -> tuple[Tool, Tool
         """
         return await asked.answer("llm", prompt, schema)
 
-    @tool(seconds=_DAY)
+    @tool(seconds=_DAY, idempotent=True)
     async def llm_map(prompts: list[str], schema: Any = None) -> list[Any]:
         """Ask many questions side by side, each as `llm` does: the list of their answers, in order."""
         return await asked.answers(prompts, schema)

@@ -17,7 +17,7 @@ _TERMINAL = "/dev/tty"  # also where standard input is a pipe
 def ask_user(*, terminal: str = _TERMINAL) -> Tool:
     """A tool that asks at the terminal, one question at a time."""
 
-    @tool(seconds=24 * 3600, concurrency=1)
+    @tool(seconds=24 * 3600, concurrency=1, idempotent=True)
     async def ask_user(question: str) -> str:
         """Ask the user a question, and wait for the answer."""
         try:

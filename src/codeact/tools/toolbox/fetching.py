@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ports import Tool
-from ..function import as_tool
+from ..function import as_tool, tool
 from .web import Web
 
 
@@ -15,6 +15,7 @@ def fetch(*, allow: Sequence[str] = (), seconds: float = 30.0, largest: int = 5 
     """A tool that reads an address of the web; `allow` names hosts that are not on the internet."""
     reached = web or Web(allow, seconds=seconds, largest=largest)
 
+    @tool(idempotent=True)
     async def fetch(url: str) -> dict[str, Any]:
         """Read an address of the web: a dict of url, type and content.
 

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from markdownify import MarkdownConverter
 
 from ...ports import Tool
-from ..function import as_tool
+from ..function import as_tool, tool
 from ..threads import in_thread
 from .web import Page, Web
 
@@ -22,6 +22,7 @@ def visit_webpage(*, allow: Sequence[str] = (), seconds: float = 30.0, web: Web 
     """A tool that reads pages as Markdown; `allow` names hosts that are not on the internet."""
     reached = web or Web(allow, seconds=seconds)
 
+    @tool(idempotent=True)
     async def visit_webpage(url: str, start: int = 0) -> str:
         """Read a page of the web as Markdown, at most 40,000 characters of it from `start` on.
 

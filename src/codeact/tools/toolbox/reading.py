@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...core.errors import UsageError
 from ...ports import Tool
-from ..function import as_tool
+from ..function import as_tool, tool
 
 _LARGEST = 16 << 20
 _LISTED = 50
@@ -29,6 +29,7 @@ def read_file(folder: str | os.PathLike[str], *, largest: int = _LARGEST) -> Too
     if Path(root).parent == Path(root):
         raise UsageError("read_file: all files of this machine are too many: name a folder")
 
+    @tool(idempotent=True)
     def read_file(path: str) -> str | bytes:
         """Read a file: its text, or bytes where it is not UTF-8.
 

@@ -11,7 +11,7 @@ from ddgs.exceptions import DDGSException
 
 from ...core.errors import UsageError
 from ...ports import Tool
-from ..function import as_tool
+from ..function import as_tool, tool
 from ..threads import in_thread
 from .web import Web
 
@@ -26,6 +26,7 @@ def web_search(*, base_url: str | None = None, proxy: str | None = None, web: We
     """
     own = _web_of(base_url) if base_url is not None and web is None else web
 
+    @tool(idempotent=True)
     async def web_search(query: str, count: int = 10) -> list[dict[str, str]]:
         """Search the web: a list of dicts of title, url and text.
 

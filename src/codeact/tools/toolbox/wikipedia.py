@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...ports import Tool
-from ..function import as_tool
+from ..function import as_tool, tool
 from .web import Web
 
 
@@ -13,6 +13,7 @@ def wikipedia_search(*, base_url: str = "https://en.wikipedia.org", web: Web | N
     """A tool that looks up a Wikipedia, or another wiki of its kind, such as `https://de.wikipedia.org`."""
     reached = web or Web()
 
+    @tool(idempotent=True)
     async def wikipedia_search(query: str, count: int = 3) -> list[dict[str, str]]:
         """Look up Wikipedia: a list of dicts of title, url and summary, the best first.
 

@@ -332,7 +332,8 @@ const HEARD = {
   },
   Resumed(run, entry) {
     close(run, { at: run.before });
-    add(run, "note", entry, { text: `Goes on where it was cut off${entry.fresh ? ", with a fresh interpreter" : ""}.` });
+    const order = entry.otherwise?.length ? `; another order in cell ${entry.otherwise.join(", ")}` : "";
+    add(run, "note", entry, { text: `Goes on where it was cut off${entry.fresh ? ", with a fresh interpreter" : order}.` });
     reopen(run, entry);
   },
   FilesCollected(run, entry) {
