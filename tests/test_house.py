@@ -19,6 +19,7 @@ FLOORS = {
     "guest": 1,
     "crashpoints": 1,
     "begun": 1,
+    "uninterrupted": 1,
     "ports": 2,
     "files": 2,
     "cursor": 2,

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from codeact import ALL, CodeAgent, tool
+from codeact.core.events import Entry, Event, Noted
+from codeact.history import History
+from codeact.journals.memory import MemoryJournal
 from codeact.journals.sqlite import SqliteStore
 from codeact.testing import ScriptedModel
 
@@ -70,3 +73,21 @@ async def test_what_was_the_first_of_calls_that_race_is_the_first_again(tmp_path
     assert told.pop("first") == order[:1] and sorted(told.pop("all")) == [0, 1, 2, 3]
     assert told == dict.fromkeys(("queue", "pool", "tasks", "gather"), order)
     assert (await agent.afork(result.run_id, at=1)).output == 1
+
+
+async def test_what_happened_is_kept_also_when_its_task_is_cancelled_while_another_event_is_being_kept() -> None:
+    class Slow(MemoryJournal):
+        async def append(self, event: Event) -> Entry:
+            await going.wait()
+            return await super().append(event)
+
+    going = asyncio.Event()
+    history = History(Slow("run"), ())
+    happened = [Noted("one"), Noted("two"), Noted("three")]
+    keeping = [asyncio.create_task(history.record(event)) for event in happened]
+    await asyncio.sleep(0)
+    keeping[1].cancel()  # it waits for its turn
+    await asyncio.sleep(0)
+    going.set()
+    await asyncio.wait(keeping)
+    assert history.events == happened

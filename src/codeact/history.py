@@ -15,6 +15,7 @@ from .crashpoints import crashpoint
 from .following import Followers
 from .ports import Journal, Listener
 from .secrets import Vault
+from .uninterrupted import OneByOne
 
 _log = logging.getLogger("codeact")
 
@@ -36,7 +37,7 @@ class History:
         self._events: list[Event] = []
         self._state = State()
         self._moments: list[float] = []  # when they happened
-        self._recording = anyio.Lock(fast_acquire=True)
+        self._recording = OneByOne()
         self._broken: set[tuple[int, type]] = set()
 
     @property

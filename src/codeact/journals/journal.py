@@ -10,8 +10,8 @@ import anyio.to_thread
 
 from ..core.errors import StorageError
 from ..core.events import Entry, Event
+from ..uninterrupted import settled
 from .rows import Row, Tail
-from .uninterrupted import settled
 from .writing import Place, Writer, Writers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,3 +26,25 @@ async def settled(doing: asyncio.Future[T]) -> T:
         for _ in range(cancelled):
             task.cancel()
     return doing.result()
+
+
+class OneByOne:
+    """Who enters is alone until it leaves, in the order in which they came. To wait for one's turn is not cut off."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if not self._taken:
+            self._taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        await settled(turn)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._waiting:
+            self._waiting.popleft().set_result(None)  # it is handed on: nobody comes between
+        else:
+            self._taken = False
