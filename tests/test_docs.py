@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import types
 import venv
@@ -27,6 +28,8 @@ from typing import get_args
 import pytest
 
 import codeact
+from cli.command import codeact as typed
+from cli.quick import quick
 from codeact import UsageError
 from codeact.api import agents, vocabulary
 from codeact.core import errors, events, observations
@@ -39,6 +42,7 @@ from docs.page import ROOT, Block, blocks_of, names_in, pages, rows_of
 from models.server import Server, says, serving
 
 BIN = Path(sys.executable).parent
+README = ROOT / "README.md"
 NEVER = {"./run test", "codeact serve --model openai:gpt-5"}  # the one would run this test, the other never ends
 
 # What lies in the folder of somebody who reads along.
@@ -50,7 +54,7 @@ def weather(city: str, unit: str = "C") -> dict:
     """Current weather in a city."""
     return {"city": city, "degrees": {"Oslo": 3, "Bergen": 7}[city], "unit": unit}
 '''
-RUN = f'#!/bin/sh\n[ $# -gt 0 ] || set -- demo\nexec "{BIN}/codeact" "$@"\n'
+RUN = '#!/bin/sh\n[ $# -gt 0 ] || set -- demo\nexec codeact "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ class Desk:
 
     folder: Path
     server: Server
-    environ: dict[str, str]
+    environ: dict[str, str]  # with the installed command
+    quick: dict[str, str]  # with one that is a fork of a process which has imported it
+    programs: Path  # which lies here
 
 
 @pytest.fixture
@@ -70,7 +76,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     shutil.copytree(ROOT / "docs" / "tutorial", tmp_path / "docs" / "tutorial")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with serving() as server:
+    with serving() as server, tempfile.TemporaryDirectory() as programs, quick(Path(programs)):
         more = {
             "OPENAI_BASE_URL": server.url,
             "OPENAI_API_KEY": "sk-of-a-test",
@@ -79,7 +85,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         for name, value in more.items():
             monkeypatch.setenv(name, value)
         environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "LANG": "C.UTF-8", **more}
-        yield Desk(tmp_path, server, environ)
+        yield Desk(tmp_path, server, environ, {**environ, "PATH": f"{programs}:{environ['PATH']}"}, Path(programs))
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
@@ -95,7 +101,8 @@ def test_the_code_of_a_page_does_what_the_page_says(page: Path, desk: Desk) -> N
                 compile(block.text, where, "exec")
                 continue
             desk.server.script[:] = [says(reply) for reply in block.replies]
-            said = python(block, page, module, desk) if block.language == "python" else shell(block, where, desk)
+            with_python = block.language == "python"
+            said = python(block, page, module, desk) if with_python else shell(block, where, desk, page == README)
             assert not desk.server.script, f"{where}: {len(desk.server.script)} replies were not asked for"
             if block.prints is not None:
                 same = doctest.OutputChecker().check_output(block.prints, said, doctest.ELLIPSIS)
@@ -116,8 +123,8 @@ def python(block: Block, page: Path, module: types.ModuleType, desk: Desk) -> st
     return out.getvalue()
 
 
-def shell(block: Block, where: str, desk: Desk) -> str:
-    """Run the commands of a block, as a shell would."""
+def shell(block: Block, where: str, desk: Desk, installed: bool) -> str:
+    """Run the commands of a block, as a shell would; where it begins, with the installed command itself."""
     said = ""
     for line in block.text.splitlines():
         command = line.partition("  #")[0].strip()
@@ -131,7 +138,7 @@ def shell(block: Block, where: str, desk: Desk) -> str:
             timeout=60,
             check=False,
             cwd=desk.folder,
-            env=desk.environ,
+            env=desk.environ if installed else desk.quick,
             start_new_session=True,  # no terminal to ask at
         )
         expected = re.search(r"# .*\bexits (\d+)", line)
@@ -154,8 +161,9 @@ def first_column(page: Path, heading: str) -> set[str]:
 
 @functools.cache
 def help_of(command: str) -> str:
-    words = [BIN / "codeact", *command.split(), "--help"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    done = typed(*command.split(), "--help", home=ROOT)
+    assert done.code == 0, done.err
+    return done.out
 
 
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -202,7 +210,7 @@ def test_the_commands_and_exit_codes_are_those_of_the_program() -> None:
 
 def test_the_keys_of_every_line_of_json_are_told(desk: Desk) -> None:
     def line(command: str) -> dict[str, object]:
-        done = subprocess.run(command, shell=True, capture_output=True, cwd=desk.folder, env=desk.environ, check=False)
+        done = subprocess.run(command, shell=True, capture_output=True, cwd=desk.folder, env=desk.quick, check=False)
         return dict(json.loads(done.stdout))
 
     desk.server.script[:] = [says("```python\nfinal_answer(1)\n```")]
@@ -335,9 +343,11 @@ def test_the_list_of_examples_is_whole() -> None:
 
 @pytest.mark.parametrize("program", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_an_example_runs_offline_and_says_what_it_promises(program: Path, desk: Desk) -> None:
-    offline = {"PATH": desk.environ["PATH"], "HOME": desk.environ["HOME"]}
+    installed = program == sorted((ROOT / "examples").glob("*.py"))[0]
+    offline = {"PATH": desk.environ["PATH"], "HOME": desk.environ["HOME"], "LANG": "C.UTF-8"}
+    interpreter = sys.executable if installed else str(desk.programs / "python")
     done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, timeout=60, check=False, cwd=desk.folder, env=offline
+        [interpreter, program], capture_output=True, text=True, timeout=60, check=False, cwd=desk.folder, env=offline
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     said = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or ""

@@ -70,6 +70,7 @@ def _warm() -> socket.socket:
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env=environment(Path("/")),
+            start_new_session=True,  # no terminal to ask at
         )
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     return ours

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import itertools
 import json
 import os
@@ -73,11 +74,18 @@ class Stage:
 
 
 def _serve() -> None:
+    import anyio._backends._asyncio
+    import anyio.lowlevel  # noqa: F401
+    import lives  # noqa: F401
+    import pydantic
     import witness
     import work  # and with it all that a host needs
 
     from codeact.sandboxes.linux import environment, launchers
 
+    pydantic.TypeAdapter(str)  # the first one looks through all that is installed
+    gc.collect()
+    gc.freeze()  # so a host that collects writes to none of this
     ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as line:
         path = f"{folder}/ledger"

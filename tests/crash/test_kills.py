@@ -55,14 +55,14 @@ def test_points_stand_round_all_that_is_kept_said_called_and_started(
 
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(
-    stage: Stage, reference: Reference, tmp_path: Path
+    stage: Stage, reference: Reference, memory: Path
 ) -> None:
     done: list[Trial] = []
     for seed in itertools.count():
         name, snapshots = ("one", "one", "two")[seed % 3], seed % 5 == 0
         _, points, ends = reference[name]
         kills = drawn(seed, points, len(ends), launcher=snapshots and name == "one")
-        one = trial(stage, tmp_path / str(seed), name, kills, ends, snapshots)
+        one = trial(stage, memory / str(seed), name, kills, ends, snapshots)
         assert not one.wrong, (seed, name, kills, one.wrong)
         done.append(one)
         if sum(one.kills for one in done) >= KILLS:

@@ -17,7 +17,7 @@ KILLS = 10  # at least
 
 
 @pytest.mark.timeout(300)
-def test_a_run_in_a_database_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+def test_a_run_in_a_database_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(memory: Path) -> None:
     try:
         with server() as database, staged() as stage:
 
@@ -29,7 +29,7 @@ def test_a_run_in_a_database_that_is_killed_anywhere_loses_nothing_and_does_noth
             hit = 0
             for seed in range(1, 20):
                 kills = [*drawn(seed, 360, 12), Kill("both", "commit@3")]
-                one = trial(stage, tmp_path / str(seed), "one", kills, None, database=address(seed))
+                one = trial(stage, memory / str(seed), "one", kills, None, database=address(seed))
                 assert not one.wrong, (seed, kills, one.wrong)
                 hit += one.kills
                 if hit >= KILLS:

@@ -41,24 +41,24 @@ def sounds() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("bug", WHERE)
 def test_a_planted_bug_is_found_and_without_it_nothing_is(
-    stage: Stage, reference: dict[str, Any], sounds: dict[str, list[str]], tmp_path: Path, bug: str
+    stage: Stage, reference: dict[str, Any], sounds: dict[str, list[str]], memory: Path, bug: str
 ) -> None:
     name, kills = WHERE[bug]
     ends = reference if name == "one" else None
     if (life := f"{name} {kills}") not in sounds:
-        sounds[life] = trial(stage, tmp_path / "sound", name, kills, ends).wrong
+        sounds[life] = trial(stage, memory / "sound", name, kills, ends).wrong
     sound = sounds[life]
     if name == "drift":  # it says so, and does nothing
         assert len(sound) == 2 and "ReplayDivergence" in sound[0] and sound[1] == "it ended with nothing"
     else:
         assert not sound
-    found = trial(stage, tmp_path / "planted", name, kills, ends, bug=bug).wrong
+    found = trial(stage, memory / "planted", name, kills, ends, bug=bug).wrong
     assert set(found) - set(sound), bug
 
 
 def test_whoever_was_overtaken_does_nothing_more_and_if_he_did_it_would_be_found(
-    stage: Stage, reference: dict[str, Any], tmp_path: Path
+    stage: Stage, reference: dict[str, Any], memory: Path
 ) -> None:
-    assert not overtaken(stage, tmp_path / "sound", HANGS, reference)
-    found = overtaken(stage, tmp_path / "planted", HANGS, reference, bug=BUGS[4])
+    assert not overtaken(stage, memory / "sound", HANGS, reference)
+    found = overtaken(stage, memory / "planted", HANGS, reference, bug=BUGS[4])
     assert any("2 effects" in one for one in found), found

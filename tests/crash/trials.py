@@ -218,12 +218,12 @@ def _lines(path: Path) -> list[str]:
 def drawn(seed: int, points: int, calls: int, launcher: bool = False) -> list[Kill]:
     """The kills of one trial of a sample: the first anywhere, or at its `launcher`, and then some in later lives."""
     dice = random.Random(seed)
-    victim, own = dice.choice(VICTIMS), dice.random() < 0.25
+    victim, own = dice.choice(VICTIMS), dice.random() < 0.15
     if launcher:
         first = Kill(dice.choice(("sandbox", "both")), launcher=f"{dice.choice(POINTS)}@1")
     elif dice.random() < 0.15:
         first = Kill(victim, call=dice.randint(1, calls), mode=dice.choice(("before", "lost")), own=own)
     else:
         first = Kill(victim, dice.randint(1, points), own=own)
-    more = [Kill(dice.choice(VICTIMS), dice.randint(1, 90)) for _ in range(dice.randint(0, 4))]
+    more = [Kill(dice.choice(VICTIMS), dice.randint(1, 60)) for _ in range(dice.randint(1, 4))]
     return [first, *more]

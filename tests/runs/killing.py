@@ -2,7 +2,8 @@
 
     python killing.py FOLDER [--seed N] [--times N] [--kills N] [--only NAME] [--share N/M]
 
-One process is warm, and each host is a fork of it, since it is only what happens in a host that is to be looked at.
+One process is warm, and each host is a fork of it, since it is only what happens in a host that is to be looked at. The
+launcher of their sandboxes is lent to them, too: its sessions end with the host that ordered them.
 After each kill the run is resumed without a word, with no flag; a resume may be killed as well. It has to end as it
 does when nobody kills it.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import gc
 import json
 import os
 import random
@@ -23,10 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio._backends._asyncio
+from pydantic import TypeAdapter
 
 from codeact import ALL, CodeAgent, tool
 from codeact.core.events import Delta, Event, TaskGiven
 from codeact.journals.sqlite import SqliteStore
+from codeact.sandboxes.linux import environment, launchers
 from codeact.session.session import Session
 from codeact.testing import ScriptedModel
 
@@ -115,14 +120,26 @@ def _spelled(answer: Any) -> str:
     return repr(str(answer)) if hasattr(answer, "columns") else repr(answer)
 
 
+def lent() -> launchers.Launcher:
+    """A launcher that stands."""
+    one = launchers.launcher(environment.find(None), launchers.SHIPPED)
+    with one.lock:
+        one._stand("plain")
+    return one
+
+
 def life(path: Path, place: Path, events: int | None, delay: float = 0.0) -> tuple[int, str]:
     """Have a host at work, and kill it after so many events: how many there were, and what it said at its end."""
+    lender = lent()
+    assert lender.control is not None
+    line, level = lender.control.dup(), lender.level
     near, far = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(near)
             os.setsid()
+            lender.control, lender.level = line, level
             asyncio.run(host(path, place, far))
         except BaseException as error:
             os.write(
@@ -131,6 +148,7 @@ def life(path: Path, place: Path, events: int | None, delay: float = 0.0) -> tup
         finally:
             os._exit(0)
     os.close(far)
+    line.close()
     said = b""
     with open(near, "rb", buffering=0) as heard:
         while data := heard.read(65536):
@@ -173,6 +191,8 @@ def main() -> int:
     options = parser.parse_args()
     share, of = map(int, options.share.split("/"))
     good = True
+    TypeAdapter(str)  # the first one looks through all that is installed
+    gc.freeze()
     for n in range(options.times):
         for path in sorted(HERE.glob("*.txt"))[share::of]:
             if options.only in (None, path.stem):
@@ -180,6 +200,7 @@ def main() -> int:
                 told = killed(path, options.folder / str(n) / path.stem, dice, options.kills)
                 good = good and told["same"]
                 print(json.dumps(told), flush=True)
+    lent().end()
     return 0 if good else 1
 
 
