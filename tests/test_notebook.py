@@ -161,6 +161,10 @@ def test_nothing_that_a_model_or_code_says_does_anything_on_the_page() -> None:
             assert "url(" not in (attributes.get("style") or "")
             assert (attributes.get("src") or "data:image/png;base64,").startswith("data:image/png;base64,")
     assert html_of_outcome(pictures).count("<img") == 1
+    table = html_of_outcome(
+        Outcome("done", preview=f"DataFrame of 1 rows and 1 columns ({HOSTILE})\n   {HOSTILE}\n0  1")
+    )
+    assert "white-space:pre;" in table and {tag for tag, _ in Tags(table).found} == {"div", "pre"}
 
 
 def test_a_result_without_an_answer_says_why_and_rows_are_a_table() -> None:

@@ -113,6 +113,7 @@ def test_what_cannot_be_served_is_said_with_what_to_do(
     (tmp_path / "open").write_text("Zq3-8fVyP171HpheDTvjJdghMrc")
     (tmp_path / "short").write_text("secret")
     (tmp_path / "short").chmod(0o600)
+    (tmp_path / "app.py").touch()
     model = ("--model", "replay:replies.jsonl", "--port", "0")
     for words, why in (
         ((), "no model: name one with --model"),
@@ -124,6 +125,8 @@ def test_what_cannot_be_served_is_said_with_what_to_do(
         ((*model, "--port", "99999"), "not a port"),
         ((*model, "--name", "https://x.org/"), "not the name of a host"),
         (("app.py:agent", "--model", "replay:x"), "--model does not go with an agent of yours"),
+        (("app.py:agent", "--max-steps", "3"), "--max-steps does not go with an agent of yours"),
+        (("app:agent",), "did you mean app.py?"),
     ):
         try:
             code = main(["serve", *words])

@@ -46,7 +46,8 @@ def from_file(path: Path) -> ModuleType:
         source = path.read_bytes()
         where = path.resolve()
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        meant = f"; did you mean {path}.py?" if Path(f"{path}.py").is_file() else ""
+        raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}{meant}") from error
     loaded = next((m for m in list(sys.modules.values()) if _origin(m) == str(where)), None)
     if loaded is not None:
         return loaded

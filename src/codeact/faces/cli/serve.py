@@ -65,6 +65,8 @@ def _made(options: argparse.Namespace, argv: Sequence[str], stack: ExitStack) ->
 
 
 def _own(place: str, options: argparse.Namespace) -> Agent:
+    if options.max_steps is not None:
+        raise UsageError(f"--max-steps does not go with an agent of yours: set max_steps where {place} is made")
     agent = run.own_agent(place, options)
     return with_parts(agent, name=agent.name or place.rpartition(":")[2], origin=(os.getcwd(), place))
 

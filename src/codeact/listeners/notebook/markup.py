@@ -23,6 +23,7 @@ _PRE = "margin:.25em 0;padding:.4em .7em;white-space:pre-wrap;overflow-wrap:anyw
 _COLOURS = {
     "code": "background:#f6f8fa;color:#1f2328;",
     "out": "border-left:3px solid rgba(128,128,128,.5);border-radius:0;",
+    "table": "border-left:3px solid rgba(128,128,128,.5);border-radius:0;white-space:pre;overflow-x:auto;",
     "error": "background:#fff0f0;color:#8a1420;",
 }
 _PYTHON = PythonLexer(stripnl=False)
@@ -53,6 +54,13 @@ def code(source: str) -> str:
 def block(written: str, kind: str = "out") -> str:
     """Output, or with the kind `error` what went wrong."""
     return f'<pre style="{_PRE}{_COLOURS[kind]}">{text(written.rstrip(chr(10)))}</pre>'
+
+
+def shown(preview: str) -> str:
+    """The value of a cell: a text, or a table, whose lines stay whole so that its columns stand below each other."""
+    head, _, lines = preview.partition("\n")
+    table = lines and head.startswith(("DataFrame of ", "Series of "))
+    return note(head) + block(lines, "table") if table else block(preview)
 
 
 def picture(image: Image) -> str:

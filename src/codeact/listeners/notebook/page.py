@@ -233,7 +233,7 @@ def html_of_outcome(outcome: Outcome) -> str:
     """What came of a cell."""
     parts = [markup.block(text) for text in (outcome.stdout, outcome.stderr) if text.strip()]
     shown = outcome.preview if outcome.preview is not None else outcome.value
-    parts += [markup.block(shown)] if shown is not None else []
+    parts += [markup.shown(shown)] if shown is not None else []
     parts += [markup.picture(image) for image in outcome.images]
     if outcome.error is not None:
         parts.append(markup.block(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}", "error"))
