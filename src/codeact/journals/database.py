@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from ..crashpoints import crashpoint
@@ -59,7 +60,8 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif not path.exists():
         raise Unmade(f"there is no journal at {path}")
-    file = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    name = f"file:{quote(str(path))}?immutable=1" if not write and _rests(path) else str(path)
+    file = sqlite3.connect(name, timeout=BUSY, isolation_level=None, check_same_thread=False, uri=name != str(path))
     try:
         with _alone(path) if write else nullcontext():
             _check(path, file, write)
@@ -67,6 +69,12 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         file.close()
         raise
     return file
+
+
+def _rests(path: Path) -> bool:
+    """Whether nobody can be writing it, and SQLite could put nothing beside it, as it does to read: on a CD, say."""
+    beside = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+    return not os.access(path.parent, os.W_OK) and not any(one.exists() for one in beside)
 
 
 @contextmanager
@@ -214,6 +222,8 @@ def _mend(words: str) -> str:
         return "make room, or name another file with --journal; the run can be resumed"
     if "readonly" in words or "read-only" in words:
         return "the file cannot be written: name another with --journal"
+    if "unable to open" in words:
+        return "its folder cannot be written: copy the file, and those beside it whose names begin like it, elsewhere"
     if "locked" in words or "busy" in words:
         return f"another process kept it busy for {BUSY:g} s"
     return "the run can be resumed once that is mended"
