@@ -52,6 +52,8 @@ def main(line: socket.socket) -> int:
             told = socket.socket(fileno=answers)
             if b'"--mcp"' in asked:
                 import_module("mcp")  # which takes longer than all the rest
+            if b"mcp_own.py" in asked:
+                import_module("mcp.server.mcpserver")
             pid = os.fork()
             if pid == 0:
                 for end, (_, other) in running.items():

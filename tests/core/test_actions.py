@@ -95,7 +95,7 @@ def cut(text: str, places: list[int]) -> list[str]:
 
 
 @given(texts, st.lists(st.integers(0, 10_000), max_size=12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_however_a_reply_is_cut_it_streams_as_the_same_pieces(text: str, places: list[int]) -> None:
     whole, pieces = read_in([text])
     parts, streamed = read_in(cut(text, places))

@@ -364,7 +364,7 @@ TREES = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(["$frame", "$series", "$index", "$array", "$missing", "$set", "$dict"]), TREES)
 def test_a_hostile_table_is_a_table_or_refused(tag: str, body: Any) -> None:
     try:

@@ -1,13 +1,14 @@
-"""A client object of the user's own: what it is asked, and that its failures are the same errors."""
+"""A client object of the user's own: what it is asked, and that its failures are the same errors.
+
+The libraries take seconds to import: where they are used, and not in every process that collects tests.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import anthropic
 import httpx2
-import openai
 import pytest
 
 from codeact.core.errors import ModelProtocolError, ModelRejected, ModelUnavailable
@@ -21,11 +22,15 @@ from .sayings import PROTOCOLS
 
 
 def of_openai(server: s.Server) -> Model:
+    import openai
+
     client = openai.AsyncOpenAI(api_key="sk-mine", base_url=server.url, default_headers={"X-Team": "blue"})
     return OpenAIModel("m", client=client)
 
 
 def of_anthropic(server: s.Server) -> Model:
+    import anthropic
+
     root = server.url.removesuffix("/v1")
     return AnthropicModel(
         "m", client=anthropic.AsyncAnthropic(api_key="sk-mine", base_url=root, default_headers={"X-Team": "blue"})
@@ -67,6 +72,8 @@ async def test_what_fails_is_the_same_error_and_it_is_asked_once(make: type[Mode
 
 
 async def test_a_programs_own_mistake_is_not_taken_for_the_servers() -> None:
+    import openai
+
     async def fail(_: httpx2.Request) -> None:
         raise RuntimeError("my hook")
 

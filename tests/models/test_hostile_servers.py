@@ -59,7 +59,7 @@ EVENTS = st.lists(
 
 
 @pytest.mark.parametrize("dialect", [Chat(), Responses(), Messages(), Native()], ids=lambda dialect: dialect.path)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(events=EVENTS)
 def test_no_answer_breaks_its_reader(dialect: Dialect, events: list[dict[str, Any]]) -> None:
     answer = dialect.answer("m", ("STOP",))
@@ -81,7 +81,7 @@ def test_no_answer_breaks_its_reader(dialect: Dialect, events: list[dict[str, An
     assert all(count is None or count >= 0 for count in counts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(body=VALUES, status=st.sampled_from([400, 404, 422, 429, 500]))
 def test_no_refusal_and_no_description_breaks_its_reader(body: Any, status: int) -> None:
     refused = Refused(status, json.dumps(body))

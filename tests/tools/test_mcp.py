@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from cli.command import codeact
+from cli.quick import quick
 from codeact import CodeAgent, Interpreter, ToolsUnavailable, UsageError, mcp_tools
 from codeact.testing import ScriptedModel, check_tool
 from mcp_own import TOKEN
@@ -56,6 +58,13 @@ def over_http(port: int = 0) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 def at(port: int, token: str = TOKEN) -> dict[str, Any]:
     return {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"Authorization": f"Bearer {token}"}}
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[dict[str, Any]]:
+    """The same server as a fork of a warm process, for tests that are not about how its process ends."""
+    with tempfile.TemporaryDirectory() as programs, quick(Path(programs)):
+        yield {"command": f"{programs}/python", "args": [str(OWN), "stdio"]}
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +139,8 @@ def test_what_is_wrong_with_a_call_is_an_exception_that_says_it(python: Any, cal
     assert (error.type, words in error.message) == (kind, True), error
 
 
-async def test_a_tool_of_a_server_keeps_the_contract_of_tools() -> None:
-    async with mcp_tools(config(own=STDIO)) as tools:
+async def test_a_tool_of_a_server_keeps_the_contract_of_tools(forked: dict[str, Any]) -> None:
+    async with mcp_tools(config(own=forked)) as tools:
         found = {tool.spec.name: tool for tool in tools}
         assert await check_tool(found["total"], [1, 2]) == 3
 
@@ -177,8 +186,10 @@ def test_nothing_is_left_when_the_servers_are_left() -> None:
     assert done.stdout.splitlines() == ["2 servers", "as before", closed], done.stderr
 
 
-def test_two_servers_with_a_tool_of_one_name_stand_before_it_where_it_is_called_without_its_module() -> None:
-    with mcp_tools(config(**{"a": STDIO, "b-side": STDIO})) as tools, Interpreter(tools=tools) as python:
+def test_two_servers_with_a_tool_of_one_name_stand_before_it_where_it_is_called_without_its_module(
+    forked: dict[str, Any],
+) -> None:
+    with mcp_tools(config(**{"a": forked, "b-side": forked})) as tools, Interpreter(tools=tools) as python:
         paths = [tool.spec.path for tool in tools]
         assert {"a.weather", "b_side.weather", "a.filter", "b_side.filter"} <= set(paths)
         assert len(paths) == len(set(paths))
@@ -187,9 +198,9 @@ def test_two_servers_with_a_tool_of_one_name_stand_before_it_where_it_is_called_
         assert python.run("weather('Oslo')").error.type == "NameError"
 
 
-async def test_several_agents_share_a_server_in_loops_of_their_own() -> None:
+async def test_several_agents_share_a_server_in_loops_of_their_own(forked: dict[str, Any]) -> None:
     reply = "```python\nfinal_answer(total([{n}, 1]))\n```"
-    async with mcp_tools(config(own=STDIO)) as tools:
+    async with mcp_tools(config(own=forked)) as tools:
         agents = [CodeAgent(model=ScriptedModel(reply.format(n=n)), tools=tools) for n in range(3)]
         here = await asyncio.gather(*(agent.arun("Add.") for agent in agents))
         there = await asyncio.gather(*(asyncio.to_thread(agent.run, "Add.") for agent in agents))
@@ -245,11 +256,11 @@ def test_a_header_that_is_refused_is_told_and_not_shown() -> None:
 
 
 def test_a_secret_of_the_configuration_does_not_come_back(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    forked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "s3cret-of-mine")
     caplog.set_level("DEBUG")
-    entry = {**STDIO, "env": {"OWN_TOKEN": "${MY_TOKEN}"}}
+    entry = {**forked, "env": {"OWN_TOKEN": "${MY_TOKEN}"}}
     with mcp_tools(config(own=entry)) as tools, Interpreter(tools=list(tools)) as python:
         assert python.run("open_file()").value == "'I was given ***'"
         assert "s3cret" not in repr(tools) + repr([tool.spec for tool in tools])
@@ -275,9 +286,11 @@ SPEAKS = "import os, sys; sys.exit('no use for ' + os.environ['API_KEY'])"
         ({"url": "http://127.0.0.1:9/mcp"}, "nothing answers at its address"),
     ],
 )
-def test_a_server_that_does_not_come_up_is_named_and_says_why(entry: dict[str, Any], why: str) -> None:
+def test_a_server_that_does_not_come_up_is_named_and_says_why(
+    forked: dict[str, Any], entry: dict[str, Any], why: str
+) -> None:
     before = servers_of_ours()
-    with pytest.raises(ToolsUnavailable) as refusal, mcp_tools(config(broken=entry, own=STDIO)):
+    with pytest.raises(ToolsUnavailable) as refusal, mcp_tools(config(broken=entry, own=forked)):
         pass
     assert str(refusal.value) == f"the MCP server 'broken' did not come up: {why}"
     assert servers_of_ours() == before, "the one that did come up is ended"
@@ -292,8 +305,8 @@ def test_a_server_that_says_nothing_is_given_up_after_its_time() -> None:
 # -- the command line --------------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_takes_a_file_of_servers(tmp_path: Path) -> None:
-    (tmp_path / "mcp.json").write_text(json.dumps(config(own=STDIO)))
+def test_the_command_line_takes_a_file_of_servers(forked: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(json.dumps(config(own=forked)))
     done = codeact("exec", "--mcp", "mcp.json", "-c", "total([1, 2])", "-c", "weather('Oslo')", home=tmp_path)
     assert (done.code, done.out) == (0, "3\n{'city': 'Oslo', 'degrees': 3.5}\n"), done.err
     (tmp_path / "replies.jsonl").write_text(json.dumps({"text": "```python\nfinal_answer(total([4]))\n```"}) + "\n")
