@@ -415,6 +415,38 @@ async def test_a_conversation_goes_on_with_its_variables_after_it_had_ended(tmp_
         assert (await session.run("And one more?")).output == 42
 
 
+@pytest.mark.parametrize("gone_on", [False, True])
+async def test_what_a_cancelled_cell_had_done_is_there_whenever_its_run_is_taken_up(
+    tmp_path: Path, gone_on: bool
+) -> None:
+    waits = asyncio.Event()
+
+    @tool(idempotent=True)
+    async def ready() -> int:
+        """Wait, the first time."""
+        EFFECTS["ready"] += 1
+        if EFFECTS["ready"] == 1:
+            waits.set()
+            await asyncio.sleep(60)
+        return 1
+
+    look = cell("final_answer([one for one in 'abc' if one in globals()])")
+    made = agent(
+        tmp_path / "runs.db", cell("a = book(1)\nb = 2\nready()\nc = 3"), look, look, look, tools=[book, ready]
+    )
+    async with made.session() as session:
+        working = asyncio.create_task(session.run("Go."))
+        await waits.wait()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    if gone_on:
+        assert (await made.aresume(session.run_id)).output == ["a", "b", "c"]
+    for _ in range(2):
+        async with made.session(resume=session.run_id) as again:
+            assert (await again.run("And now?")).output == (["a", "b", "c"] if gone_on else ["a", "b"])
+    assert EFFECTS["book 1"] == 1
+
+
 async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "runs.db")
     await agent(store).arun("t")

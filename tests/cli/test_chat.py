@@ -133,6 +133,21 @@ def test_what_is_said_while_it_works_is_read_and_ctrl_c_stops_the_turn_alone(fol
     assert again.end()[0] == 0
 
 
+def test_a_conversation_that_is_left_after_a_cancelled_turn_has_its_variables(folder: Path, typed: list[Typed]) -> None:
+    model = script(folder, "left.jsonl", "rows = [1]\nprint('going')\nwhile True: pass", "final_answer(rows)")
+    chat = Typed(folder, "chat", *model, *KEPT)
+    typed.append(chat)
+    chat.wait_for("\n> ")
+    chat.type("Work.\n")
+    chat.wait_for("│ going")
+    chat.interrupt()
+    chat.wait_for("No answer: cancelled")
+    chat.type("\x04")
+    run = chat.end()[1].split("codeact chat --resume ")[1].split()[0]
+    again = codeact("chat", "--resume", run, *KEPT, home=folder, stdin=b"/vars\nAnd?\n").out
+    assert "rows  list  [1]" in again and "== Answer\n[1]" in again
+
+
 def test_turns_are_piped_in_line_by_line(folder: Path) -> None:
     model = script(folder, "pipe.jsonl", "n = 40\nfinal_answer(n)", "final_answer(n + 2)", "import os\nos._exit(1)")
     lines = b'How many?\n/save code\n"""And\ntwo more?"""\n/undo\n/vars\n/model\nAnd now? \\\n'

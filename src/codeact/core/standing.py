@@ -31,6 +31,7 @@ class State:
     carried: tuple[NativeCall, ...] = ()  # that the last reply's code came in, not yet answered
     notes: tuple[str, ...] = ()  # on the reply that this code came from
     running: CodeStarted | None = None
+    stopped: int | None = None  # statements of it that were run when its task was cut off, if one is taken up
     idle: int = 0  # replies in a row that held nothing to run
     refusal: str | None = None
     answer: Answer | None = None

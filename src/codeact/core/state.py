@@ -85,7 +85,7 @@ def _after(state: State, event: Event) -> State:
             text = observations.task(event.task, event.variables, event.files)
             bound = tuple(dict.fromkeys((*state.bound, *(name for name, _ in event.variables))))
             given = state.given or bool(event.files)
-            fresh = replace(fresh, recent=(), code=None, calls=(), running=None, unasked=None)
+            fresh = replace(fresh, recent=(), code=None, calls=(), running=None, stopped=None, unasked=None)
             fresh = replace(fresh, steps=event.steps, bound=bound, given=given)
             fresh = replace(fresh, asked="step", draft=None, plan="", planned=None, objections=())
             fresh = replace(fresh, window=replace(state.window, refusals=0))
@@ -205,11 +205,11 @@ def _resumed(state: State, event: Resumed) -> State:
     if before is not None and state.running is None:
         state = replace(before, usage=state.usage, cost=state.cost, spent=state.spent, said=state.said, news=state.news)
     ended = None if state.ended is None or state.ended.stop_reason in CUT_OFF else state.ended
-    state = replace(state, ended=ended, unasked=None)
+    state = replace(state, ended=ended, unasked=None, stopped=_stopped(state))
     if not event.fresh:
         return _otherwise(state, event.otherwise) if event.otherwise else state
     cut = state.running.cell if state.running is not None else None
-    state = replace(state, running=None, names=frozenset(), sure=True, alive=(), outcome_lost=False)
+    state = replace(state, running=None, stopped=None, names=frozenset(), sure=True, alive=(), outcome_lost=False)
     if state.started.action != "code":
         return state
     return _told(state, "\n".join(filter(None, (observations.begun_anew(cut), _again(state)))))
@@ -246,12 +246,17 @@ def _told(state: State, text: str, images: tuple[Image, ...] = ()) -> State:
     return replace(state, messages=(*state.messages, *messages), carried=(), news="", said=(), warned=())
 
 
+def _stopped(state: State) -> int | None:
+    """How many statements of a cell were run whose task ended in the middle of it; None where that is not known."""
+    return state.stopped if state.ended is None else state.ended.complete
+
+
 def _left(state: State) -> tuple[State, str]:
     """What the last task's end cut off, to be told; calls that a provider knows of have to be answered before that."""
     running, native = state.running, state.started.action == "json"
     bound = names.names(running.source if running else "")
     state = replace(state, names=state.names | bound.bound, sure=state.sure and bound.sure)
-    if running and state.ended is not None and state.ended.complete is not None:  # what it did until then stays
+    if running and _stopped(state) is not None:  # what it did until then stays
         state = replace(state, alive=(*state.alive, running.cell))
     unrun = observations.not_begun() if state.code or state.calls else ""
     told = observations.cut_off(running.cell) if running else observations.cut_off() if native else unrun
@@ -263,10 +268,10 @@ def _left(state: State) -> tuple[State, str]:
 
 def _given_up(state: State) -> State:
     """Behind a task that was cut off in the middle of a cell whose work until then stays."""
-    if state.running is None or state.ended is None or state.ended.complete is None:
+    if state.running is None or _stopped(state) is None:
         return state
     state, told = _left(state)
-    return replace(state, running=None, news="\n".join(filter(None, (state.news, told))))
+    return replace(state, running=None, stopped=None, news="\n".join(filter(None, (state.news, told))))
 
 
 def _beside(state: State, text: str) -> State:
@@ -357,6 +362,7 @@ def _ran(state: State, event: CodeRan) -> State:
     state = replace(
         state,
         running=None,
+        stopped=None,
         names=state.names | bound.bound,
         sure=state.sure and bound.sure,
         answer=outcome.answer or state.answer,

@@ -71,6 +71,7 @@ from .eager import Eager
 from .resuming import (
     Resume,
     action_of,
+    begun_again,
     check_parts,
     check_stands,
     keep_again,
@@ -109,7 +110,7 @@ class Driver:
         self._callbacks = StepCallbacks(agent.callbacks, agent)
         self._eager = Eager(self._books, history, self._complaints_of, self._begun) if self._hurries else None
         self._calling = Calling(self._door, agent.catalogue, agent.policy.limits, self._refusal)
-        self._cut: CodeStarted | None = None  # the cell to go on with, where a run was taken up
+        self.cut: CodeStarted | None = None  # the cell to go on with, where a run was taken up
         self.unknown: tuple[ToolCall, ...] = ()  # calls of it that nobody knows the effect of
         self.interpreter: Interpreter | Absent = self._made() if agent.action == "code" else Absent()
 
@@ -158,6 +159,7 @@ class Driver:
         call: Answering | None = None,
     ) -> None:
         """Work on a task to its end, which is recorded whatever comes. `call` is what it is done for, if it is."""
+        await self.give_up()
         async with self._to_its_end(limits, call):
             vault = self._history.vault
             variables, files = vault.take(variables), vault.told(tuple(files))
@@ -178,7 +180,7 @@ class Driver:
                 check_stands(self._run_id, events, self.interpreter.level, self.interpreter.python)
         keep_again(self._history.vault, self._run_id, events, resume.secrets)
         served = Served(events, self._run_id, self._history.moments)
-        self._cut = None if resume.fresh else state.running
+        self.cut = None if resume.fresh else state.running
         action = action_of(state)
         otherwise: tuple[int, ...] = ()
         self.unknown = () if resume.fresh else await settle(self._agent, served, action, resume.knows, store)
@@ -203,14 +205,16 @@ class Driver:
             if self.unknown:
                 await self._record(TaskEnded("paused", None, None, nobody_knows(self.unknown)))
                 return
-            if self._cut is not None:
-                cell, source, seed = self._cut.cell, self._cut.source, self._cut.seed
-                self._cut = None
-                again = read_by(self._history.events, cell)
-                tell = self._history.tell
-                outcome = await self.interpreter.run(cell, source, sown(seed), self._door, tell, again=again)
-                await self._ran(cell, outcome)
+            if (cut := self.cut) is not None:
+                self.cut, again, sow = None, read_by(self._history.events, cut.cell), sown(cut.seed)
+                run, tell = self.interpreter.run, self._history.tell
+                await self._ran(cut.cell, await run(cut.cell, cut.source, sow, self._door, tell, again=again))
             await self._loop(limits)
+
+    async def give_up(self) -> None:
+        """Do not go on with a task that was cut off: what its cell did until then stays, as where nothing ended."""
+        cut, self.cut = self.cut, None
+        await begun_again(cut, self._history.state.stopped, self._history.events, self._door.served, self._rerun)
 
     async def _given_again(self, inputs: InputsGiven) -> None:
         await self.interpreter.put(inputs.files)

@@ -126,7 +126,7 @@ async def rebuild(
     read: Reads = ()
     sources: list[str] = []
     otherwise: list[int] = []
-    begun = time.time()
+    begun, ends = time.time(), _left_at(events)
     for place, event in enumerate(events):
         match event:
             case InputsGiven():
@@ -156,18 +156,48 @@ async def rebuild(
                     otherwise.append(cell)
                 crashpoint("ran again")
                 started = None
-            case TaskEnded(complete=int(complete)) if started is not None and started.cell in state.alive:
-                source = beginning(started.source, complete)
-                sources.append(source)
-                unended = Outcome("timeout", complete=complete)  # as one that was stopped: nothing is known of its end
-                compare(
-                    started.cell,
-                    unended,
-                    await run(started.cell, source, started.seed, Again(read, ended=False)),
-                    sources,
-                )
+            case TaskEnded(complete=int(complete)) if started is not None and place in ends and started.cell in alive:
+                sources.append(beginning(started.source, complete))
+                await _begin_again(started, complete, Again(read, ended=False), run, sources)
                 started = None
     return tuple(otherwise)
+
+
+async def begun_again(
+    cut: CodeStarted | None, complete: int | None, events: Sequence[Event], served: Served | None, run: Rerun
+) -> None:
+    """Run again what a cell had done that nobody goes on with, in an interpreter that stands as it did before it."""
+    if cut is not None and complete is not None and served is not None:
+        served.known = True
+        try:
+            await _begin_again(cut, complete, read_by(events, cut.cell), run)
+        finally:
+            served.known = False
+
+
+async def _begin_again(
+    started: CodeStarted, complete: int, again: Again, run: Rerun, sources: Sequence[str] = ()
+) -> None:
+    """Run the first statements of a cell again, whose task ended behind them and is not gone on with."""
+    source = beginning(started.source, complete)
+    unended = Outcome("timeout", complete=complete)  # as one that was stopped: nothing is known of its end
+    compare(started.cell, unended, await run(started.cell, source, started.seed, again), sources or (source,))
+
+
+def _left_at(events: Sequence[Event]) -> set[int]:
+    """The places of those ends of tasks that cut off a cell for good: the last, where nothing went on with it."""
+    cell, ends = 0, dict[int, int]()
+    for place, event in enumerate(events):
+        match event:
+            case CodeStarted(cell):
+                pass
+            case CodeRan(cell):
+                ends.pop(cell, None)
+            case TaskEnded():
+                ends[cell] = place
+            case _:
+                pass
+    return {*ends.values()}
 
 
 def _at_work(moments: Sequence[float], begun: float) -> tuple[Span, Span]:

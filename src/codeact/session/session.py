@@ -226,6 +226,8 @@ class Session:
         """Where it stands, to go `back` to."""
         self._check_open()
         self._check_idle()
+        if self._driver.cut is not None:  # its cell may be gone on with: what it will have done is not there to copy
+            return Mark(len(self._history.events), None)
         return await rewinding.mark(len(self._history.events), self._driver.interpreter)
 
     async def back(self, mark: Mark, *, listeners: Sequence[Listener] = ()) -> Session:
@@ -241,6 +243,12 @@ class Session:
                 return await self._branch(listeners, upto=mark.events)
         run, journal = await rewinding.written(self._store, self._history.events[: mark.events], self.run_id)
         return await Session(self._agent, listeners, journal, Resume(run, anyway=True)).__aenter__()
+
+    async def give_up(self) -> None:
+        """Do not go on with a task that was cut off: what it did until then stays. A new task does so by itself."""
+        self._check_open()
+        self._check_idle()
+        await self._driver.give_up()
 
     async def variables(self) -> list[tuple[str, str, str]]:
         """Name, kind and a glimpse of each variable."""

@@ -103,6 +103,8 @@ class Talk:
         if not ends or ends[-1].stop_reason == "paused":
             self.tell("It was cut off in the middle of that, and goes on there.")
             await self._worked(self.session.resume())
+        else:
+            await self.session.give_up()
 
     def _next(self, reading: Reading) -> str | None:
         waiting = self._ears.kept() if self._ears is not None else None
