@@ -15,6 +15,7 @@ from codeact import ALL, UsageError, tool
 from codeact.assemble import sandbox
 from codeact.cells import Cells
 from codeact.core.execution import MIB, Limits, Policy
+from codeact.core.observations import after_cell
 from codeact.tools.function import as_tool
 
 TIGHT = Limits(seconds=0.5, memory=256 * MIB, grace=0.6, scratch=8 * MIB, inodes=64, threads=16, output=4096, calls=50)
@@ -113,26 +114,32 @@ async def test_output_above_its_limit_is_cut_and_counted_and_is_no_end() -> None
     assert outcome.dropped == 100_000 - 4096 and f"{outcome.dropped:,} bytes left out" in outcome.stdout
 
 
+THREADS = "import threading, time\nfor i in range(200): threading.Thread(target=time.sleep, args=(9,)).start()"
+
+
 @pytest.mark.parametrize(
-    ("source", "error"),
+    ("source", "error", "told"),
     [
-        ("open('big', 'wb').write(bytes(64 << 20))", "OSError"),
-        ("for i in range(10_000): open(f'file{i}', 'w').close()", "OSError"),
-        (
-            "import threading, time\nfor i in range(200): threading.Thread(target=time.sleep, args=(9,)).start()",
-            "RuntimeError",
-        ),
-        ("files = [open('/dev/null') for _ in range(20_000)]", "OSError"),
-        ("import os\nos.fork()", "PermissionError"),
-        ("for i in range(100): slow.__call__(1)", "TypeError"),
+        ("open('big', 'wb').write(bytes(64 << 20))", "OSError", "may have 8 MiB and 64 files: remove what"),
+        ("for i in range(10_000): open(f'file{i}', 'w').close()", "OSError", "and 64 files"),
+        (THREADS, "RuntimeError", "At most 16 threads may run at once"),
+        ("files = [open('/dev/null') for _ in range(20_000)]", "OSError", "Close what you have opened"),
+        ("import os\nos.fork()", "PermissionError", "No other process can be started"),
+        ("import subprocess\nsubprocess.run(['ls'])", "PermissionError", "No other process can be started"),
+        ("import multiprocessing\nmultiprocessing.Pool(2)", "OSError", "No other process can be started"),
+        ("import socket\nsocket.create_connection(('10.0.0.1', 80))", "PermissionError", "There is no network"),
+        ("import urllib.request as u\nu.urlopen('http://example.org')", "URLError", "There is no network"),
+        ("import os\nos.setuid(0)", "PermissionError", ""),
+        ("for i in range(100): slow.__call__(1)", "TypeError", ""),
     ],
-    ids=["scratch bytes", "scratch inodes", "threads", "open files", "processes", "arguments"],
 )
-async def test_a_limit_of_the_kernel_is_an_exception_that_code_can_see(source: str, error: str) -> None:
+async def test_what_the_kernel_refuses_is_an_exception_and_words_to_act_on(source: str, error: str, told: str) -> None:
     async with cells() as python:
         await python.run("before = 1")
         outcome = await python.run(source)
-        assert outcome.error is not None and outcome.error.type == error, outcome
+        assert outcome.error is not None and error in (outcome.error.type, "OSError"), outcome
+        read = after_cell(1, outcome, limits=TIGHT, delimiter="x").rpartition("</error x>")[2]
+        assert read.strip() == "" if not told else told in read
         assert (await python.run("before")).value == "1"
 
 

@@ -16,7 +16,7 @@ from codeact.guest import values, wire
 from codeact.interpreter import Asked, Interpreter, Snapshot
 from codeact.testing import FakeGuest, FakeSandbox
 
-POLICY = Policy(Limits(seconds=0.5, grace=0.1, snapshots=3), snapshots=True)
+POLICY = Policy(Limits(seconds=0.5, tool_seconds=0.5, grace=0.1, snapshots=3), snapshots=True)
 
 
 @dataclass

@@ -211,7 +211,7 @@ async def test_when_the_launcher_is_killed_its_sessions_end_and_the_next_launch_
         for launcher in launchers:
             os.kill(launcher, signal.SIGKILL)
         death = await ask.pipe.ended()
-        assert death.kind == "signal" and "launcher" in death.detail
+        assert death.kind == "killed" and "launcher" in death.detail
         assert await ask.pipe.receive() == b""
     async with session(wall) as ask:
         assert await ask("result = 'again'") == "again"

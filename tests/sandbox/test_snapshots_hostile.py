@@ -21,7 +21,7 @@ from codeact.core.execution import Limits
 from codeact.sandboxes.linux import LinuxSandbox
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts
 
-SHORT = Limits(seconds=1, grace=0.2, memory=1 << 29)
+SHORT = Limits(seconds=1, tool_seconds=1, grace=0.2, memory=1 << 29)
 
 # What stands at the end of the guest's copies.py, in place of what it does. `self` is its Copies.
 FORKS = """

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from . import carriers
+from . import carriers, outside
 from .actions import Carrier, Code, Form, Nothing
 from .budget import in_words, number_of
 from .errors import nearest
@@ -180,7 +180,7 @@ def _advice_on(error: CellError, limits: Limits, known: Iterable[str], source: s
         case "SyntaxError":
             return _odd_character(error, source)
         case _:
-            return []
+            return outside.advice(error, limits)
 
 
 def _odd_character(error: CellError, source: str) -> list[str]:

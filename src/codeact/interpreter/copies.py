@@ -20,6 +20,7 @@ How: TypeAlias = Literal["freeze", "thaw", "fork"]
 
 _OF_THE_GUEST = 2  # threads: the main one, and the one that waits for the end of the channel
 _LOOKS = 50  # at threads that are about to end
+_PATIENCE = 30.0  # seconds
 _LONGEST = 500  # characters of a guest's reason
 
 
@@ -33,6 +34,8 @@ class Copies:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # Files are copied too: the half second that a cell may have is too little for ten thousand of them.
+        self._patience = max(limits.seconds, min(_PATIENCE, limits.tool_seconds))
         self._frozen: list[Conversation] = []
         self._forks: set[int] = set()
         self._last_fork = 0
@@ -93,7 +96,7 @@ class Copies:
         if pipe.obstacle:
             raise SnapshotRefused(pipe.obstacle)
         question = wire.Copy(guest.number(), how, number, sorted(self._forks))
-        _unless(await guest.question(question, wire.Poised), "the interpreter cannot be copied now")
+        _unless(await guest.question(question, wire.Poised, self._patience), "the interpreter cannot be copied now")
         copy = await self._made(guest, pipe, question)
         threads = 0 if how == "thaw" else await _threads_left(guest)
         if threads:
@@ -108,7 +111,7 @@ class Copies:
         why = "no copy came up"
         async with AsyncExitStack() as stack:
             copy = None
-            async with guest.in_the_middle("it did not copy itself"):
+            async with guest.in_the_middle("it did not copy itself", self._patience):
                 try:
                     other = await stack.enter_async_context(pipe.copy(capture.write))
                     copy = Conversation(other, capture, self._limits)
@@ -122,7 +125,7 @@ class Copies:
                 raise guest.end("signal", "it broke the protocol: a copy stands that it says is none")
             copy.follow(guest)
             try:
-                async with copy.in_the_middle("it said nothing"):
+                async with copy.in_the_middle("it said nothing", self._patience):
                     stands = await copy.answer(wire.Copied, question.id)
             except Lost as lost:
                 raise SnapshotRefused(f"the copy does not stand: {lost.why}") from None

@@ -131,4 +131,4 @@ def obituary(death: Death) -> Lost:
         case "memory":
             return Lost("memory", f"the interpreter ran out of memory ({death.detail})")
         case "killed":
-            return Lost("signal", "the interpreter was killed")
+            return Lost("signal", f"the interpreter was killed: {death.detail}".removesuffix(": "))

@@ -114,6 +114,8 @@ def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
             timeout=60,
             check=False,
         )
+        if said.returncode:
+            raise ValueError(_end(said.returncode, said.stderr))
         facts = json.loads(said.stdout)
         version = tuple(facts["version"])
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
@@ -124,6 +126,12 @@ def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
     site = _site(facts)
     answer = Environment(facts["executable"], version, facts["prefix"], site, _visible(facts, site), stamp)
     return _answers.setdefault((executable, stamp), answer)
+
+
+def _end(code: int, stderr: bytes) -> str:
+    last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    how = f"it left with status {code}" if code > 0 else f"it was ended by signal {-code}"
+    return ": ".join(filter(None, (how, last[-200:])))
 
 
 def _site(facts: dict[str, list[str] | str]) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class _Guest(Flow):
 
     def _obituary(self, code: int | None, why: str | None, overran: bool) -> Death:
         if code is None:
-            return Death("killed", "") if self._killed else Death("signal", why or "")
+            return Death("killed", "" if self._killed else why or "")
         if why is not None:
             return Death("killed", why)
         if code >= 0:
@@ -237,7 +237,7 @@ class CopyPipe(_Guest):
         if process is not None and process.has_ended and not self._death.done():
             self._loop.remove_reader(process.fileno())
             code = process.exit_code()
-            self._die(code, "something that left no trace" if code is None else None)
+            self._die(code, "nobody saw by whom" if code is None else None)
 
 
 def _name(number: int) -> str:
