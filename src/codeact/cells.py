@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +44,7 @@ class Cells:
         self._room = policy.limits.scratch
         self._files = read(files, self._room)
         self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools], keep=keep)
-        run = secrets.token_hex(16)  # so that no other's calls have its keys
+        run = os.urandom(16).hex()  # so that no other's calls have its keys
         self._door = Door(tools, policy.limits, run=run, gate=gate)
         self._emit = emit
         self._count = 0
@@ -53,7 +52,8 @@ class Cells:
     async def __aenter__(self) -> Cells:
         await self._interpreter.__aenter__()
         try:
-            await self._interpreter.put(self._files)
+            if self._files:
+                await self._interpreter.put(self._files)
         except BaseException:
             await self._interpreter.__aexit__()
             raise

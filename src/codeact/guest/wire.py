@@ -237,22 +237,20 @@ _FIELDS: dict[type, list[tuple[str, str, tuple[type, ...]]]] = {  # name, type, 
     word: [(field.name, str(field.type), _TYPES.get(str(field.type), ())) for field in fields(word)]
     for word in (*HOST_WORDS.values(), *GUEST_WORDS.values())
 }
+_PACKED = {word: [name for name, _, types in named if not types] for word, named in _FIELDS.items()}
 
 
 def encode(word: Word) -> bytes:
     """The frame of a word; raises TooLarge, with nothing sent, when it does not fit."""
     kind = type(word)
-    lengths: list[int] = []
-    header: dict[str, Any] = {"w": kind.__name__, "b": lengths}
     blobs: list[bytes] = []
-    for name, _, _ in _FIELDS[kind]:
-        value = getattr(word, name)
-        if type(value) is Packed:
-            header[name] = [value.tree, len(blobs), len(value.blobs)]
-            blobs.extend(value.blobs)
-        else:
-            header[name] = value
-    lengths += map(len, blobs)
+    header: dict[str, Any] = {"w": kind.__name__, "b": [], **vars(word)}
+    for name in _PACKED[kind]:
+        value = header[name]
+        if value is not None:
+            header[name] = (value.tree, len(blobs), len(value.blobs))
+            blobs += value.blobs
+    lengths = header["b"] = [*map(len, blobs)]
     text = written(header).encode("ascii")
     size = 4 + len(text) + sum(lengths)
     if len(text) > MAX_HEADER:

@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 
+from ..begun import Begun
 from ..core import hosts
 from ..core.catalogue import Catalogue
 from ..core.changing import changed
@@ -39,6 +40,7 @@ _LOOK_SECONDS = 0.01  # between two looks at the clock, the memory and the outpu
 _SOFT = 0.9  # of the memory limit: there the cell is interrupted, at the limit the guest is killed
 _LONGEST = 15 << 20  # characters of a cell: at four bytes each they fit into a frame
 _INTERRUPTS = 3  # within the grace: code that waits for its own threads on the way out needs a second one
+_NONE = Catalogue(())
 _INTERRUPTED = Failure("Interrupted", "the cell was stopped while it waited for this call")
 
 
@@ -50,7 +52,7 @@ class Conversation(Talk):
         self._capture = capture
         self._job: Job | None = None
         self._last_call = 0
-        self._catalogue = Catalogue(())
+        self._catalogue = _NONE
         self.stopped: int | None = None  # statements of the last cell that ran, where it was cut off
         self._unsettled = False
         self.python = ""
@@ -72,12 +74,11 @@ class Conversation(Talk):
         self._catalogue = tools
         self._capture.begin()
         try:
-            async with asyncio.timeout(_START_SECONDS):
-                if first is not None:
-                    await self._send_frame(first)
-                ready = await self._next()
-                if not isinstance(ready, wire.Ready):
-                    raise wire.ProtocolError(f"{type(ready).__name__} in place of Ready")
+            begun = Begun(self._ready(first))  # one that was told ahead has answered already
+            if begun.waits:
+                async with asyncio.timeout(_START_SECONDS):
+                    await begun
+            ready = begun.value
         except TimeoutError:
             raise self.end("timeout", f"it did not start within {_START_SECONDS:.0f} s") from None
         except wire.ProtocolError as error:
@@ -87,6 +88,14 @@ class Conversation(Talk):
             raise Lost(lost.ended, "; ".join([lost.why, *last_words.strip().splitlines()[-1:]])) from None
         self._capture.end()
         self.python = ready.python[:40]
+
+    async def _ready(self, first: bytes | None) -> wire.Ready:
+        if first is not None:
+            await self._send_frame(first)
+        word = await self._next()
+        if not isinstance(word, wire.Ready):
+            raise wire.ProtocolError(f"{type(word).__name__} in place of Ready")
+        return word
 
     def follow(self, other: Conversation) -> None:
         """This guest is a copy of that one."""
@@ -162,7 +171,7 @@ class Conversation(Talk):
         sent = self._send_now(frame) if again is None or not again.reads else 0
         # a task of its own, which no cancellation reaches: a frame cut in the middle would end the guest
         over: asyncio.Future[wire.Done | Lost] = asyncio.get_running_loop().create_future()
-        talk = asyncio.ensure_future(self._converse(job, frame[sent:], again, over))
+        talk = asyncio.create_task(self._converse(job, frame[sent:], again, over))
         try:
             heard = await over
         except asyncio.CancelledError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +68,7 @@ class Door:
         self._record = record
         self.vault = vault or Vault()
         self._known: dict[str, _Known] = {}
-        self._seen: Counter[bytes] = Counter()
+        self._seen: defaultdict[bytes, int] = defaultdict(int)
         self._gate = gate
         self._answer = answer
         self.caller = caller
