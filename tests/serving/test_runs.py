@@ -298,8 +298,9 @@ def test_a_new_run_goes_on_from_a_step_of_another(here: Site) -> None:
 def test_what_was_waiting_when_the_server_ended_is_answered_at_the_next_one(tmp_path: Path) -> None:
     journal = tmp_path / "runs.db"
     with site(*agents(journal)) as first:
-        run, slow = first.begin(agent="careful"), first.begin(agent="slow")
+        run, slow, held = first.begin(agent="careful"), first.begin(agent="slow"), first.begin(agent="careful")
         first.until(run, state="waiting")
+        first.until(held, state="waiting")
     with site(*agents(journal)) as second:
         told = second.get(f"/api/runs/{run}")
         assert (told["state"], told["agent"]) == ("cut off", "careful")
@@ -307,6 +308,13 @@ def test_what_was_waiting_when_the_server_ended_is_answered_at_the_next_one(tmp_
         news = second.until(run)
         assert entries(news)[-1]["output"] == ["sent to Ann: hi"] and names(news).count("ToolCalled") == 1
         assert second.until(slow, state="cut off")[-1]["kind"] == "end"
+        second.post(f"/api/runs/{held}/resume", {})
+        listed, told = (
+            next(row for row in second.get("/api/runs") if row["run"] == held),
+            second.get(f"/api/runs/{held}"),
+        )
+        assert len(told["waiting"]) == 1, "it is asked from the beginning on, in the list as on its page"
+        assert [(one["state"], one["stop_reason"]) for one in (listed, told)] == [("waiting", None)] * 2
         second.post(f"/api/runs/{slow}/resume", {})
         second.until(slow, state="running")
         gone = second.begin("Add one.")

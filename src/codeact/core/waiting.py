@@ -7,7 +7,7 @@ the call is over that an agent was asked by, nobody waits for that agent any mor
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -85,6 +85,14 @@ def family(before: Family, entry: Entry) -> Family:
 def read(entries: Iterable[Entry]) -> Family:
     """The same of all entries of a family, as they happened."""
     return functools.reduce(family, entries, NOBODY)
+
+
+def without(runs: Family, decided: Container[str]) -> Family:
+    """The same but for the questions of these keys."""
+    return {
+        run: Waits({key: one for key, one in waits.asked.items() if key not in decided}, waits.called)
+        for run, waits in runs.items()
+    }
 
 
 def asked_in(runs: Family) -> dict[str, ApprovalAsked]:

@@ -12,6 +12,7 @@ from ..core.events import (
     Event,
     ModelAsked,
     ModelReplied,
+    Resumed,
     RunStarted,
     StopReason,
     Summarised,
@@ -19,6 +20,7 @@ from ..core.events import (
     TaskGiven,
 )
 from ..core.messages import NO_USAGE, Usage
+from ..core.state import CUT_OFF
 
 _SHOWN = 200  # characters of a task
 COLUMNS = "run, parent, started, changed, rows, model, task, stop_reason, steps"  # and `usage`, since version 3
@@ -51,17 +53,31 @@ def told(summary: Summary, event: Event) -> Summary:
         case RunStarted():
             return replace(summary, model=_plain(event.model))
         case TaskGiven():
-            return replace(summary, task=summary.task or _plain(event.task), stop_reason=None)
+            summary = replace(summary, task=summary.task or _plain(event.task))
+        case Resumed() | TaskEnded():
+            pass
         case ModelAsked(purpose=purpose):
             return replace(summary, asked=purpose == "step")
         case ModelReplied():
             return replace(_spent(summary, event), steps=summary.steps + summary.asked, asked=False)
         case Summarised() | Charged():
             return _spent(summary, event)
-        case TaskEnded():
-            return replace(summary, stop_reason=event.stop_reason)
         case _:
             return summary
+    return replace(summary, stop_reason=stopped(summary.stop_reason, event))
+
+
+def stopped(before: StopReason | None, event: Event) -> StopReason | None:
+    """How the last task of a run ended; None while it goes on, also after it was cut off."""
+    match event:
+        case TaskGiven():
+            return None
+        case Resumed() if before in CUT_OFF:
+            return None
+        case TaskEnded(reason):
+            return reason
+        case _:
+            return before
 
 
 def _spent(summary: Summary, event: Event) -> Summary:

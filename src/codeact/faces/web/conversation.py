@@ -39,12 +39,12 @@ class Missing(CodeactError):
 class Conversation:
     """One session, open as long as its tasks run, and for a while after them."""
 
-    def __init__(self, run: str, agent: str, feed: Feed) -> None:
+    def __init__(self, run: str, agent: str, feed: Feed, waits: waiting.Family = waiting.NOBODY) -> None:
         self.run = run
         self.agent = agent
         self.feed = feed
         self.phase: Phase = "starting"
-        self._waits = waiting.NOBODY
+        self._waits = waits
         self.stop_reason: StopReason | None = None  # of its last task
         self.result: RunResult | None = None
         self.error: Exception | None = None

@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codeact.core.approvals import Allow, Decision, Deny, Edit
-from codeact.core.events import Event, Resumed, RunStarted, StopReason, TaskEnded, TaskGiven
+from codeact.core.events import Event, RunStarted, StopReason
 from codeact.core.execution import ToolCall
 from codeact.core.recovery import Failed, Happened, Recovery, Retry
 from codeact.guest import values
+from codeact.journals.summary import stopped
 
 from . import streams, summaries
 from .bodies import Body, Given, M, Patience, files_of, read
@@ -231,11 +232,7 @@ class _Standing:
         self._reason: StopReason | None = None
 
     def see(self, event: Event) -> None:
-        match event:
-            case TaskGiven() | Resumed():
-                self._reason = None
-            case TaskEnded(reason):
-                self._reason = reason
+        self._reason = stopped(self._reason, event)
 
     def told(self) -> dict[str, Any]:
         return {"state": state_of(self._reason), "stop_reason": self._reason}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import anyio
 import anyio.to_thread
 
+from codeact.core import waiting
 from codeact.core.approvals import Decision
 from codeact.core.errors import ReplayDivergence, UsageError
 from codeact.core.events import ApprovalAsked, Entry, Event, RunStarted
@@ -196,7 +197,8 @@ class Runs:
             raise UsageError(f"{run} is part of the run {above}: go on with that one")
         name, agent = await self._agent(run)
         known = await anyio.to_thread.run_sync(lambda: [placed.entry for placed in self.shelf.family(run)])
-        found = self._new(run, name, known)
+        waits = waiting.without(waiting.read(known), resume.decisions)  # it is asked again once its variables are there
+        found = self._new(run, name, known, waits)
         return await self._open(found, Session(agent, [found.feed.hear], resume=resume), work)
 
     async def _agent(self, run: str) -> tuple[str, Agent]:
@@ -206,9 +208,9 @@ class Runs:
             raise UsageError(f"the run {run} was cut off before it had begun")
         return await anyio.to_thread.run_sync(self.offer.of_run, run, was)
 
-    def _new(self, run: str, name: str, known: Sequence[Entry]) -> Conversation:
+    def _new(self, run: str, name: str, known: Sequence[Entry], waits: waiting.Family = waiting.NOBODY) -> Conversation:
         self._check_room()
-        found = self._live[run] = Conversation(run, name, Feed(run, known))
+        found = self._live[run] = Conversation(run, name, Feed(run, known), waits)
         return found
 
     async def _open(self, found: Conversation, session: Session, work: Work) -> Conversation:
