@@ -372,16 +372,15 @@ class Interpreter:
             await self._parted(await self._recovered(Gone(self._guest.lost.why)))
 
     async def _launch(self) -> Conversation:
-        """A guest that stands. Of one that dies on the way there is a second: what killed it may be over."""
-        try:
+        """A guest that stands. Of one that dies on the way there are two more: what killed it may have killed the next
+        of the pool, too, and be over."""
+        for left in (2, 1, 0):
             try:
                 return await self._launched()
             except Lost as lost:
-                if lost.ended == "timeout":
-                    raise
-                return await self._launched()
-        except Lost as lost:
-            raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
+                if not left or lost.ended == "timeout":
+                    raise SandboxUnavailable("interpreter", lost.why, "Run `codeact doctor` to see why.") from None
+        raise AssertionError
 
     async def _launched(self) -> Conversation:
         policy, wall = self._policy, self._sandbox
