@@ -151,7 +151,7 @@ def test_the_token_is_taken_out_of_the_address_and_asked_for_where_it_is_missing
         other.page.goto(up.url)
         other.page.get_by_label("token").fill("wrong-token")
         other.page.keyboard.press("Enter")
-        other.page.get_by_text("a token is needed").wait_for()
+        other.page.get_by_text("not the one of this server").wait_for()
         other.page.get_by_label("token").fill(up.token)
         other.page.keyboard.press("Enter")
         other.page.locator("#runs").wait_for()
@@ -390,11 +390,40 @@ LONG = """async () => {
   const source = "x = 1\\n".repeat(400) + "\\u202e" + "\\n".repeat(600) + "send_all()";
   return question({ key: "k", tool: "cell", arguments: { source } }, "r", {}).querySelector(".told").textContent;
 }"""
+VALUES = """async () => {
+  const { question } = await import("/static/questions.js");
+  const lines = Array.from({ length: 20 }, (_, item) => ({ item }));
+  const order = { id: { $int: "0xab54a98ceb1f0ad2" }, lines };
+  const asked = question({ key: "k", tool: "pay", arguments: { order } }, "r", {});
+  return [asked.querySelector("textarea").value.split("\\n")[1], asked.querySelector(".told").textContent];
+}"""
+TOOLS = """async () => {
+  const { beginning } = await import("/static/begin.js");
+  const tools = Array.from({ length: 300 }, (_, i) => ({ name: `tool_${i}`, signature: "()", doc: "Does it." }));
+  const main = document.createElement("main");
+  beginning(main, { agents: [{ name: "a", model: "m", sandbox: "linux", limits: {}, imports: {}, tools }] });
+  document.body.replaceChildren(main);
+}"""
 
 
 def test_who_is_asked_is_told_how_long_a_text_is_and_what_of_it_cannot_be_seen(visit: Tab) -> None:
     told = visit.page.evaluate(LONG)
     assert told.startswith("1,001 lines, 3,011 characters in all. 1 of its characters cannot be seen:")
+    first, read = visit.page.evaluate(VALUES)
+    assert first == '  "id": {"$int": "0xab54a98ceb1f0ad2"},' and read.startswith(
+        "that is {'id': 12345678901234567890,"
+    )
+
+
+def test_some_of_many_tools_are_found_by_their_words(visit: Tab) -> None:
+    visit.page.evaluate(TOOLS)
+    visit.page.get_by_text("Tools and limits", exact=True).click()
+    visit.page.get_by_role("button", name="None of these").click()
+    visit.page.get_by_label("find a tool").fill("tool_29 does")
+    visit.page.get_by_role("button", name="All of these").click()
+    visit.page.get_by_label("find a tool").fill("")
+    left = visit.page.locator("[name=tool]:checked").evaluate_all("all => all.map((one) => one.value)")
+    assert left == ["tool_29", *(f"tool_{n}" for n in range(290, 300))]
 
 
 CONTRAST = """() => {

@@ -86,7 +86,7 @@ async function begin() {
   try {
     page.agents = await get("/api/agents");
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) return ask(error.message);
+    if (error instanceof Refused && error.status === 401) return page.refused(error);
     document.body.replaceChildren(el("p", { class: "token" }, `The server cannot be reached: ${error.message}`));
     return setTimeout(begin, 3000);
   }

@@ -2,6 +2,7 @@
 import { post } from "./server.js";
 import { binary, bytes, count, el, plainly, seen } from "./text.js";
 
+const MANY = 12; // tools, from which on one looks for them by their words
 const LARGEST = 36 * 2 ** 20; // bytes of files: as base64 they fit into what the server takes at once
 
 /** The form, in the middle of the page. */
@@ -115,6 +116,17 @@ function agentOf(agent) {
   );
   const made = [el("p", { class: "facts quiet" }, facts.map((words) => el("span", {}, words)))];
   if (agent.description) made.unshift(el("p", { class: "quiet" }, ...seen(agent.description)));
-  const parts = el("details", {}, el("summary", {}, models.length > 1 ? "Model, tools and limits" : "Tools and limits"), chosen, tools.length ? el("ul", { class: "tools" }, tools) : null);
+  const parts = el("details", {}, el("summary", {}, models.length > 1 ? "Model, tools and limits" : "Tools and limits"), chosen, tools.length > MANY ? finder(tools) : null, tools.length ? el("ul", { class: "tools" }, tools) : null);
   return [...made, parts];
+}
+
+/** Of many tools, find some, and have these or none. */
+function finder(tools) {
+  const texts = tools.map((row) => row.textContent.toLowerCase());
+  const search = el("input", { type: "search", placeholder: "Find a tool", "aria-label": "find a tool" });
+  search.addEventListener("input", () => tools.forEach((row, i) => (row.hidden = !search.value.toLowerCase().split(/\s+/).every((word) => texts[i].includes(word)))));
+  search.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  const tick = (all) => tools.filter((row) => !row.hidden).forEach((row) => (row.querySelector("input").checked = all));
+  const button = (words, all) => el("button", { type: "button", class: "quiet", click: () => tick(all) }, words);
+  return el("div", { class: "row" }, search, button("All of these", true), button("None of these", false));
 }

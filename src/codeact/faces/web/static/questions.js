@@ -1,26 +1,30 @@
 // A question that waits for an answer: may this run? It is answered where it stands: allowed, changed, or denied.
 import { post } from "./server.js";
-import { block, count, el, number, plainly, unseen } from "./text.js";
-import { encode, parse } from "./values.js";
+import { block, count, el, number, plainly, seen, unseen } from "./text.js";
+import { laidOut, parse, repr } from "./values.js";
 
 const ROWS = 16; // of a field
 const SHOWN = 1400; // characters that about fit into it
+const TAGGED = /"\$\w+":/; // a value that JSON has no word for, as guest/values.py writes it
 const ASKED = { cell: "May this code run?", plan: "May it go on by this plan?" };
 
 /** The panel of a call that is asked about in this run. */
 export function question(call, run, page) {
   const fields = Object.entries(call.arguments).map(([name, value]) => argument(name, value, call));
   const alert = el("p", { class: "remark failed", role: "alert" });
+  const sent = el("p", { class: "remark", role: "status" });
   const reason = el("input", { type: "text", "aria-label": "why not", placeholder: "why not, for the model (optional)" });
   const buttons = [];
   const decide = async (decision, more = "") => {
     for (const button of buttons) button.disabled = true;
     alert.replaceChildren();
     try {
+      sent.replaceChildren("The answer is sent …");
       await post(`/api/runs/${run}/approve`, `{"key": ${JSON.stringify(call.key)}, "decision": "${decision}"${more}}`);
     } catch (error) {
       if (error.status === 401) page.refused(error);
       alert.replaceChildren(error.message);
+      sent.replaceChildren();
       for (const button of buttons) button.disabled = false;
     }
   };
@@ -47,7 +51,7 @@ export function question(call, run, page) {
     deny.click();
   });
   const words = ASKED[call.tool] ?? ["May ", el("code", {}, plainly(call.tool, 80)), " run?"];
-  const form = el("form", { class: "question", "aria-label": "question" }, el("h4", {}, words), fields.map((field) => field.element), el("div", { class: "row" }, main, session), el("div", { class: "row" }, deny, reason), alert);
+  const form = el("form", { class: "question", "aria-label": "question" }, el("h4", {}, words), fields.map((field) => field.element), el("div", { class: "row" }, main, session), el("div", { class: "row" }, deny, reason), sent, alert);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     allow();
@@ -58,12 +62,17 @@ export function question(call, run, page) {
 /** One argument, to be read and changed: a text as it is, another value as JSON. */
 function argument(name, value, call) {
   const isText = typeof value === "string";
-  const before = isText ? value : encode(value);
+  const before = isText ? value : laidOut(value);
   const lines = before.split("\n").length;
   const rows = Math.min(Math.max(lines, Math.ceil(before.length / 90), 1), ROWS);
   const input = el("textarea", { rows, spellcheck: "false", class: isText && call.tool !== "cell" ? "" : "mono", name });
   input.value = before;
   const trouble = el("span", { class: "remark failed" });
+  const read = el("pre", { class: "told", hidden: true });
+  const reads = () => {
+    read.hidden = !TAGGED.test(input.value) || !field.valid;
+    if (!read.hidden) read.replaceChildren(...seen(`that is ${repr(parse(input.value), 2000)}`));
+  };
   const field = {
     name,
     input,
@@ -76,10 +85,14 @@ function argument(name, value, call) {
     get valid() {
       return this.changed ? isText || isJson(input.value) : true;
     },
-    element: el("label", { class: "argument" }, el("span", { class: "label" }, plainly(name, 60)), input, hidden(before, lines), trouble),
+    element: el("label", { class: "argument" }, el("span", { class: "label" }, plainly(name, 60)), input, isText ? null : read, hidden(before, lines), trouble),
   };
   input.defaultValue = before;
-  input.addEventListener("input", () => trouble.replaceChildren(field.valid ? "" : "not JSON"));
+  input.addEventListener("input", () => {
+    trouble.replaceChildren(field.valid ? "" : "not JSON");
+    if (!isText) reads();
+  });
+  if (!isText) reads();
   return field;
 }
 

@@ -3,7 +3,7 @@ import { parse } from "./values.js";
 
 const KEY = "codeact-token";
 const LINK = "#token=";
-const WAITS = [500, 1000, 2000, 5000, 10000]; // milliseconds until a stream that broke is asked for again
+const WAITS = [500, 1000, 2000, 4000]; // milliseconds until a stream that broke is asked for again
 
 /** What a request was answered that was not served. */
 export class Refused extends Error {

@@ -5,6 +5,7 @@ import { picture } from "./pictures.js";
 
 const ROOM = 20000; // characters of a value that are shown
 const WIDTH = 88;
+const HUGE = 200000; // characters of a value that is not laid out
 const ROWS = 50; // of a table
 const COLUMNS = 30;
 
@@ -30,6 +31,17 @@ export function encode(tree) {
   if (Array.isArray(tree)) return `[${tree.map(encode).join(", ")}]`;
   if (tree === null || typeof tree !== "object") return JSON.stringify(tree ?? null);
   return `{${Object.entries(tree).map(([name, one]) => `${JSON.stringify(name)}: ${encode(one)}`).join(", ")}}`;
+}
+
+/** The same over several lines, where one would be long; of what is huge, one line. */
+export function laidOut(tree, indent = "") {
+  const line = encode(tree);
+  const plain = tree === null || typeof tree !== "object" || tree instanceof Number;
+  if (plain || line.length + indent.length <= WIDTH - 12 || line.length > HUGE) return line;
+  const deeper = `${indent}  `;
+  const [open, close] = Array.isArray(tree) ? "[]" : "{}";
+  const parts = Object.entries(tree).map(([name, one]) => (open === "[" ? "" : `${JSON.stringify(name)}: `) + laidOut(one, deeper));
+  return `${open}\n${deeper}${parts.join(`,\n${deeper}`)}\n${indent}${close}`;
 }
 
 /** What stands in the box that values are written in, `[tree]`; undefined where there is none. */
