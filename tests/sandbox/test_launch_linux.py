@@ -194,6 +194,7 @@ async def test_an_environment_made_anew_at_the_same_path_is_seen_as_it_is_now(
         ("empty/", "no bin/python"),
         ("text", "does not answer as CPython"),
         ("liar", "does not answer as CPython"),
+        ("silent", "does not answer as CPython.*: it said nothing"),
         ("broken", "does not answer as CPython.*: it left with status 3: no module named encodings"),
     ],
 )
@@ -202,7 +203,8 @@ async def test_what_is_no_python_is_refused_with_what_was_looked_for(tmp_path: P
     (tmp_path / "text").write_text("not a program")
     (tmp_path / "liar").write_text("#!/bin/sh\necho '[1, 2]'\n")
     (tmp_path / "broken").write_text("#!/bin/sh\necho no module named encodings >&2; exit 3\n")
-    for name in ("liar", "broken"):
+    (tmp_path / "silent").write_text("#!/bin/sh\n")
+    for name in ("liar", "silent", "broken"):
         (tmp_path / name).chmod(0o755)
     with pytest.raises(UsageError, match=said):
         async with sandbox().launch(Policy(python=str(tmp_path / made)), lambda *_: None):

@@ -116,6 +116,8 @@ def _ask(executable: str, stamp: tuple[int, ...]) -> Environment:
         )
         if said.returncode:
             raise ValueError(_end(said.returncode, said.stderr))
+        if not said.stdout:
+            raise ValueError("it said nothing")
         facts = json.loads(said.stdout)
         version = tuple(facts["version"])
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
