@@ -331,6 +331,7 @@ def test_a_run_that_was_cut_off_goes_on_once_somebody_says_what_became_of_its_ca
             made.page.locator(".call", has_text="is running").wait_for()
             run = made.page.url.rpartition("/")[2]
         made.page.get_by_text("The server cannot be heard just now.").wait_for()
+        assert made.texts(".bar .doing") == [""]  # nobody knows what the run does now
         left.set()
         with site(agent, port=first.port, **same) as second:
             go_on = made.page.get_by_role("button", name="Go on where it was cut off")

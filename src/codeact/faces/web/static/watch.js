@@ -44,10 +44,12 @@ export class Watch {
     const stop = follow(run, {
       begun: () => {
         this.story.forget();
+        this.bar.heard(true);
         page.say("");
       },
       broken: (error) => {
         clearTimeout(late);
+        this.bar.heard(false);
         if (error.status === 401) page.refused(error);
         else if (error.status === 404) main.replaceChildren(absent());
         else page.say(error.status ? error.message : "The server cannot be heard just now. It is tried again.");
@@ -190,10 +192,16 @@ class Bar {
     this.tell();
   }
 
+  /** Whether the server can be heard: where it cannot, nobody knows what the run does. */
+  heard(whether) {
+    this.deaf = !whether;
+    this.tell();
+  }
+
   /** What it does just now, since its head may be far above; and the way to what it asks. */
   tell() {
     const { main } = this.watch.story;
-    const state = this.live && main.task && !main.task.ended ? main.state : "";
+    const state = this.live && !this.deaf && main.task && !main.task.ended ? main.state : "";
     const told = state && `${state}${main.step?.number ?? ""}`;
     if (told === this.doing) return;
     this.doing = told;
