@@ -301,6 +301,17 @@ async def test_a_cell_that_swallows_the_interrupt_has_still_timed_out() -> None:
     assert (outcome.ended, outcome.kept, outcome.ok) == ("timeout", True, False)
 
 
+async def test_a_cell_whose_end_comes_while_its_guest_is_killed_is_told_of_the_death() -> None:
+    async def play(guest: FakeGuest, run: wire.Run) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            guest.say(done(run))  # it had been on its way
+
+    outcome = await outcome_of(play)
+    assert (outcome.ended, outcome.kept) == ("timeout", False) and outcome.gone is not None
+
+
 async def test_a_guest_that_ignores_the_interrupt_is_killed_and_it_is_said() -> None:
     async def play(guest: FakeGuest, run: wire.Run) -> None:
         guest.print(b"before")

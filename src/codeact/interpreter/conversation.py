@@ -247,6 +247,8 @@ class Conversation(Talk):
                     continue
                 if isinstance(word, wire.Done):
                     verdict.check(word)
+                    if job.killed:  # its end was on its way: this cell is told of the death, not the next one
+                        raise self.end("signal", "the interpreter was killed")
                     return word
                 if word.id <= self._last_call:
                     raise wire.ProtocolError("a call's id twice")
