@@ -142,6 +142,7 @@ def test_a_conversation_that_is_left_after_a_cancelled_turn_has_its_variables(fo
     chat.wait_for("│ going")
     chat.interrupt()
     chat.wait_for("No answer: cancelled")
+    chat.wait_for("\n> ")
     chat.type("\x04")
     run = chat.end()[1].split("codeact chat --resume ")[1].split()[0]
     again = codeact("chat", "--resume", run, *KEPT, home=folder, stdin=b"/vars\nAnd?\n").out

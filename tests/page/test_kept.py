@@ -147,8 +147,10 @@ def test_all_that_happened_stands_on_the_page(shown: Tab) -> None:
 
 def test_thoughts_calls_and_the_runs_of_other_agents_are_folded_in(shown: Tab) -> None:
     shown.page.get_by_text("Thinking", exact=True).click()
+    shown.page.locator(".thinking .words").wait_for()  # it is drawn when it is unfolded, a moment later
     assert shown.texts(".thinking .words") == ["Hm."]
     shown.page.locator(".nested > summary").click()
+    shown.page.locator(".run.below .answer").wait_for()
     assert shown.texts(".run.below h2") == ["The mean?"]
     assert shown.texts(".run.below .stdout") == ["thinking of [3, 7]"]
     assert shown.texts(".run.below .answer") == ["5.0"]
