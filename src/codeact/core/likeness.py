@@ -15,11 +15,9 @@ from .untrusted import inline
 LIMITS = ("timeout", "memory")  # ends that come from outside
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 _POINTER = re.compile(r"\b(?:1[2-4]\d{13}|9[3-5]\d{12})\b")  # as a number, such as that of a thread
-_ID = re.compile(r"\b\d{7,20}\b")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _REDRAWN = re.compile(r"[^\n]*\r(?!\n)")
-_NAMES_IDS = re.compile(r"\b(?:id|hash)\s*\(|__hash__")
 _NAMES_SETS = re.compile(r"\b(?:frozen)?set\s*\(|\{[^{}:]*\bfor\b")
 _SORTS_BY_IDS = re.compile(r"\bkey\s*=[^\n]{0,40}\bid\b")
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -38,13 +36,12 @@ def compare(cell: int, was: Outcome, now: Outcome, sources: Sequence[str] = (), 
         return True
     if _end(was) != _end(now):
         raise ReplayDivergence(cell, "its end", _end(was), _end(now))
-    in_order = True
+    in_order, above = True, "\n".join(sources)
     for what in ("stdout", "value", "stderr"):
         before, seen = getattr(was, what) or "", getattr(now, what) or ""
         if before == seen:
             continue
-        before, seen = _without_chance((before, seen), sources, what, spans)
-        above = "\n".join(sources)
+        before, seen = _without_chance((before, seen), sources, above, what, spans)
         if before == seen or (_NAMES_THREADS.search(above) and Counter(before) == Counter(seen)):
             continue
         if not _in_another_order(before, seen, above):
@@ -54,14 +51,11 @@ def compare(cell: int, was: Outcome, now: Outcome, sources: Sequence[str] = (), 
 
 
 def _without_chance(
-    texts: tuple[str, str], sources: Sequence[str], what: str, spans: Sequence[Span]
+    texts: tuple[str, str], sources: Sequence[str], above: str, what: str, spans: Sequence[Span]
 ) -> tuple[str, str]:
-    above = "\n".join(sources)
     steps: list[Callable[[str], str]] = [_settled, lambda text: without_moments(text, spans)]
     if what == "stderr":  # a progress bar is drawn over itself, and tells how fast it is
         steps.append(lambda text: _NUMBER.sub("0", _REDRAWN.sub("", text)))
-    if _NAMES_IDS.search(above):
-        steps.append(lambda text: _ID.sub("0", text))
     if _NAMES_THREADS.search(above):
         steps.append(lambda text: _POINTER.sub("0", text))
     if sources and measures(sources):
