@@ -52,6 +52,18 @@ def a_start(loop: asyncio.Runner, ready: int, names: tuple[str, ...]) -> Callabl
     return lambda: loop.run(start())
 
 
+def one_after_another(loop: asyncio.Runner, ready: int, count: int) -> Callable[[], float]:
+    """The time of a whole session, its end included, where the next one is asked for at once."""
+    wall, policy = LinuxSandbox(ready=ready), Policy()
+
+    async def all_of_them() -> None:
+        for _ in range(count):
+            async with Cells(wall, policy) as cells:
+                assert (await cells.run("x = 1")).ok
+
+    return lambda: pairs.timed(lambda: loop.run(all_of_them()))() / count
+
+
 def a_program(code: str) -> Callable[[], float]:
     """The time of a plain CPython that is started for this alone."""
     flags = ["-I", "-S"] if code == "pass" else ["-I"]
@@ -142,6 +154,9 @@ def main() -> None:
             plain = a_program(both if wanted else "pass")
             taken.append(pairs.compare(what, a_start(loop, ready, wanted), plain, options.rounds))
         pairs.show("Until the first cell is done", taken, "a fresh CPython")
+        whole = one_after_another(loop, 2, max(5, round(20 * options.scale)))
+        taken = [pairs.compare("a session with one cell", whole, a_program("pass"), options.rounds)]
+        pairs.show("One after another, to the end of each", taken, "a fresh CPython")
 
     def echo(calls: int) -> Callable[[], float]:
         cell = (

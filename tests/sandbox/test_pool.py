@@ -163,6 +163,30 @@ async def test_a_shelf_that_nobody_asks_of_is_emptied(level: str) -> None:
         assert pool.take(kind, 1) is None
 
 
+async def test_several_are_made_at_once_and_one_that_does_not_stand_yet_may_be_taken(level: str) -> None:
+    wall = pooled(level)
+    async with session(wall):
+        pool = Pool()
+        bounds = (("memory", 1 << 29), ("threads", 8), ("scratch", 1 << 20), ("inodes", 100))
+        kind = Kind(launcher(find(None), wall._parts), "plain", bounds)
+        processes, open_ones = descendants(), descriptors()
+        assert (pool.take(kind, 2), pool.take(kind, 2)) == (None, None)
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert until(lambda: len(pool._shelves[kind].ready) == 2)
+            taken = pool.take(kind, 2)
+            assert taken is not None
+            taken.close()
+            assert until(lambda: len(pool._shelves[kind].ready) == 2)
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+        assert until(lambda: pool.settled() and all(ends.word for ends in pool._shelves[kind].ready))
+        pool.empty()
+        assert until(lambda: descendants() <= processes and descriptors() == open_ones)
+
+
 async def test_a_forked_copy_of_the_host_fills_a_shelf_of_its_own(level: str) -> None:
     wall = pooled(level)
     waiting = await stand_ready(wall, level)
