@@ -8,6 +8,7 @@ of for a while; it lives as long as there is something to do. Nothing here is bo
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import select
 import threading
@@ -159,12 +160,18 @@ class Pool:
     def _wake(self) -> None:
         if self._closed:
             return
-        if self._thread is None:
-            self._bell = os.eventfd(0)
-            self._thread = threading.Thread(target=self._tend, args=(self._bell,), name="codeact-pool", daemon=True)
-            self._thread.start()
-        else:
+        if self._thread is not None:
             self._ring()
+            return
+        with contextlib.suppress(OSError):  # short of descriptors, or else of threads: whoever asks waits himself
+            bell = os.eventfd(0)
+            thread = threading.Thread(target=self._tend, args=(bell,), name="codeact-pool", daemon=True)
+            self._thread, self._bell = thread, bell
+            try:
+                thread.start()
+            except RuntimeError:
+                self._thread = self._bell = None
+                os.close(bell)
 
     def _ring(self) -> None:
         if self._bell is not None:
