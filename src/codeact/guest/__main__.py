@@ -28,7 +28,7 @@ if __package__:
     from . import clock, kept, keyboard, loops, stacks, stubs, unheard, values
     from .calls import Calls
     from .cell import Cells, Ran
-    from .channel import Channel, Descriptor, Ended
+    from .channel import Channel, Descriptor, Ended, Stage
     from .copies import Copies
     from .drawings import Drawings
     from .failures import Failures, ToolError
@@ -39,14 +39,14 @@ if __package__:
     from .lookup import Names
     from .modules import TOOLS, Modules
     from .network import Network
-    from .output import Output
+    from .output import OURS, Output
     from .parts import Following
     from .practice import practise as practise
     from .recursion import Depth
     from .seeds import Seeds
     from .variables import EVERY, listed
     from .wire import (
-        HOST_WORDS,
+        GUEST_WORDS,
         Bind,
         Bound,
         Clock,
@@ -129,6 +129,7 @@ def serve(channel: int, network: int | None = None) -> None:
 def _end_with(channel: int) -> None:
     """Wait until the host has hung up, and end the process, whatever it is doing."""
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    OURS.add(_thread.get_ident())
     waiting = select.poll()
     waiting.register(channel, 0)
     while not waiting.poll():
@@ -184,11 +185,12 @@ class Session:
         spent here, before anybody waits for this session. What does not go well here would not in a cell either: it
         ends the session, with its reason on standard error.
         """
-        frame = encode(Run(0, "", "0" * 32, values.encode(_REHEARSAL)))
-        (word,) = Decoder(HOST_WORDS).feed(frame)
-        self._set_up()
-        done = self._run(word)
-        encode(done)
+        stage = Stage(encode(Run(0, "", "0" * 32, values.encode(_REHEARSAL))))
+        channel, self._channel = self._channel, Channel(stage)
+        self._make_ready()
+        self.answer(self._channel.next())
+        self._channel = channel
+        (done,) = Decoder(GUEST_WORDS).feed(stage.written)
         if done.error is not None or done.value is None:
             raise RuntimeError(f"the rehearsal of a cell failed: {done.error}")
         self._cells.forget()
@@ -214,7 +216,7 @@ class Session:
             self._imports.own = frozenset({TOOLS})
             self._cells.sought = self._modules.found if self._modules.flat else None
         self._cells.keep_builtins([*_OURS, *self._tools, *([TOOLS] if TOOLS in vars(builtins) else [])])
-        self._set_up()
+        self._make_ready()
 
     def answer(self, word: Any) -> None:
         """Do what the host asks, and answer."""
@@ -227,6 +229,7 @@ class Session:
             except TooLarge:  # the answer fits by itself
                 notes = [*done.notes, "the pictures did not fit beside the answer"]
                 self._channel.send(replace(done, images=None, notes=notes))
+            self._make_ready()
             return
         self._interrupts.forget()
         if type(word) is Clock:
@@ -237,6 +240,7 @@ class Session:
             if self._copies.answer(word, self._cells):
                 self._pid = os.getpid()
                 self._folders.scratch = self._copies.home
+                self._make_ready()
         elif type(word) is Bind:
             self._channel.send(Bound(word.id, self._bind(word)))
         elif type(word) is Put:
@@ -256,18 +260,16 @@ class Session:
         self._seeds.begin(word.seed)
         clock.CLOCK.begin()
         self._nonce = word.nonce
-        self._cells.within(self._output.begin)
-        self._drawings.begin()
         try:
             following = self._following(word.nonce) if word.more else None
             ran = self._cells.run(word.cell, values.decode(word.source), following)
         finally:
-            self._set_up()
-            self._output.flush()
+            self._stand()
+            self._output.end()
         if os.getpid() != self._pid:  # a cell forked, and this is its child: the channel is not its own
             os._exit(0)
-        self._output.put_back()
-        self._draw()
+        if self._drawings.opened:
+            self._draw()
         self._calls.shut()
         done = self._done(word.nonce, ran)
         self._interrupts.end()
@@ -295,7 +297,8 @@ class Session:
 
     def _draw(self) -> None:
         """Take up the figures that the cell left open. Stopped by a limit it has no time for that."""
-        if self._drawings.opened and not self._interrupts.fired:
+        if not self._interrupts.fired:
+            self._output.put_back()
             with suppress(Interrupted, Finished):
                 self._drawings.close()
             self._output.flush()
@@ -333,12 +336,20 @@ class Session:
             notes.append(f"a tool gives its value at once: no await, or await {name}.aio(...) to have many at a time")
         return notes
 
-    def _set_up(self) -> None:
-        """Put back what a cell may have broken that the next one, or the runtime, stands on."""
+    def _stand(self) -> None:
+        """Put back what a cell may have broken that its own answer stands on."""
         self._depth.put_back()
         self._interrupts.install()
         _alarm(0)
+
+    def _make_ready(self) -> None:
+        """Put back all else that the next cell stands on: mostly while the host is busy with the answer to the last."""
         self._cells.put_back()
+        self._output.put_back()
+        self._cells.within(self._output.begin)
+        self._seeds.watch()
+        self._drawings.begin()
+        self._calls.forget()
 
     def _bind(self, word: Bind) -> str | None:
         try:

@@ -83,15 +83,18 @@ class Calls:
 
     def open(self, nonce: str) -> None:
         """A cell begins."""
-        self.answer = None
-        self.called.clear()
-        self._channel.turns.clear()
         self._nonce = nonce
 
     def shut(self) -> None:
         """The cell is over: what its left-over threads still wait for fails."""
         self._nonce = None
         self._channel.dismiss(["RuntimeError", OVER])
+
+    def forget(self) -> None:
+        """Nothing is left of the cell that was."""
+        self.answer = None
+        self.called.clear()
+        self._channel.turns.clear()
 
     def call(self, tool: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a tool and wait for its value, or raise its failure."""

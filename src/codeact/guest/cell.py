@@ -9,11 +9,10 @@ import selectors
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from itertools import islice
 from types import CodeType, CoroutineType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .imports import Imports
 from .interrupts import CELL, Finished, Interrupts, open_to_interrupts, shut_to_interrupts
@@ -24,8 +23,7 @@ from .tracebacks import Sources, describe
 _eval: Any = eval
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(NamedTuple):
     """What came of a cell: its error, or the repr and the preview of its last value; and how many statements ended."""
 
     complete: int
@@ -72,17 +70,20 @@ class Cells:
                 source = self._parts.up_to_an_await(source)
             self._part = part = self._parts.first(source)
             try:
-                self._seek(part)
+                if self.sought is not None:
+                    self._seek(part)
                 value = self._evaluate(part)
             finally:
-                self._put_back_builtins()  # from here on the runtime stands on them again
-            return Ran(self._complete, None, self._run(_show, value, self._show))
+                if self._kept is not None:
+                    self._kept.put_back()  # from here on the runtime stands on builtins again
+            return Ran(self._complete, None, None if value is None else self._run(_show, value, self._show))
         except Uncompiled as error:
             return Ran(self._complete, error.described)
         except Finished as error:
             return Ran(max(self._complete, _reached(error, self._part, self._stood)))
         except BaseException as error:
-            self._put_back_builtins()
+            if self._kept is not None:
+                self._kept.put_back()
             self.sources.put_back()
             complete = max(self._complete, _reached(error, self._part, self._stood))
             return Ran(complete, _describe(error, self._stood))
@@ -91,21 +92,24 @@ class Cells:
 
     def _evaluate(self, part: Compiled) -> Any:
         """The value of the last expression. The cell may have taken any builtin away: nothing here uses one."""
-        self._interrupts.check()
+        if self._interrupts.pending:
+            self._interrupts.check()
         while True:
             if part.awaits:
                 return self._drive(self._evaluate_in_loop(part))
             body: Any = (_eval, part.body, self.namespace)
             self._run(*body)  # with a star: such a call is as deep the first time as the hundredth, also in 3.11
             self._complete = part.before
-            self._interrupts.check()
+            if self._interrupts.pending:
+                self._interrupts.check()
             value = None
             if part.last is not None:
                 last: Any = (_eval, part.last, self.namespace)
                 value = self._run(*last)
                 self._complete = part.before + 1
-                self._interrupts.check()
-            following = self._goes_on()
+                if self._interrupts.pending:
+                    self._interrupts.check()
+            following = None if self._parts.following is None else self._goes_on()
             if following is None:
                 return value
             part, value = following, None  # a value that was not the last is let go before anything else runs
@@ -118,23 +122,23 @@ class Cells:
             if part.body.co_flags & CO_COROUTINE:
                 await value
             self._complete = part.before
-            self._interrupts.check()
+            if self._interrupts.pending:
+                self._interrupts.check()
             value = None
             if part.last is not None:
                 value = _eval(part.last, self.namespace)
                 if part.last.co_flags & CO_COROUTINE:
                     value = await value
                 self._complete = part.before + 1
-                self._interrupts.check()
-            following = self._goes_on()
+                if self._interrupts.pending:
+                    self._interrupts.check()
+            following = None if self._parts.following is None else self._goes_on()
             if following is None:
                 return value
             part, value = following, None
 
     def _goes_on(self) -> Compiled | None:
         """The next part, if there is one; to wait for it the runtime stands on its own builtins."""
-        if self._parts.whole:
-            return None
         kept = self._kept
         written = kept.lift() if kept is not None else None
         part = self._parts.next()
@@ -163,10 +167,6 @@ class Cells:
     def keep_builtins(self, changed: Iterable[str]) -> None:
         """Every cell begins with these; `changed` are those that were not there before any session."""
         self._kept = Kept(builtins, changed)
-
-    def _put_back_builtins(self) -> None:
-        if self._kept is not None:
-            self._kept.put_back()
 
     def forget(self) -> None:
         """Leave no trace of what ran here."""
@@ -243,5 +243,5 @@ def _describe(error: BaseException, stood: TracebackType | None) -> list[str]:
 
 
 @open_to_interrupts
-def _show(value: Any, show: Callable[[Any], tuple[str, str]]) -> tuple[str, str] | None:
-    return None if value is None else show(value)
+def _show(value: Any, show: Callable[[Any], tuple[str, str]]) -> tuple[str, str]:
+    return show(value)

@@ -121,6 +121,31 @@ class Descriptor:
         os.dup2(descriptor, self.number, inheritable=False)
 
 
+class Stage:
+    """A way for rehearsals: what is read is laid ready, and what is written is kept."""
+
+    def __init__(self, ready: bytes) -> None:
+        self._ready = ready
+        self.written = b""
+
+    def ready(self) -> bool:
+        return bool(self._ready)
+
+    def wait(self) -> None:
+        """It is there."""
+
+    def read(self, most: int) -> bytes:
+        data, self._ready = self._ready[:most], self._ready[most:]
+        return data
+
+    def write(self, data: memoryview) -> int:
+        self.written += data
+        return len(data)
+
+    def aside(self, read: Callable[[], None]) -> None:
+        """Nobody stands there."""
+
+
 class Way(Protocol):
     """What `Descriptor` has."""
 
@@ -210,7 +235,7 @@ class Channel:
                     try:
                         while waiter.word is None:
                             self._ready()
-                            self._take()
+                            self._take(waiter)
                     finally:
                         self._reading.release()
                 else:
@@ -218,7 +243,8 @@ class Channel:
         finally:
             waiter.listening = False
             self._waiters.pop(waiter.id, None)
-            self._pass_on()
+            if self._waiters or self._owner.listening:
+                self._pass_on()
 
     @shut_to_interrupts
     def dismiss(self, failure: list[Any]) -> None:
@@ -236,7 +262,7 @@ class Channel:
             self.way.wait()
             self._taking = True
 
-    def _take(self) -> None:
+    def _take(self, reader: Waiter | None = None) -> None:
         data = self.way.read(self._size)
         if not data:
             raise Ended
@@ -253,7 +279,9 @@ class Channel:
                     waiter.answer(word)
             else:
                 self._inbox.append(word)
-                self._owner.answer(word)
+                self._owner.word = word
+                if reader is not self._owner:
+                    self._owner.ring()
 
     def _pass_on(self) -> None:
         if self._reading.locked():

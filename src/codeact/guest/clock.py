@@ -73,12 +73,14 @@ class Clock:
         self._left = MOST_READS
         self._counts = {}
         (self._again, self._known), self._next = self._next, ({}, False)
-        self._told = {line: kept[-1] for line, kept in self._again.items()}
+        self._told = {line: kept[-1] for line, kept in self._again.items()} if self._again else {}
         self._items = itertools.count()
         self.futures = itertools.count(1)
 
     def noted(self) -> list[Any]:
         """What was read since this was asked last: of each line its first read, then the steps to the next ones."""
+        if not self._noted:
+            return []
         found: dict[str, list[int]] = {}
         while self._noted:
             line, at = self._noted.popleft()

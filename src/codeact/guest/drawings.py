@@ -33,7 +33,7 @@ class Drawings:
         self._looking = False
 
     def begin(self) -> None:
-        """A cell begins."""
+        """Nothing is shown yet, and matplotlib is watched for."""
         self._kept, self._notes, self._left_out = [], [], 0
         if self not in sys.meta_path:
             sys.meta_path.insert(1, self)  # behind the finder that sows seeds, which wants to be the first

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ try:
 except ImportError:
     ctypes = None  # type: ignore[assignment]
 
+_value = attrgetter("value")
 _COUNT = 24  # bytes into a dict, where CPython counts the writes to it; until 3.13 it does
 
 
@@ -71,7 +73,7 @@ def writes(names: dict[str, Any]) -> Callable[[], object]:
     if not _are_counted():
         return object
     place = ctypes.c_uint64.from_address(id(names) + _COUNT)
-    return lambda: place.value
+    return partial(_value, place)
 
 
 @cache

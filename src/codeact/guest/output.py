@@ -26,6 +26,7 @@ except (ImportError, OSError, AttributeError):
     _fflush = None
 
 
+OURS: set[int] = set()  # the thread in which cells run and those of the runtime, which say so themselves
 _CELL: ContextVar[int] = ContextVar("cell", default=0)  # on whose behalf code runs, also in a thread that is lent
 _ABOVE = 1024  # the numbers below are the cell's own: code that looks for what is open finds nothing of ours
 
@@ -37,7 +38,7 @@ class Output:
         above = min(os.sysconf("SC_OPEN_MAX"), _ABOVE + 3) - 3
         self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (0, 1, 2)}
         self._same = {fd: _identity(fd) for fd in (0, 1, 2)}
-        self._ours: Set[int] = sys._current_frames().keys()  # this thread, in which cells run, and those of the runtime
+        OURS.update(sys._current_frames())
         self._cell = 0
         self._older: dict[int, threading.Thread | None] = {}  # threads of earlier cells, by their identity
         self._left_out = 0
@@ -73,18 +74,25 @@ class Output:
             for place in (number, self._kept[number]):
                 os.dup2(descriptor, place, inheritable=place == number)
             self._same[number] = _identity(number)
-        self._ours = ours
+        OURS.clear()
+        OURS.update(ours)
         self.put_back()
 
     def begin(self) -> None:
-        """A cell begins, in this context: what runs in a copy of it runs for this cell."""
+        """The next cell will run in this context: what runs in a copy of it runs for this cell."""
         _CELL.set(self._cell)
+
+    def end(self) -> None:
+        """The cell is over, and what it wrote is on its way. Threads that it left print for nobody from here on."""
+        self.flush()
+        if not sys._current_frames().keys() <= OURS:
+            self.put_back()
 
     def _part(self) -> None:
         """From here on the threads that live are those of an earlier cell."""
         self._cell += 1
         known = threading._active  # type: ignore[attr-defined]  # an identity is given anew, a Thread is not
-        self._older = {ident: known.get(ident) for ident in sys._current_frames().keys() - self._ours}
+        self._older = {ident: known.get(ident) for ident in sys._current_frames().keys() - OURS}
         for stream in (self._stdout, self._stderr):
             vars(stream).pop("write", None)
             if self._older:
@@ -114,9 +122,14 @@ class Output:
 
     def flush(self) -> None:
         """Write out what is buffered, also in C and in streams of the cell's own."""
-        for stream in (sys.stdout, sys.stderr, self._stdout, self._stderr):
-            with suppress(Exception):  # closed, detached, None, or of the cell's making
+        streams = self._stdout, self._stderr
+        if sys.stdout is not self._stdout or sys.stderr is not self._stderr:
+            streams = sys.stdout, sys.stderr, *streams  # type: ignore[assignment]
+        for stream in streams:
+            try:  # noqa: SIM105  # to enter `suppress` is to enter three functions for each
                 stream.flush()
+            except Exception:  # closed, detached, None, or of the cell's making
+                pass
         if _fflush is not None:
             _fflush(None)
 

@@ -9,10 +9,9 @@ import __future__
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CodeType
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .imports import ImportPolicyError, Imports
 from .tracebacks import Sources, describe_uncompiled
@@ -22,8 +21,7 @@ Following: TypeAlias = "Callable[[], tuple[str, bool]]"  # waits for more of the
 _FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 
 
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(NamedTuple):
     """A part: `start` statements of the cell stand before it, `before` before its last expression."""
 
     body: CodeType
@@ -31,7 +29,7 @@ class Compiled:
     start: int
     before: int
     awaits: bool
-    ends: tuple[tuple[int, int], ...]  # line and column after each top-level statement
+    ends: list[tuple[int, int]]  # line and column after each top-level statement
 
 
 class Uncompiled(BaseException):
@@ -49,24 +47,19 @@ class Parts:
         self._name = name
         self._sources = sources
         self._imports = imports
-        self._following = following
+        self.following = following  # none where there is nothing to wait for
         self._text = ""
         self._count = 0  # statements so far
         self._flags = 0  # of the future imports so far
         self._opening = True  # nothing but those so far, and a docstring
 
-    @property
-    def whole(self) -> bool:
-        """Whether there is nothing to wait for."""
-        return self._following is None
-
     def up_to_an_await(self, source: str) -> str:
         """The first part, with all that follow up to one that awaits: what waits in the event loop runs before it."""
         part = source
-        while self._following is not None and not _awaits(part):
-            part, more = self._following()
+        while self.following is not None and not _awaits(part):
+            part, more = self.following()
             if not more:
-                self._following = None
+                self.following = None
             source += part
         return source
 
@@ -80,10 +73,10 @@ class Parts:
 
     def next(self) -> Compiled | None:
         """Wait for the next part; None at the cell's end. Raises Uncompiled, and what an interrupt raises."""
-        while self._following is not None:
-            source, more = self._following()
+        while self.following is not None:
+            source, more = self.following()
             if not more:
-                self._following = None
+                self.following = None
             if source:
                 part = self.first(source)
                 if part.ends:
@@ -94,15 +87,16 @@ class Parts:
         above = self._text.count("\n")
         self._text += source
         self._sources.add(self._name, self._text)
-        tree = ast.parse("\n" * above + source, self._name, type_comments=False)
+        tree: Any = compile("\n" * above + source, self._name, "exec", ast.PyCF_ONLY_AST, True)
         if "import" in source:
             refusals = self._imports.check(tree)
             if refusals:
                 raise ImportPolicyError("\n".join(refusals))
         start = self._count
-        ends = tuple((node.end_lineno or 0, node.end_col_offset or 0) for node in tree.body)
+        ends = [(node.end_lineno or 0, node.end_col_offset or 0) for node in tree.body]
         self._count += len(ends)
-        self._stand_inside(tree, start)
+        if start or self.following is not None:
+            self._stand_inside(tree, start)
         last: ast.Expression | None = None
         if ends and isinstance(end := tree.body[-1], ast.Expr):
             last = ast.Expression(end.value)

@@ -30,8 +30,8 @@ class Seeds:
     """The randomness of a session; also a finder on sys.meta_path, which finds nothing but sees who comes."""
 
     def __init__(self) -> None:
-        self._bytes = _random.Random(0)
         self._seed = 0
+        self._drawn: dict[int, _random.Random] = {}  # by the seed, what `urandom` gives, from when it is asked first
         self._looking = False
         self._followed: set[str] = set()
         os.urandom = self.urandom
@@ -41,10 +41,17 @@ class Seeds:
     def begin(self, seed: str) -> None:
         """Seed what is there, for a cell; 32 hex digits."""
         self._seed = int(seed, 16)
-        self._bytes.seed(self._seed ^ 0x5DEECE66D)
+        self._drawn = {}
+        for name in _WATCHED:
+            module = sys.modules.get(name)
+            if module is not None:
+                self._sow(name, module)
+
+    def watch(self) -> None:
+        """Be the first to see what a cell imports; what is there already is followed from here on."""
         if sys.meta_path[:1] != [self]:
             sys.meta_path.insert(0, self)
-        for name in (*_WATCHED, *_FOLLOWED):
+        for name in _FOLLOWED.keys() - self._followed:
             module = sys.modules.get(name)
             if module is not None:
                 self._sow(name, module)
@@ -53,7 +60,12 @@ class Seeds:
         """Return a bytes object containing random bytes; the same ones for the same seed of the cell."""
         if size < 0:
             raise ValueError("negative argument not allowed")
-        return self._bytes.getrandbits(8 * size).to_bytes(size, "little") if size else b""
+        if not size:
+            return b""
+        made = self._drawn.get(self._seed)
+        if made is None:  # of two threads that come at once, one has its own taken
+            made = self._drawn.setdefault(self._seed, _random.Random(self._seed ^ 0x5DEECE66D))
+        return made.getrandbits(8 * size).to_bytes(size, "little")
 
     def _getrandom(self, size: int, flags: int = 0) -> bytes:
         """Obtain a series of random bytes; the same ones for the same seed of the cell."""
@@ -79,11 +91,11 @@ class Seeds:
 
         def exec_module(module: ModuleType) -> None:
             # What the import itself draws is not taken from the cell's numbers: those stay the same without it.
-            kept, self._bytes = self._bytes, _random.Random(self._seed)
+            kept, self._drawn = self._drawn, {self._seed: _random.Random(self._seed)}
             try:
                 load(module)
             finally:
-                self._bytes = kept
+                self._drawn = kept
             self._sow(name, module)
 
         with suppress(AttributeError):  # a loader that cannot be followed: seeded from the next cell on
@@ -97,8 +109,11 @@ class Seeds:
                     _FOLLOWED[name](module)
             elif name == "random":
                 module._urandom = self.urandom
-                self._seed_the_seedless(module)
-                module.seed(self._seed)
+                if name not in self._followed:
+                    self._followed.add(name)
+                    self._seed_the_seedless(module)
+                _random.Random.seed(module._inst, self._seed)
+                module._inst.gauss_next = None
             elif name == "tempfile":
                 module._name_sequence = None  # its generator is made anew when a name is asked for
             elif name == "uuid":
@@ -111,9 +126,6 @@ class Seeds:
 
     def _seed_the_seedless(self, module: Any) -> None:
         """`Random()` asks the system for a seed, in C."""
-        if "random" in self._followed:
-            return
-        self._followed.add("random")
         real = module.Random.seed
 
         def seed(its: Any, a: Any = None, version: int = 2) -> None:

@@ -284,11 +284,12 @@ class Decoder:
         words: list[Word] = []
         start, there = 0, len(source)
         while there - start >= 4:
+            size = int.from_bytes(source[start : start + 4], "big")
+            if not 4 <= size <= MAX_FRAME:
+                raise ProtocolError(f"a frame of {size} bytes")
             if there - start < 8:
-                _check_size(int.from_bytes(source[start : start + 4], "big"))
                 break
-            size, header = _LENGTHS.unpack_from(source, start)
-            _check_size(size)
+            header = int.from_bytes(source[start + 4 : start + 8], "big")
             if header > MAX_HEADER or header + 4 > size:
                 raise ProtocolError(f"a frame of {size} bytes with a header of {header}")
             end = start + 4 + size
@@ -313,10 +314,13 @@ class Decoder:
         fields = read(header)
         if type(fields) is not dict:
             raise ProtocolError("a header that is not an object")
-        kind = self._words.get(_pop(fields, "w", str))
+        said, lengths = fields.pop("w", None), fields.pop("b", None)
+        kind = self._words.get(said) if type(said) is str else None
         if kind is None:
             raise ProtocolError("a word that is not of this direction")
-        blobs = _cut(_pop(fields, "b", list), rest)
+        if type(lengths) is not list:
+            raise ProtocolError("blobs without a list of their lengths")
+        blobs = _cut(lengths, rest) if lengths or rest else lengths
         for name, expected, types in _FIELDS[kind]:
             if name not in fields:
                 raise ProtocolError(f"{kind.__name__} without {name}")
@@ -333,21 +337,7 @@ class Decoder:
         return word
 
 
-def _check_size(size: int) -> None:
-    if not 4 <= size <= MAX_FRAME:
-        raise ProtocolError(f"a frame of {size} bytes")
-
-
-def _pop(fields: dict[str, Any], name: str, kind: type) -> Any:
-    value = fields.pop(name, None)
-    if type(value) is not kind:
-        raise ProtocolError(f"a header whose {name!r} is not a {kind.__name__}")
-    return value
-
-
 def _cut(lengths: list[Any], rest: bytes | bytearray) -> list[bytes]:
-    if not lengths and not rest:
-        return lengths
     if len(lengths) > MAX_BLOBS or any(type(n) is not int or n < 0 for n in lengths) or sum(lengths) != len(rest):
         raise ProtocolError("blobs whose lengths do not add up")
     blobs = []
