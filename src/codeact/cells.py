@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .core.events import Delta
@@ -12,6 +12,7 @@ from .core.files import File
 from .files import Files, read
 from .interpreter import Interpreter, Snapshot
 from .ports import Emit, Gate, Sandbox, Tool
+from .secrets import Secret, Vault
 from .session.door import Door
 from .tools.names import check_names
 
@@ -24,7 +25,8 @@ class Cells:
     """One confined namespace; variables live from cell to cell. A guest that dies is replaced by a fresh one.
 
     Those that `fork` gave end with `async with`, by `close()`, or with the one that was first. `gate` is asked before
-    every tool call. With `keep`, a guest that is lost is set back to a copy that is kept after each cell.
+    every tool call. With `keep`, a guest that is lost is set back to a copy that is kept after each cell. `secrets` are
+    variables whose values tools alone get.
     """
 
     def __init__(
@@ -37,16 +39,19 @@ class Cells:
         *,
         gate: Gate | None = None,
         keep: bool = False,
+        secrets: Mapping[str, Secret] | None = None,
     ) -> None:
         check_names(tools)
         self._made_of = (sandbox, policy, tools, emit)
         self._gate = gate
         self._room = policy.limits.scratch
-        self._files = read(files, self._room)
+        self._vault = Vault()
+        self._sealed = self._vault.take(secrets or {})
+        self._files = self._vault.told(read(files, self._room))
         self._interpreter = Interpreter(sandbox, policy, [tool.spec for tool in tools], keep=keep)
         run = os.urandom(16).hex()  # so that no other's calls have its keys
-        self._door = Door(tools, policy.limits, run=run, gate=gate)
-        self._emit = emit
+        self._door = Door(tools, policy.limits, run=run, gate=gate, vault=self._vault)
+        self._emit = lambda delta: emit(self._vault.told(delta))
         self._count = 0
 
     async def __aenter__(self) -> Cells:
@@ -54,6 +59,8 @@ class Cells:
         try:
             if self._files:
                 await self._interpreter.put(self._files)
+            if self._sealed:
+                await self._interpreter.bind(self._sealed)
         except BaseException:
             await self._interpreter.__aexit__()
             raise
@@ -67,7 +74,9 @@ class Cells:
         if not isinstance(source, str):
             raise TypeError(f"a cell is a str of Python, not {type(source).__name__}")
         self._count += 1
-        return await self._interpreter.run(self._count, source, os.urandom(16), self._door, self._emit)
+        outcome = await self._interpreter.run(self._count, source, os.urandom(16), self._door, self._emit)
+        told: Outcome = self._vault.told(outcome)
+        return told
 
     async def set(self, **bindings: Any) -> None:
         """Bind variables, by the table of values; raises ValueRefused for what does not cross."""
@@ -88,6 +97,7 @@ class Cells:
     async def fork(self) -> Cells:
         """Another interpreter that goes on from the same state, beside this one. Raises SnapshotRefused."""
         other = Cells(*self._made_of, gate=self._gate)
+        other._vault.follow(self._vault)
         other._interpreter = await self._interpreter.fork()
         other._count = self._count
         return other
@@ -98,12 +108,13 @@ class Cells:
 
     async def put(self, name: str, data: bytes | str) -> None:
         """Put a file into `inputs/`, in place of one of its name; text is written as UTF-8. Raises UsageError."""
-        await self._interpreter.put(read([File(name, data.encode() if isinstance(data, str) else data)], self._room))
+        given = read([File(name, data.encode() if isinstance(data, str) else data)], self._room)
+        await self._interpreter.put(self._vault.told(given))
 
     async def outputs(self, *, new: bool = False) -> Files:
         """The files that lie under `outputs/` now, or what of them is `new` since the last look; and what was left
         out."""
-        return Files(*await self._interpreter.collect(everything=not new))
+        return Files(*self._vault.told(await self._interpreter.collect(everything=not new)))
 
     def interrupt(self) -> None:
         """Stop the cell that runs now, keeping the variables if it comes out within the grace."""

@@ -64,6 +64,11 @@ class Vault:
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._values))
 
+    @property
+    def known(self) -> dict[str, Secret]:
+        """Those that have a name."""
+        return {name: Secret(text) for name, text in self._named.items()}
+
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def take(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,9 +96,10 @@ class Vault:
         missing = sorted(set(needed) - given.keys() - self._named.keys())
         if missing:
             words = ", ".join(f"{name!r}: ..." for name in missing)
+            flags = " ".join(f"--secret {name}" for name in missing)
             raise UsageError(
                 f"the run {run} was given secrets, which no journal keeps: give them again, "
-                f"resume(..., secrets={{{words}}})"
+                f"resume(..., secrets={{{words}}}), or {flags} on the command line"
             )
         for name, secret in given.items():
             self.keep(name, secret)

@@ -36,13 +36,19 @@ def pay(to: str, amount: int = 1) -> int:
     """Pay somebody."""
     print("this goes nowhere near the protocol")
     return amount
+
+@tool
+def login(token: str) -> str:
+    """Log in."""
+    return f"{len(token)} characters, {token}"
 '''
 AGENTS = """
 from codeact import CodeAgent
-from tools import pay
+from tools import login, pay
 
 clerk = CodeAgent(model="replay:replies.jsonl", tools=[pay], approve=["pay"], name="clerk", description="Pays people.")
 idle = CodeAgent(model="replay:replies.jsonl")
+keeper = CodeAgent(model="replay:login.jsonl", tools=[login])
 """
 REPLY = {"text": "I pay.\n```python\nimport time\ntime.sleep(0.3)\nfinal_answer({'paid': pay('Ada', amount=3)})\n```"}
 OWN = Path(__file__).parents[1] / "mcp_own.py"
@@ -54,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "tools.py").write_text(TOOLS)
     (made / "agents.py").write_text(AGENTS)
     (made / "replies.jsonl").write_text(json.dumps(REPLY) + "\n")
+    (made / "login.jsonl").write_text(json.dumps({"text": "```python\nfinal_answer(login(API_KEY))\n```"}) + "\n")
     servers = {name: {"command": sys.executable, "args": [str(OWN), "stdio"]} for name in ("own", "other")}
     (made / "servers.json").write_text(json.dumps({"mcpServers": servers}))
     return made
@@ -81,12 +88,12 @@ def allows(**content: Any) -> ElicitResult:
 
 
 @asynccontextmanager
-async def client(folder: Path, *words: str, user: User | None = None, mode: str = "auto") -> AsyncIterator[Client]:
+async def client(folder: Path, *words: str, user: User | None = None, **more: str) -> AsyncIterator[Client]:
     """A client that started the command."""
-    command = StdioServerParameters(command=CODEACT, args=["mcp", *words], env=environment(folder), cwd=folder)
+    command = StdioServerParameters(command=CODEACT, args=["mcp", *words], env=environment(folder, **more), cwd=folder)
     with open(folder / "stderr", "w") as errors:  # noqa: ASYNC230
         asked = {} if user is None else {"elicitation_callback": user.elicit}
-        async with Client(stdio_client(command, errlog=errors), mode=mode, **asked) as connected:
+        async with Client(stdio_client(command, errlog=errors), **asked) as connected:
             yield connected
 
 
@@ -153,9 +160,10 @@ async def test_an_assistant_has_a_python_whose_variables_stay_also_when_it_cance
 
 async def test_in_code_mode_many_tools_stand_behind_two_and_the_user_is_asked(folder: Path) -> None:
     user = User(allows(decision="allow for the session"), ElicitResult(action="decline"), allows())
-    flags = ("--mcp", "servers.json", "--tools", "tools.py", "--approve", "own.weather,pay")
-    async with client(folder, *flags, user=user) as python:
-        assert {"search_tools", "run_python"} <= {tool.name for tool in (await python.list_tools()).tools}
+    flags = ("--mcp", "servers.json", "--tools", "tools.py", "--approve", "own.weather,pay", "--secret", "API_KEY")
+    async with client(folder, *flags, user=user, API_KEY="k3y-of-mine") as python:
+        offered = {tool.name: tool.description or "" for tool in (await python.list_tools()).tools}
+        assert "search_tools" in offered and "to tools as they are: API_KEY" in offered["run_python"]
         found = await python.call_tool("search_tools", {"query": "weather in a city", "limit": 2})
         assert {tool["call"] for tool in found.structured_content["tools"]} == {
             "tools.own.weather",
@@ -176,18 +184,28 @@ async def test_in_code_mode_many_tools_stand_behind_two_and_the_user_is_asked(fo
         assert "pay() was not allowed: the user said no" in words(ran)
         assert user.asked[0] == "Call own.weather()?\n  city = 'Oslo'" and len(user.asked) == 3
         assert "amount = 5" in user.asked[1]
-    assert "this goes nowhere" in (folder / "stderr").read_text()
+        secret = await python.call_tool("run_python", {"code": "print(API_KEY)\nlogin(API_KEY)"})
+        assert secret.structured_content["value"] == "'11 characters, <secret API_KEY>'"
+        assert "<secret API_KEY>" in words(secret)
+        await python.call_tool("run_python", {"code": "import os\nos._exit(1)"})
+        again = await python.call_tool("run_python", {"code": "login(API_KEY)"})
+        assert again.structured_content["value"] == "'11 characters, <secret API_KEY>'", words(again)
+    said = (folder / "stderr").read_text()
+    assert "this goes nowhere" in said and "k3y-of-mine" not in f"{said}{secret}{again}"
 
 
 async def test_an_agent_is_a_tool_whose_steps_are_told(folder: Path) -> None:
     user = User(allows())
-    async with client(folder, "agents.py:clerk", "agents.py:idle", user=user) as agents:
+    agents_of_mine = ("agents.py:clerk", "agents.py:idle", "agents.py:keeper", "--secret", "API_KEY")
+    async with client(folder, *agents_of_mine, user=user, API_KEY="k3y-of-mine") as agents:
         offered = {tool.name: tool.description for tool in (await agents.list_tools()).tools}
         assert offered["clerk"] == "Pays people." and "idle" in offered
         done = await agents.call_tool("clerk", {"task": "Pay Ada."}, progress_callback=user.hear)
         assert done.structured_content["output"] == {"paid": 3} and not done.is_error, words(done)
         assert any("step 1" in message for message in user.heard) and any("cell 1" in said for said in user.heard)
         assert user.asked == ["Call pay()?\n  to = 'Ada'\n  amount = 3"]
+        kept = await agents.call_tool("keeper", {"task": "Log in."})
+        assert kept.structured_content["output"] == "11 characters, <secret API_KEY>"
         failed = await agents.call_tool("idle", {"task": ""})
         assert failed.is_error and "needs 'task'" in words(failed)
         assert agents.protocol_version == "2025-11-25"  # the newest one that has sessions

@@ -6,18 +6,15 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 import codeact as package
-from cli.command import CODEACT, codeact, environment
+from cli.command import codeact, environment
+from cli.served import asking, served
 from codeact.faces.cli import main
 from codeact.testing import ScriptedModel
 
@@ -28,29 +25,6 @@ from codeact.testing import ScriptedModel
 calm = CodeAgent(model=ScriptedModel("```python\\nfinal_answer('calm')\\n```"))
 busy = CodeAgent(model=ScriptedModel("```python\\nimport time\\ntime.sleep(25)\\n```"), name="busy_one")
 """
-
-
-@contextmanager
-def served(*words: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command, and what it said until it served."""
-    command = [CODEACT, "serve", "--port", "0", *words]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=home, env=environment(home)
-    ) as process:
-        assert process.stderr is not None
-        said = ""
-        try:
-            for line in process.stderr:
-                said += line
-                if "Ctrl-C" in line:
-                    break
-            yield process, said
-        finally:
-            process.kill()
-
-
-def asking(url: str, token: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=20)
 
 
 def test_agents_are_served_until_ctrl_c_and_what_was_cut_off_is_said(tmp_path: Path) -> None:

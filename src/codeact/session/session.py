@@ -241,8 +241,9 @@ class Session:
         if await rewinding.restored(mark, self._driver.interpreter):
             with contextlib.suppress(SnapshotRefused):
                 return await self._branch(listeners, upto=mark.events)
+        known = self._history.vault.known
         run, journal = await rewinding.written(self._store, self._history.events[: mark.events], self.run_id)
-        return await Session(self._agent, listeners, journal, Resume(run, anyway=True)).__aenter__()
+        return await Session(self._agent, listeners, journal, Resume(run, anyway=True, secrets=known)).__aenter__()
 
     async def give_up(self) -> None:
         """Do not go on with a task that was cut off: what it did until then stays. A new task does so by itself."""

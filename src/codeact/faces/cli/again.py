@@ -43,7 +43,7 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as found:
         made = as_begun(found, was, beside, other=bool(model))
         made = with_parts(made, store=store, origin=(folder, *words))
-        resume = replace(taken(made), secrets=secret.found(typed.secret))
+        resume = replace(taken(made), secrets=secret.found([*typed.secret, *options.secret]))
         with asking(made) as agent, assemble.console(sys.stdout, out=typed.out, keep=True) as console:
             over = asyncio.run(ended(agent, resume.run))
             for event in _head([entry.event for entry in store.entries(resume.run)]):
@@ -101,4 +101,5 @@ def add_flags(parser: Parser) -> None:
         "--fresh", action="store_true", help="with an empty interpreter, running nothing again; the model is told"
     )
     parser.add_argument("--anyway", action="store_true", help="also with other parts than it was made of")
+    secret.add_flag(parser)
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, as of `run`")

@@ -18,7 +18,7 @@ from codeact.session.agent import Agent
 from codeact.session.resuming import Resume
 
 from ..called import called
-from . import again, exits, lines, paused, which
+from . import again, exits, lines, paused, secret, which
 from .arguments import Parser, reading
 
 
@@ -134,5 +134,6 @@ def _parser() -> Parser:
     parser.add_argument("--list", action="store_true", help="only show what waits; answer nothing")
     parser.add_argument("--journal", metavar="PATH", help="the file that the run is kept in")
     parser.add_argument("--anyway", action="store_true", help="also with other parts than it was made of")
+    secret.add_flag(parser)
     parser.add_argument("--json", action="store_true", help="one line of JSON on standard output, as of `run`")
     return parser

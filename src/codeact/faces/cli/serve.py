@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_urlsafe
 
 from codeact import assemble
 from codeact.core.catalogue import Catalogue
@@ -17,7 +17,7 @@ from codeact.core.errors import UsageError
 from codeact.faces.web import room
 from codeact.session.agent import Agent, with_parts
 
-from . import exits, run
+from . import exits, run, secret
 from .arguments import Parser, add_interpreter_flags
 
 _PORT = 8765
@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     web = room("serving")
     token = _token(options.token_file)
     web.check_host(options.host, token)
+    secrets = secret.found(options.secret)
     with ExitStack() as until_then:
         agents = [_own(place, options) for place in options.words] or [_made(options, argv, until_then)]
         web.serve(
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
             models=options.offer,
             journal=options.journal,
             token_file=options.token_file,
+            secrets=secrets,
         )
     return exits.INTERRUPTED
 
@@ -68,7 +70,8 @@ def _own(place: str, options: argparse.Namespace) -> Agent:
     if options.max_steps is not None:
         raise UsageError(f"--max-steps does not go with an agent of yours: set max_steps where {place} is made")
     agent = run.own_agent(place, options)
-    return with_parts(agent, name=agent.name or place.rpartition(":")[2], origin=(os.getcwd(), place))
+    given = [word for name in options.secret for word in ("--secret", name)]  # what `codeact resume` gives again
+    return with_parts(agent, name=agent.name or place.rpartition(":")[2], origin=(os.getcwd(), place, *given))
 
 
 def _token(path: str | None) -> str | None:
@@ -84,7 +87,7 @@ def _token(path: str | None) -> str | None:
         raise UsageError(f"--token-file {path}: {error.strerror}") from None
     else:
         with open(made, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+            file.write(token_urlsafe(32) + "\n")
         print(f"codeact serve: a new token is in {place}", file=sys.stderr)
     try:
         with open(place, "rb") as file:
@@ -107,6 +110,7 @@ def _parser() -> Parser:
     )
     _own_flags(parser)
     run.add_agent_flags(parser)
+    secret.add_flag(parser)
     add_interpreter_flags(parser, files=False)
     return parser
 

@@ -18,7 +18,7 @@ from codeact.files import read
 from codeact.installation import adding
 from codeact.session.agent import Agent
 
-from ..cli import exits, streams
+from ..cli import exits, secret, streams
 from ..cli.arguments import Parser, add_interpreter_flags, policy, reading, tools
 from ..cli.run import approve_of
 
@@ -57,10 +57,11 @@ def _serving() -> Any:
 @contextmanager
 def _offered(options: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
     """How to serve, and what."""
+    secrets = secret.found(options.secret)
     if options.words:
         agents = _agents(options)
         serving = _serving()
-        yield serving, serving.of_agents(agents)
+        yield serving, serving.of_agents(agents, secrets)
         return
     wall = assemble.sandbox(options.sandbox or assemble.DEFAULT_SANDBOX)
     bounds = replace(policy(options), snapshots=True)
@@ -68,12 +69,13 @@ def _offered(options: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
     with tools(options) as found:
         needs = approve_of(options.approve, Catalogue(tool.spec for tool in found))
         serving, searched = _serving(), options.mcp is not None
-        yield serving, serving.of_python(wall, bounds, tuple(found), files, needs, options.out, searched=searched)
+        parts = (wall, bounds, tuple(found), files, needs, options.out)
+        yield serving, serving.of_python(*parts, searched=searched, secrets=secrets)
 
 
 def _agents(options: argparse.Namespace) -> dict[str, Agent]:
     """The agents that files define, by the names that a client calls them by."""
-    taken = [flag for flag, value in vars(options).items() if value and flag not in ("words", "http")]
+    taken = [flag for flag, value in vars(options).items() if value and flag not in ("words", "http", "secret")]
     if taken:
         word = taken[0].replace("_", "-")
         raise UsageError(f"--{word} does not go with agents of yours: set it where {options.words[0]} is made")
@@ -128,5 +130,6 @@ def _parser() -> Parser:
     parser.add_argument(
         "--approve", metavar="NAMES", help="have the client ask its user before these tools run, or `all`; or `cell`"
     )
+    secret.add_flag(parser)
     add_interpreter_flags(parser)
     return parser

@@ -22,6 +22,7 @@ from mcp_types import (
 from codeact.core.errors import CodeactError, nearest
 from codeact.core.events import CodeStarted, Delta, Event, ModelAsked, PlanMade, ToolCalled, Waiting
 from codeact.core.untrusted import inline
+from codeact.secrets import Secret
 from codeact.session.agent import Agent, with_parts
 from codeact.session.result import RunResult
 from codeact.session.session import Session
@@ -44,8 +45,8 @@ _ANSWERED = {
 }
 
 
-def agents_server(agents: Mapping[str, Agent]) -> Server[Any]:
-    """A server with a tool for each of these agents; every call is a run of its own."""
+def agents_server(agents: Mapping[str, Agent], secrets: Mapping[str, Secret]) -> Server[Any]:
+    """A server with a tool for each of these agents; every call is a run of its own, which is given the secrets."""
     tools = [_tool(name, agent) for name, agent in agents.items()]
 
     async def list_tools(context: Context, _: PaginatedRequestParams | None) -> ListToolsResult:
@@ -60,7 +61,7 @@ def agents_server(agents: Mapping[str, Agent]) -> Server[Any]:
             return results.failed(f"{params.name}() needs 'task', what is to be done, in words")
         client = Client(context)
         async with client.told():
-            return await _answer(agent, task, client)
+            return await _answer(agent, task, secrets, client)
 
     return Server(
         "codeact-agents",
@@ -85,11 +86,11 @@ def _tool(name: str, agent: Agent) -> Tool:
     )
 
 
-async def _answer(agent: Agent, task: str, client: Client) -> CallToolResult:
+async def _answer(agent: Agent, task: str, secrets: Mapping[str, Secret], client: Client) -> CallToolResult:
     asking = agent if agent.gate is not None else with_parts(agent, gate=client.ask)
     try:
         async with Session(asking, [lambda news: client.hear(_words(news))]) as session:
-            result = await session.run(task)
+            result = await session.run(task, additional_args=secrets)
     except CodeactError as error:
         return results.failed(f"{type(error).__name__}: {error}")
     return _told(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -114,11 +114,17 @@ def _run_python(offer: Offer) -> str:
         "Files that were given lie in inputs/; what is saved under outputs/ is handed back. Figures of matplotlib are "
         "shown as pictures.",
     ]
+    if offer.secrets:
+        words.append(_secrets(offer.secrets))
     if offer.tools:
         words.append(tools_text(offer.catalogue, _ROOM))
     if offer.searched and listing(offer.catalogue, _ROOM).rest:
         words.append("search_tools finds them, too, without running code.")
     return "\n\n".join(words)
+
+
+def _secrets(names: Iterable[str]) -> str:
+    return f"Variables whose values are not in there, to be given to tools as they are: {', '.join(names)}."
 
 
 def _packages(offer: Offer) -> str:

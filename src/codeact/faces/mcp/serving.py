@@ -22,6 +22,7 @@ from codeact.core.catalogue import Catalogue
 from codeact.core.execution import Policy
 from codeact.core.files import File
 from codeact.ports import Sandbox, Tool
+from codeact.secrets import Secret
 from codeact.session.agent import Agent
 from codeact.session.approvals import Needs
 
@@ -39,15 +40,16 @@ def of_python(
     out: Path | None,
     *,
     searched: bool,
+    secrets: Mapping[str, Secret],
 ) -> Server[Any]:
     """A server that gives each client an interpreter of its own."""
     catalogue = Catalogue(tool.spec for tool in tools)
-    return python_server(Offer(wall, bounds, tools, files, needs, out, searched, catalogue))
+    return python_server(Offer(wall, bounds, tools, files, needs, out, searched, catalogue, secrets))
 
 
-def of_agents(found: Mapping[str, Agent]) -> Server[Any]:
+def of_agents(found: Mapping[str, Agent], secrets: Mapping[str, Secret]) -> Server[Any]:
     """A server each of whose tools is an agent."""
-    return agents.agents_server(found)
+    return agents.agents_server(found, secrets)
 
 
 def over_standard_streams(server: Server[Any], reader: BinaryIO, writer: BinaryIO) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from codeact.core.execution import Outcome, Policy, ToolCall
 from codeact.core.files import File
 from codeact.files import Files, MadeFile, save
 from codeact.ports import Sandbox, Tool
+from codeact.secrets import Secret
 from codeact.session.approvals import Approvals, Needs
 
 from .client import Client
@@ -35,6 +36,7 @@ class Offer:
     out: Path | None
     searched: bool  # whether there is a search of the tools
     catalogue: Catalogue
+    secrets: Mapping[str, Secret]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Workspace:
         if self._cells is None:
             offer = self.offer
             gate = self._approvals.ask if self._approvals.some else None
-            made = Cells(offer.sandbox, offer.policy, offer.tools, self._hear, offer.files, gate=gate, keep=True)
+            parts = (offer.sandbox, offer.policy, offer.tools, self._hear, offer.files)
+            made = Cells(*parts, gate=gate, keep=True, secrets=offer.secrets)
             self._cells = await made.__aenter__()
         return self._cells
 

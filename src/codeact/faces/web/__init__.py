@@ -16,7 +16,8 @@ def serve(*agents: Agent, host: str = "127.0.0.1", port: int = 8765, **settings:
     host: an address of this machine; one that others can reach needs `token`. port: 0 takes any that is free.
     token: at least 22 characters of your own; by default a new one each time. names: how the page's host may be
     called beside, behind a proxy. models: specifications that a run may take in place of an agent's own model.
-    journal: where runs are kept, in place of where the first agent keeps them.
+    journal: where runs are kept, in place of where the first agent keeps them. secrets: variables of every task whose
+    values tools alone get, `Secret`s by name.
 
     Raises UsageError where it cannot be: no agent, a port that is taken, a host without a token.
     """

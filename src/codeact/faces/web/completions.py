@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import anyio
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codeact.core.events import Delta, Discarded, Event, ModelReplied, ReasoningDelta, TextDelta
+from codeact.secrets import Secret
 from codeact.session.result import RunResult
 from codeact.session.session import Session
 
@@ -31,9 +33,9 @@ _WAITING = 10_000  # pieces of thought for a slow client; what comes beyond is d
 class Answer:
     """The work of one request, and what is heard of it."""
 
-    def __init__(self, request: Asked, max_steps: int | None) -> None:
+    def __init__(self, request: Asked, max_steps: int | None, secrets: Mapping[str, Secret]) -> None:
         self.request = request
-        self._max_steps = max_steps
+        self._beside: dict[str, Any] = {"max_steps": max_steps, "additional_args": secrets}
         self._said, self.thoughts = anyio.create_memory_object_stream[str](_WAITING)
         self.result: RunResult | None = None
         self.error: Exception | None = None
@@ -45,7 +47,7 @@ class Answer:
         session.join([self._hear])
         try:
             asked = self.request
-            self.result = await session.run(asked.task, files=asked.files, max_steps=self._max_steps)
+            self.result = await session.run(asked.task, files=asked.files, **self._beside)
             return self.result
         except Exception as error:
             self.error = error
@@ -110,7 +112,7 @@ class Completions:
         """Have an agent answer."""
         body = await read(request, Completion, self._patience)
         name = self._known(body.model)
-        answer = Answer(asked(body), body.max_steps)
+        answer = Answer(asked(body), body.max_steps, self._runs.secrets)
         try:
             found = await self._begun(name, body, answer)
         except BaseException:

@@ -163,13 +163,13 @@ class Api:
         """A task in a conversation of its own."""
         asked = await self._asked(request, Begin, self._patience)
         choice = Choice(asked.model, asked.tools, limits_of(asked.limits))
-        work = task_of(asked.task, files_of(asked.files), asked.max_steps)
+        work = task_of(asked.task, files_of(asked.files), asked.max_steps, self._runs.secrets)
         return _begun(await self._runs.begin(asked.agent, work, asked.task, choice))
 
     async def go_on(self, request: Request) -> Response:
         """Another task in the same conversation."""
         run, asked = run_of(request), await self._asked(request, Continue, self._patience)
-        work = task_of(asked.task, files_of(asked.files), asked.max_steps)
+        work = task_of(asked.task, files_of(asked.files), asked.max_steps, self._runs.secrets)
         return _begun(await self._runs.go_on(run, work))
 
     async def take_up(self, request: Request) -> Response:

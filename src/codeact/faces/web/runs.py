@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,7 @@ from codeact.core.files import File
 from codeact.core.tasks import check_task
 from codeact.ports import Knows, Store
 from codeact.questions import questions
+from codeact.secrets import Secret
 from codeact.session.agent import Agent, with_parts
 from codeact.session.forking import drop, fork
 from codeact.session.result import RunResult
@@ -44,10 +45,16 @@ class Runs:
     """All runs of a server: those that live here, and those that the journal knows."""
 
     def __init__(
-        self, agents: Sequence[Agent], models: Sequence[str], store: Store, bounds: Bounds | None = None
+        self,
+        agents: Sequence[Agent],
+        models: Sequence[str],
+        store: Store,
+        bounds: Bounds | None = None,
+        secrets: Mapping[str, Secret] | None = None,
     ) -> None:
         self.shelf = Shelf(store, self._wrote)
         self.offer = Offer(agents, models, self.shelf)
+        self.secrets = dict(secrets or {})  # which every task is given
         self._bounds = bounds or Bounds()
         self._live: dict[str, Conversation] = {}  # also those of the runs below
         self._opening: set[str] = set()
@@ -199,6 +206,7 @@ class Runs:
         known = await anyio.to_thread.run_sync(lambda: [placed.entry for placed in self.shelf.family(run)])
         waits = waiting.without(waiting.read(known), resume.decisions)  # it is asked again once its variables are there
         found = self._new(run, name, known, waits)
+        resume = replace(resume, secrets=self.secrets)
         return await self._open(found, Session(agent, [found.feed.hear], resume=resume), work)
 
     async def _agent(self, run: str) -> tuple[str, Agent]:
@@ -259,11 +267,11 @@ def _begun_by(agent: Agent, model: str | None, task: str) -> Agent:
     return with_parts(agent, origin=(*agent.origin, *chosen, task))
 
 
-def task_of(task: str, files: Sequence[File], max_steps: int | None) -> Work:
+def task_of(task: str, files: Sequence[File], max_steps: int | None, secrets: Mapping[str, Secret]) -> Work:
     """The work on a task. Raises UsageError for what is none."""
     check_task(task)
 
     async def work(session: Session) -> RunResult:
-        return await session.run(task, files=files, max_steps=max_steps)
+        return await session.run(task, additional_args=secrets, files=files, max_steps=max_steps)
 
     return work

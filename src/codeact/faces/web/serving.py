@@ -7,22 +7,23 @@ import contextlib
 import errno
 import ipaddress
 import re
-import secrets
 import shlex
 import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import uvicorn
 
 from codeact.core.errors import UsageError
 from codeact.ports import Store
+from codeact.secrets import Secret
 from codeact.session.agent import Agent
 
 from ..called import called
@@ -101,12 +102,13 @@ async def serving(
     models: Sequence[str] = (),
     journal: str | Path | Store | None = None,
     patience: Patience | None = None,
+    secrets: Mapping[str, Secret] | None = None,
 ) -> AsyncIterator[Served]:
     """A server for as long as the context is open. Raises UsageError."""
     check_host(host, token)
-    runs = Runs(agents, models, store_of(journal, agents))
+    runs = Runs(agents, models, store_of(journal, agents), secrets=secrets)
     with contextlib.closing(listening(host, port)) as listener:
-        place = Address(host, listener.getsockname()[1], token or secrets.token_urlsafe(32))
+        place = Address(host, listener.getsockname()[1], token or token_urlsafe(32))
         app = application(runs, place.token, hosts(place, names), patience)
         config = uvicorn.Config(
             app,
@@ -147,7 +149,7 @@ def check_host(host: str, token: str | None) -> None:
         or " " in token
     ):
         raise UsageError(
-            f"the token is too easy to guess: take {_TOKEN} characters or more, by chance: {secrets.token_urlsafe(24)}"
+            f"the token is too easy to guess: take {_TOKEN} characters or more, by chance: {token_urlsafe(24)}"
         )
     if token is None and not is_loopback(host):
         raise UsageError(

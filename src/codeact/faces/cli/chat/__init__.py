@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 
 from codeact import assemble
 from codeact.core.errors import UsageError
@@ -16,7 +17,7 @@ from codeact.ports import Store
 from codeact.session.agent import with_parts
 from codeact.session.resuming import Resume
 
-from .. import approve, run, streams, which
+from .. import approve, run, secret, streams, which
 from ..taskline import CHAT
 from .commands import obey
 from .composing import typed_in, typed_lines
@@ -56,7 +57,9 @@ def main(argv: Sequence[str]) -> int:
         console = stack.enter_context(assemble.console(sys.stdout, out=options.out, keep=True))
         if began is not None:
             console(began)
-        talk = Talk(agent, console, out, files, options.max_steps)
+        secrets = secret.found(options.secret)
+        resumed = resumed and replace(resumed, secrets=secrets)
+        talk = Talk(agent, console, out, files, secrets, options.max_steps)
         with typed_in() if streams.at_keyboard() else nullcontext(typed_lines) as reading:
             return asyncio.run(talk.go_on(reading, resumed, obey))
 

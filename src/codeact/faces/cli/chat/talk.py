@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import TextIO, cast
@@ -22,6 +22,7 @@ from codeact.core.files import File
 from codeact.core.untrusted import inline
 from codeact.listeners.console import Console, is_terminal
 from codeact.ports import Gate
+from codeact.secrets import Secret
 from codeact.session.agent import Agent, with_parts
 from codeact.session.result import RunResult
 from codeact.session.resuming import Resume
@@ -55,11 +56,18 @@ class Talk:
     """A conversation with an agent; what is drawn of it goes to the console."""
 
     def __init__(
-        self, agent: Agent, console: Console, out: TextIO | None, files: Sequence[File], max_steps: int | None
+        self,
+        agent: Agent,
+        console: Console,
+        out: TextIO | None,
+        files: Sequence[File],
+        secrets: Mapping[str, Secret],
+        max_steps: int | None,
     ) -> None:
         self._console = console
         self._out = out
         self._files = tuple(files)
+        self._secrets = secrets
         self._max_steps = max_steps
         self._turns: list[Turn] = []
         self._status = exits.DONE
@@ -118,10 +126,11 @@ class Talk:
 
     async def _turn(self, task: str) -> None:
         files, self._files = self._files, ()
+        given = self._secrets if not self._turns else {}
         self._turns.append(Turn(task, self.session, await self.session.mark()))
         for old in self._turns[:-_COPIES]:
             await old.mark.lighten()
-        await self._worked(self.session.run(task, files=files, max_steps=self._max_steps))
+        await self._worked(self.session.run(task, additional_args=given, files=files, max_steps=self._max_steps))
 
     async def _worked(self, work: Awaitable[RunResult]) -> None:
         """See a turn to its end. Ctrl-C stops it, and the conversation goes on."""
