@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import threading
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -169,6 +171,24 @@ async def test_a_call_keeps_its_key_whatever_the_order_and_repeats_get_their_own
     first, second = await key_of((1, "Oslo"), (1, "Oslo"))
     assert first == one and second not in (one, two)
     assert (await key_of((2, "Oslo"))) != [one]
+
+
+async def test_what_is_held_of_calls_is_that_of_one_cell() -> None:
+    door = Door([as_tool(weather)], Limits())
+
+    async def held_after(cells: range) -> int:
+        for cell in cells:
+            for days in range(40):
+                await door(Asked(cell, "weather", values.encode([["Oslo", days], {}])))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        few = await held_after(range(1, 6))
+        assert await held_after(range(6, 60)) - few < 50_000  # 2,160 calls more
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_tool_may_ask_to_be_called_one_at_a_time() -> None:

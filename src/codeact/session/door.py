@@ -68,7 +68,8 @@ class Door:
         self._record = record
         self.vault = vault or Vault()
         self._known: dict[str, _Known] = {}
-        self._seen: defaultdict[bytes, int] = defaultdict(int)
+        self._seen: defaultdict[bytes, int] = defaultdict(int)  # calls of `_cell`, by what they are
+        self._cell = 0
         self._gate = gate
         self._answer = answer
         self.caller = caller
@@ -213,6 +214,9 @@ class Door:
         for blob in asked.arguments.blobs:
             digest.update(hashlib.sha256(blob).digest())
         call = digest.digest()
+        if asked.cell != self._cell:  # of an earlier one none comes any more
+            self._cell = asked.cell
+            self._seen.clear()
         self._seen[call] += 1
         digest.update(self._seen[call].to_bytes(8, "big"))
         return digest.hexdigest()[:32]
