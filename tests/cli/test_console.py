@@ -22,6 +22,7 @@ from codeact.core.events import (
     ModelAsked,
     ModelReplied,
     OutputDelta,
+    Resumed,
     RunStarted,
     SandboxReady,
     TaskEnded,
@@ -193,3 +194,9 @@ def test_the_last_line_counts_and_never_calls_an_unknown_number_of_tokens_zero()
 )
 def test_wr_17_nothing_that_moves_colours_or_reorders_reaches_the_screen(text: str, shown: str) -> None:
     assert escaped(text) == shown
+
+
+def test_a_run_that_goes_on_says_what_came_in_another_order() -> None:
+    said = "  (goes on where it was cut off; cells 3, 9 put out the same in another order)"
+    assert written(Resumed(otherwise=(3, 9))) == [said]
+    assert written(Resumed(fresh=True)) == ["  (goes on where it was cut off, with a fresh interpreter)"]

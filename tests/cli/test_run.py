@@ -87,9 +87,12 @@ def test_people_see_thought_code_output_and_answer(tmp_path: Path) -> None:
 
 
 def test_with_json_what_is_for_people_goes_to_stderr(tmp_path: Path) -> None:
-    done = codeact("run", "x", "--json", "--model", replay(tmp_path, "final_answer(1)"), home=tmp_path)
+    flags = ("--model", replay(tmp_path, "final_answer(1)"), "--imports", "nonesuch.part,pytest,subprocess,nonesuch")
+    done = codeact("run", "x", "--json", *flags, home=tmp_path)
     assert len(done.lines) == 1
-    assert "final_answer(1)" in done.err
+    warned, _, drawn = done.err.partition("\n")  # before the model is asked
+    assert "'nonesuch' is not installed" in warned and "--with" in warned
+    assert "final_answer(1)" in drawn and "warning" not in drawn
 
 
 def test_what_is_piped_in_is_a_variable(tmp_path: Path) -> None:
@@ -137,8 +140,10 @@ def test_ctrl_c_cancels_the_run_and_still_tells_it(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         told = json.loads(process.stdout.read())
-        assert f"To go on with it: codeact resume {told['run_id'][:12]}\n" in process.stderr.read().decode()
+        onward = f"To go on with it: codeact resume {told['run_id'][:12]}"
+        assert f"{onward}\n" in process.stderr.read().decode()
     assert (told["stop_reason"], told["output"]) == ("cancelled", None)
+    assert told["error"] == {"type": "NoAnswer", "message": f"The task was cancelled. {onward}"}
 
 
 def test_hostile_output_cannot_draw_on_the_screen(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import secrets
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,10 @@ import codeact
 from codeact import ALL, NONE, CodeAgent, Interpreter, UsageError, tool
 from codeact.api.vocabulary import imports_of
 from codeact.cells import Cells
-from codeact.core.execution import Imports
+from codeact.core.execution import Imports, Mount, Policy
 from codeact.guest import wire
-from codeact.sandboxes.linux import LinuxSandbox
+from codeact.sandboxes.linux import LinuxSandbox, uninstalled
+from codeact.sandboxes.linux.environment import Environment
 from codeact.sandboxes.linux.launchers import SHIPPED, Parts
 from codeact.testing import ScriptedModel
 
@@ -264,3 +266,19 @@ def test_ip_21_no_way_of_naming_few_imports_means_many() -> None:
     for wrong in ("pandas", ["*"], ["pandas.*"]):
         with pytest.raises((TypeError, UsageError)):
             imports_of(wrong)
+
+
+def test_what_may_be_imported_is_looked_for_wherever_that_python_would(tmp_path: Path) -> None:
+    (installed := tmp_path / "site").mkdir()
+    (installed / "paths.pth").write_text(f"import nothing\n{tmp_path / 'more'}\n")
+    (installed / "compiled.cpython-399-x86_64-linux-gnu.so").touch()
+    for folder in ("site/package", "more/beyond", "mounted/mine", "lib/python3.99/ours"):
+        (tmp_path / folder).mkdir(parents=True)
+    one = Environment("/a/python", (3, 99, 0), "/a", (str(installed),), (str(tmp_path / "lib"),), ())
+    names = ("package.part", "compiled", "beyond", "mine", "ours", "json", "absent", "absent.too")
+    policy = Policy(imports=Imports(names), mounts=(Mount(str(tmp_path / "mounted")),))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            uninstalled.warn_of(policy, one)
+    assert [str(one.message).partition(":")[2][:38] for one in told] == [" 'absent' is not installed in /a/pytho"]

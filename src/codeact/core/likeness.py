@@ -24,6 +24,13 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _NAMES_THREADS = re.compile(r"[Tt]hread|Executor|Timer\b")
 
 
+def told(cells: Sequence[int]) -> str:
+    """That these put out the same in another order, behind what people are told of a run that goes on."""
+    if not cells:
+        return ""
+    return f"; cell{'s' if len(cells) > 1 else ''} {', '.join(map(str, cells))} put out the same in another order"
+
+
 def compare(cell: int, was: Outcome, now: Outcome, sources: Sequence[str] = (), spans: Sequence[Span] = ()) -> bool:
     """Whether what it put out came in its order. Raises ReplayDivergence where it is another.
 

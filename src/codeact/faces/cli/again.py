@@ -57,9 +57,9 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     if done.error is not None and not isinstance(done.error, CodeactError):
         traceback.print_exception(done.error)
     asked = paused.tell(store, done.result)
-    paused.going_on(store, done.result, options.journal)
+    onward = paused.going_on(store, done.result, options.journal)
     if out is not None:
-        print(lines.line(done.line(console.saved, asked)), file=out, flush=True)
+        print(lines.line(done.line(console.saved, asked, onward)), file=out, flush=True)
     return done.status()
 
 

@@ -38,12 +38,15 @@ def tell(store: Store, result: RunResult) -> tuple[Question, ...]:
     return asked
 
 
-def going_on(store: Store, result: RunResult, journal: str | None) -> None:
-    """Say on stderr how a task that was stopped, or that failed by the world's doing, goes on."""
+def going_on(store: Store, result: RunResult, journal: str | None) -> str:
+    """Say on stderr how a task that was stopped, or that failed by the world's doing, goes on, and give the words."""
     began = any(isinstance(event, TaskGiven) for event in result.events)
-    if result.stop_reason in ("cancelled", "error") and began and not isinstance(store, MemoryStore):
-        place = f" --journal {shlex.quote(journal)}" if journal else ""
-        _say(f"To go on with it: codeact resume {result.run_id[:12]}{place}")
+    if result.stop_reason not in ("cancelled", "error") or not began or isinstance(store, MemoryStore):
+        return ""
+    place = f" --journal {shlex.quote(journal)}" if journal else ""
+    words = f"To go on with it: {called()} resume {result.run_id[:12]}{place}"
+    _say(words)
+    return words
 
 
 def described(call: ToolCall) -> str:

@@ -65,9 +65,9 @@ def main(argv: Sequence[str]) -> int:
     if done.error is not None and not isinstance(done.error, CodeactError):  # not foreseen: whoever mends it needs this
         traceback.print_exception(done.error)
     asked = paused.tell(store, done.result)
-    paused.going_on(store, done.result, options.journal)
+    onward = paused.going_on(store, done.result, options.journal)
     if out is not None:
-        print(lines.line(done.line(console.saved, asked)), file=out, flush=True)
+        print(lines.line(done.line(console.saved, asked, onward)), file=out, flush=True)
     return done.status()
 
 
@@ -89,10 +89,12 @@ class Done:
             case _:
                 return exits.NO_SANDBOX if isinstance(self.error, SandboxUnavailable) else exits.NOT_DONE
 
-    def line(self, saved: Sequence[tuple[File, Path | None]] = (), asked: Sequence[Question] = ()) -> dict[str, Any]:
+    def line(
+        self, saved: Sequence[tuple[File, Path | None]] = (), asked: Sequence[Question] = (), onward: str = ""
+    ) -> dict[str, Any]:
         """The line of `run --json`; null is what nobody knows. `saved` are the files, and where they are.
 
-        `asked` is what the run waits for.
+        `asked` is what the run waits for, `onward` says how it goes on where it was cut off.
         """
         result, usage = self.result, self.result.usage
         answered = result.stop_reason == "final_answer"
@@ -108,7 +110,7 @@ class Done:
                 "cache_write_tokens": usage.cache_write_tokens,
             },
             "run_id": result.run_id,
-            "error": None if answered else {"type": result.error_type or "NoAnswer", "message": result.error or ""},
+            "error": None if answered else {"type": result.error_type or "NoAnswer", "message": self._why(onward)},
             "cost": result.cost,
             "level": self.level,
             "files": [
@@ -122,6 +124,12 @@ class Done:
             ],
             "waiting": paused.in_json(asked),
         }
+
+    def _why(self, onward: str) -> str:
+        """Why there is no answer."""
+        if self.result.error is None and self.result.stop_reason == "cancelled":
+            return ". ".join(filter(None, ("The task was cancelled", onward)))
+        return self.result.error or ""
 
 
 async def work(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
+from codeact.core import likeness
 from codeact.core import story as told
 from codeact.core.approvals import CELL, PLAN
 from codeact.core.branch import run_of
@@ -267,8 +268,8 @@ def _remark(event: Event) -> str:
         case Forked(run, at, say):
             place = f"step {at} of " if at is not None else ""
             return f"branched off behind {place}run {run[:12]}" + (f", with the words: {say}" if say else "")
-        case Resumed(fresh):
-            return "went on from its journal" + (", with an empty interpreter" if fresh else "")
+        case Resumed(fresh, cells):
+            return "went on from its journal" + (", with an empty interpreter" if fresh else likeness.told(cells))
         case InterpreterLost(gone) | InterpreterRestored(gone):
             then = "" if gone.restored is None else f"; a copy from after cell {gone.restored} went on"
             return f"the interpreter was lost: {gone.why}{then}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO, assert_never
 
+from codeact.core import likeness
 from codeact.core.acting import action_of
 from codeact.core.actions import Nothing, Piece, Reader
 from codeact.core.approvals import CELL, PLAN
@@ -236,8 +237,9 @@ class Console:
                 self._canvas.note(f"goes on from {'' if at is None else f'step {at} of '}run {run[:12]}")
                 if say:
                     self._canvas.note(f"you said: {say}")
-            case Resumed(fresh):
-                self._canvas.note("goes on where it was cut off" + (", with a fresh interpreter" if fresh else ""))
+            case Resumed(fresh, cells):
+                how = ", with a fresh interpreter" if fresh else likeness.told(cells)
+                self._canvas.note(f"goes on where it was cut off{how}")
             case InputsGiven() | ClockRead():
                 pass
             case FilesCollected(files, left_out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from codeact.core import likeness
 from codeact.core.actions import Reader
 from codeact.core.events import (
     ApprovalAsked,
@@ -176,8 +177,8 @@ class Page:
                 words = [f"{tool}: {decision}"]
             case InterpreterLost(gone) | InterpreterRestored(gone):
                 words = [gone.why]
-            case Resumed():
-                words = ["goes on where it was cut off"]
+            case Resumed(_, cells):
+                words = [f"goes on where it was cut off{likeness.told(cells)}"]
             case Forked(run):
                 words = [f"goes on from run {run[:12]}"]
             case Nested(_, agent, _, TaskGiven(task)):

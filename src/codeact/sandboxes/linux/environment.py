@@ -165,11 +165,11 @@ def _visible(facts: dict[str, list[str] | str], site: tuple[str, ...]) -> tuple[
         names = _OF_THE_SYSTEM if prefix in _SYSTEM else _OF_A_PREFIX
         paths += [os.path.join(str(prefix), name) for name in names]
     for folder in site:
-        paths += _lines_of_pth(folder)
+        paths += path_lines(folder)
     return outermost(paths)
 
 
-def _lines_of_pth(folder: str) -> list[str]:
+def path_lines(folder: str) -> list[str]:
     """The folders named by the path lines of `.pth` files; their import lines are for `site`, which never runs."""
     found = []
     for file in sorted(Path(folder).glob("*.pth")):

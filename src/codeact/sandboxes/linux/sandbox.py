@@ -15,7 +15,7 @@ import anyio.to_thread
 from ...core.errors import SandboxUnavailable
 from ...core.execution import Policy
 from ...ports import Pipe, Sink
-from . import preload
+from . import preload, uninstalled
 from .certificates import trusting
 from .ends import Ends
 from .environment import find, found
@@ -62,6 +62,7 @@ class LinuxSandbox:
         environment = found(policy.python)
         if environment is None:
             environment = await anyio.to_thread.run_sync(find, policy.python)
+        uninstalled.warn_of(policy, environment)
         bounds = tuple((name, getattr(policy.limits, name)) for name in _BOUNDS)
         bounds += (("copies", policy.limits.snapshots if policy.snapshots else 0),)
         if policy.network:
