@@ -219,6 +219,7 @@ ISSUES = [
             "from tools import github\nawait github.search('x')",
             "github.search(...) gives its value at once: no await, or ",
         ),
+        ("github.search('x')", "there is no name 'github'; it is in tools: from tools import github"),
         ("tools.weather()", "weather(): missing a required argument: 'city'"),
         (
             "create_issue('x')",

@@ -22,6 +22,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult
 
 from codeact.faces.cli import main
@@ -134,6 +135,8 @@ async def test_an_assistant_has_a_python_whose_variables_stay_also_when_it_cance
         (read,) = (await python.read_resource(links["copy.bin"])).contents
         assert base64.b64decode(read.blob) == b"\0\1\2"
         assert words(await python.call_tool("get_file", {"name": "outputs/é.txt"})) == "ja"
+        below = await python.call_tool("put_file", {"name": "a/b.bin", "text": "x"})
+        assert below.is_error and "put_file(): not a name for a file: 'a/b.bin'; 'name' has no" in words(below)
         missing = await python.call_tool("get_file", {"name": "copy.bi"})
         assert missing.is_error and "did you mean 'copy.bin'" in words(missing)
         (shown,) = (await run("open('outputs/p.png', 'wb').write(bytes.fromhex('89504e470d0a1a0a'))")).content[1:]
@@ -173,6 +176,8 @@ async def test_in_code_mode_many_tools_stand_behind_two_and_the_user_is_asked(fo
         wrong = await python.call_tool("search_tools", {"query": "x", "group": "owm"})
         assert wrong.is_error and "did you mean 'own'" in words(wrong)
 
+        bare = words(await python.call_tool("run_python", {"code": "own.weather('Oslo')"}))
+        assert "NameError" in bare and "or call tools.own.weather(...)" in bare
         code = (
             "from tools import own, other\n"
             "degrees = [own.weather('Oslo')['degrees'] for _ in range(2)] + [other.weather('Oslo')['degrees']]\n"
@@ -256,7 +261,7 @@ def test_over_http_nobody_comes_in_without_the_token_or_from_elsewhere(
         assert line.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
-async def test_over_http_each_client_has_its_own_and_leaves_nothing(
+async def test_over_http_each_client_has_its_own_and_ctrl_c_ends_all_in_the_middle_of_a_call(
     served: tuple[str, str, subprocess.Popen[str]],
 ) -> None:
     url, token, process = served
@@ -291,8 +296,16 @@ async def test_over_http_each_client_has_its_own_and_leaves_nothing(
     with anyio.fail_after(30):
         while len(_below(process.pid)) > both - 2:
             await anyio.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+
+    async def heard_of_the_last(progress: float, total: float | None, message: str | None) -> None:
+        if "going" in (message or ""):
+            process.send_signal(signal.SIGINT)
+
+    async with connected() as last:
+        with pytest.raises(MCPError):
+            await last.call_tool("run_python", going, progress_callback=heard_of_the_last)
+    assert process.wait(20) == 130 and process.stderr is not None
+    assert process.stderr.read() == "codeact mcp: ended, with 1 client that had not left\n"
 
 
 def _below(pid: int) -> set[int]:

@@ -332,6 +332,28 @@ def test_an_outcome_is_told_in_these_words(name: str) -> None:
     assert len(text.split("\n")) <= 12
 
 
+CALLS = ("pay", "tools.big.op", "tools.big.other", "tools.small.op")
+MISNAMED = [
+    ("big.op(1)", "NameError: name 'big' is not defined", "import big` first, or call tools.big.op(...)."),
+    (
+        "import big",
+        "ModuleNotFoundError: No module named 'big'",
+        "is in tools: write `from tools import big` first.",
+    ),
+    ("op(1)", "NameError: name 'op' is not defined", "in tools: call tools.big.op(...) or tools.small.op(...)."),
+    ("bigg.op(1)", "NameError: name 'bigg' is not defined", "There is no 'bigg'; did you mean 'tools.big'?"),
+    ("pya()", "NameError: name 'pya' is not defined", "There is no 'pya'; did you mean 'pay'?"),
+    ("import yaml", "ModuleNotFoundError: No module named 'yaml'", "It is not installed, and nothing can be"),
+]
+
+
+@pytest.mark.parametrize(("source", "error", "advice"), MISNAMED)
+def test_a_wrong_name_of_a_tool_is_told_with_the_right_one(source: str, error: str, advice: str) -> None:
+    kind, _, message = error.partition(": ")
+    outcome = Outcome("done", error=CellError(kind, message, ""))
+    assert advice in after_cell(3, outcome, limits=LIMITS, delimiter=KEY, known=CALLS, source=source)
+
+
 def nothing(reply: str) -> Nothing:
     action = parse(reply)
     assert isinstance(action, Nothing)

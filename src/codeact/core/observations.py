@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import assert_never
 
-from . import carriers, outside
+from . import carriers, misnamed, outside
 from .actions import Carrier, Code, Form, Nothing
 from .budget import in_words, number_of
-from .errors import nearest
 from .events import CallAnswered
 from .execution import CellError, Gone, Limits, Outcome
 from .messages import Image
@@ -53,15 +52,15 @@ def after_cell(
     *,
     limits: Limits,
     delimiter: str,
-    known: Iterable[str] = (),
+    known: Collection[str] = (),
     source: str = "",
     notes: Sequence[str] = (),
     repeated: int = 1,
 ) -> str:
     """What came of a cell.
 
-    `known` are names the code may use, to guess what a wrong one meant; `source` is the cell's; `notes` are the host's,
-    such as those of `Code`; `repeated` counts how often the same cell had the same outcome.
+    `known` is how code calls its tools, to guess what a wrong name meant; `source` is the cell's; `notes` are the
+    host's, such as those of `Code`; `repeated` counts how often the same cell had the same outcome.
     """
     lines = [_what_happened(cell, outcome, limits)]
     for name, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
@@ -150,7 +149,7 @@ def _why(gone: Gone) -> str:
     return inline(gone.why).rstrip(".") or "the reason is not known"
 
 
-def _advice(outcome: Outcome, limits: Limits, known: Iterable[str], source: str) -> list[str]:
+def _advice(outcome: Outcome, limits: Limits, known: Collection[str], source: str) -> list[str]:
     error = outcome.error
     match outcome.ended:
         case "timeout":
@@ -167,14 +166,17 @@ def _advice(outcome: Outcome, limits: Limits, known: Iterable[str], source: str)
             return []
 
 
-def _advice_on(error: CellError, limits: Limits, known: Iterable[str], source: str) -> list[str]:
+def _advice_on(error: CellError, limits: Limits, known: Collection[str], source: str) -> list[str]:
     match error.type.rpartition(".")[2]:
         case "NameError" | "UnboundLocalError":
             found = re.search(r"name '(\w+)' is not defined", error.message)
-            near = nearest(found[1], known) if found and "Did you mean" not in error.traceback else ""
-            return [f"There is no {found[1]!r}{near}"] if found and near else []
+            if found is None or "Did you mean" in error.traceback:
+                return []
+            return [misnamed.meant(found[1], known, source) or misnamed.near(found[1], known)]
         case "ModuleNotFoundError":
-            return ["It is not installed, and nothing can be installed here: do without it."]
+            found = re.search(r"No module named '(\w+)'", error.message)
+            where = misnamed.meant(found[1], known, source) if found else ""
+            return [where or "It is not installed, and nothing can be installed here: do without it."]
         case "MemoryError":
             return [f"The memory limit is {size(limits.memory)}. {_LESS_MEMORY}"]
         case "SyntaxError":

@@ -13,6 +13,7 @@ from . import actions, carriers, names, observations, plans, weight
 from . import window as windows
 from .acting import action_of
 from .budget import cost
+from .catalogue import call_of
 from .changing import changed as replace
 from .events import (
     ApprovalAsked,
@@ -376,7 +377,7 @@ def _ran(state: State, event: CodeRan) -> State:
         outcome,
         limits=state.started.limits,
         delimiter=running.seed.hex()[:8] if running else "",
-        known=[tool.name for tool in state.started.tools],
+        known=[call_of(tool) for tool in state.started.tools] if outcome.error is not None else (),
         source=running.source if running else "",
         notes=[*state.notes, *filter(None, (state.news, _again(state) if fresh else ""))],
         repeated=repeats(recent),

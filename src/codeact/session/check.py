@@ -77,6 +77,8 @@ def _hint(name: str, near: Collection[str], allowed: Imports) -> str:
 
 def _in_modules(name: str, tools: Catalogue) -> str:
     """Where a tool is that several groups have under this name."""
+    if name and name in tools.groups:
+        return f"; it is in {MODULE}: from {MODULE} import {name}"
     several = [f"{MODULE}.{spec.group}" for spec in tools.meant(name) if spec.name == name]
     return f"; it is in {' and '.join(several)}: from {several[0]} import {name}" if several else ""
 

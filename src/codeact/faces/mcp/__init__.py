@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
             serving.over_standard_streams(server, *wire)
         else:
             serving.over_http(server, *options.http)
-    return exits.DONE
+    return exits.DONE if wire is not None else exits.INTERRUPTED
 
 
 def _serving() -> Any:

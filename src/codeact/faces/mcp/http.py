@@ -7,13 +7,16 @@ it was not used for long.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import secrets
+import signal
 import socket
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, TypeAlias
 
 import anyio
@@ -42,8 +45,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
-async def serve(server: Server[Any], host: str, port: int) -> None:
-    """Serve until Ctrl-C. Raises UsageError where the port cannot be had."""
+async def serve(server: Server[Any], host: str, port: int) -> int:
+    """Serve until a signal ends it; how many clients were there then. Raises UsageError where the port is taken."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
@@ -54,7 +57,8 @@ async def serve(server: Server[Any], host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     print(f"codeact mcp: http://{shown}:{port}{PATH}\nAuthorization: Bearer {token}", file=sys.stderr, flush=True)
     async with anyio.create_task_group() as group:
-        app = Doorman(Sessions(server, group), token, port)
+        sessions = Sessions(server, group)
+        app = Doorman(sessions, token, port)
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -64,8 +68,44 @@ async def serve(server: Server[Any], host: str, port: int) -> None:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        await uvicorn.Server(config).serve(sockets=[listener])
+        line = _Line(config)
+        group.start_soon(line.serve, [listener])
+        with _signals() as told:
+            await told.wait()
+            left = await sessions.close()  # first: or the line would wait for what their calls answer
+            line.should_exit = True
+            await line.ended.wait()
         group.cancel_scope.cancel()
+    return left
+
+
+class _Line(uvicorn.Server):
+    """Signals are ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = anyio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Around all that it does."""
+        try:
+            yield
+        finally:
+            self.ended.set()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C, and by being told to end."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    try:
+        yield told
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 class Doorman:
@@ -121,6 +161,7 @@ class Sessions:
         self._server = server
         self._group = group
         self._open: dict[str, StreamableHTTPServerTransport] = {}
+        self._closed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -139,6 +180,9 @@ class Sessions:
             await _answer(send, 404, "there is no such session: begin another one")
 
     async def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._closed:
+            await _answer(send, 503, "this server is being ended")
+            return
         if len(self._open) >= _MOST:
             await _answer(send, 503, f"{_MOST} sessions are open, and no more are served at once")
             return
@@ -185,6 +229,13 @@ class Sessions:
             _log.exception("a session of a client failed")
         finally:
             await self._end(name, transport)
+
+    async def close(self) -> int:
+        """End them all, and say how many they were."""
+        self._closed, left = True, dict(self._open)
+        for name, transport in left.items():
+            await self._end(name, transport)
+        return len(left)
 
     async def _end(self, name: str, transport: StreamableHTTPServerTransport) -> None:
         self._open.pop(name, None)

@@ -27,7 +27,9 @@ from mcp_types import (
 from codeact.core.catalogue import call_of
 from codeact.core.declared import declaration, fenced
 from codeact.core.errors import CodeactError, UsageError, nearest
-from codeact.core.files import what
+from codeact.core.files import amount, what
+from codeact.core.untrusted import inline
+from codeact.guest.names import fits
 
 from . import offered, results
 from .client import Client
@@ -86,7 +88,7 @@ async def _run_python(workspace: Workspace, given: Mapping[str, Any], client: Cl
         ran = await workspace.run(given["code"], client)
     except Refused as refused:
         return results.failed(f"The code was not run: {refused}")
-    return results.of_cell(ran, workspace.offer.policy.limits)
+    return results.of_cell(ran, given["code"], workspace.offer)
 
 
 async def _reset(workspace: Workspace, given: Mapping[str, Any], client: Client) -> CallToolResult:
@@ -101,9 +103,18 @@ async def _put_file(workspace: Workspace, given: Mapping[str, Any], client: Clie
         data = given["text"].encode() if "text" in given else base64.b64decode(given["base64"], validate=True)
     except binascii.Error:
         raise UsageError("put_file(): what is given as 'base64' is not base64") from None
+    _check_file(given["name"], data, workspace.offer.policy.limits.scratch)
     await workspace.put(given["name"], data)
     place = f"inputs/{given['name']}"
     return results.text(f"{place} is there to read, {len(data):,} bytes.", {"path": place, "size": len(data)})
+
+
+def _check_file(name: str, data: bytes, most: int) -> None:
+    """Raises UsageError, in words for who calls the tool."""
+    if not fits(name) or "/" in name:
+        raise UsageError(f"put_file(): not a name for a file: {inline(name, 100)!r}; 'name' has no folder in it")
+    if len(data) > most:
+        raise UsageError(f"put_file(): {name} has {amount(len(data))}, and all files have room for {amount(most)}")
 
 
 async def _get_file(workspace: Workspace, given: Mapping[str, Any], client: Client) -> CallToolResult:

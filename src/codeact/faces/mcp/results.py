@@ -19,12 +19,12 @@ from mcp_types import (
 )
 
 from codeact.core import observations
-from codeact.core.execution import Limits
+from codeact.core.catalogue import call_of
 from codeact.core.files import File, what
 from codeact.core.untrusted import inline
 
 from ..cli.lines import by_the_table
-from .workspace import Ran
+from .workspace import Offer, Ran
 
 _LONGEST = 32_000  # characters of each text in structured content: many clients show it to their model whole
 _SCHEME = "codeact://outputs/"
@@ -81,10 +81,17 @@ def failed(words: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=words)], is_error=True)
 
 
-def of_cell(ran: Ran, limits: Limits) -> CallToolResult:
+def of_cell(ran: Ran, source: str, offer: Offer) -> CallToolResult:
     """What came of a cell: what a model of ours would be told, its pictures, and links to the files that it made."""
     outcome = ran.outcome
-    words = observations.after_cell(ran.cell, outcome, limits=limits, delimiter=secrets.token_hex(4))
+    words = observations.after_cell(
+        ran.cell,
+        outcome,
+        limits=offer.policy.limits,
+        delimiter=secrets.token_hex(4),
+        known=[call_of(spec) for spec in offer.catalogue.specs] if outcome.error is not None else (),
+        source=source,
+    )
     if outcome.answer is not None:
         words += f"\n{_cut(str(outcome.answer.value))}"
     words += "".join(f"\nNot taken from outputs/: {inline(one.name)}: {inline(one.why)}" for one in ran.made.left_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -82,8 +83,10 @@ async def _with_a_session(ctx: ServerRequestContext[Any, Any], call_next: CallNe
 
 
 def over_http(server: Server[Any], host: str, port: int) -> None:
-    """Serve every client that brings the token, until Ctrl-C."""
-    asyncio.run(http.serve(server, host, port))
+    """Serve every client that brings the token, until a signal ends it, which is said."""
+    left = asyncio.run(http.serve(server, host, port))
+    beside = f", with {left} client{'s' if left > 1 else ''} that had not left" if left else ""
+    print(f"codeact mcp: ended{beside}", file=sys.stderr)
 
 
 class _Lines:
