@@ -14,17 +14,21 @@ TOOL = 'def weather(city: str, unit: str = "C") -> dict:\n    """Current weather
 
 def test_it_is_what_a_run_sends(tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text(TOOL)
-    flags = ("--tools", "tools.py", "--imports", "numpy", "--model", "openai:gpt-5")
-    done = codeact("prompt", "Is it cold in {Oslo}?", *flags, "--json", home=tmp_path)
+    flags = ("--tools", "tools.py", "--imports", "numpy", "--model", "openai:gpt-5", "--secret", "API_KEY")
+    key = {"API_KEY": "k3y-of-mine"}
+    done = codeact("prompt", "Is it cold in {Oslo}?", *flags, "--json", home=tmp_path, **key)
     assert done.code == 0, done.err
     (line,) = done.lines
     system, task = line["messages"]
-    assert task == {"role": "user", "text": "Is it cold in {Oslo}?"}
+    given = (
+        "These variables are set:\n- API_KEY: <secret API_KEY> (its value is not in here: give it to a tool as it is)"
+    )
+    assert task == {"role": "user", "text": f"Is it cold in {{Oslo}}?\n\n{given}"}
     assert "def weather(city: str, unit: str = 'C') -> dict:" in system["text"] and "numpy" in system["text"]
     assert line["tokens"]["all"] == sum(count for name, count in line["tokens"].items() if name != "all")
     assert {"role", "acting", "rules", "sandbox", "tools", "task"} <= line["tokens"].keys()
 
-    shown = codeact("prompt", "Is it cold in {Oslo}?", *flags, home=tmp_path)
+    shown = codeact("prompt", "Is it cold in {Oslo}?", *flags, home=tmp_path, **key)
     assert shown.out == f"[system]\n{system['text']}\n\n[user]\n{task['text']}\n"
     assert "tokens" in shown.err and "tools" in shown.err
 

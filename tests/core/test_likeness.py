@@ -29,10 +29,16 @@ ALIKE = [
     (dict(stdout="f 2001-09-09 03:46:45 1000000005"), dict(stdout="f 2001-09-09 03:48:25 1000000105"), ""),
     (dict(value="(2001, 9, 9, 1, 46, 45)"), dict(value="(2001, 9, 9, 1, 48, 26)"), ""),
     (dict(stdout="Sun Sep  9 01:46:45 2001"), dict(stdout="Sun Sep  9 01:48:25 2001"), ""),
+    (
+        dict(stdout="226 hi"),
+        dict(stdout="-27 hi"),
+        f"f = Formatter('%(relativeCreated)d'){CELL}log.info('hi')",
+    ),
     (dict(ended="timeout", stdout="one\n"), dict(ended="done", stdout=""), ""),
 ]
 APART = [
     (dict(value="400"), dict(value="1400"), f"size = sys.getsizeof(x){CELL}count", "its value"),
+    (dict(stdout="2 hi"), dict(stdout="7 ho"), f"Formatter('%(relativeCreated)d'){CELL}log.info(x)", "its stdout"),
     (dict(stdout="a\nb\n"), dict(stdout="b\na\n"), "print(a, b)", "its stdout"),
     (dict(stdout="a\nb\n"), dict(stdout="a\nb\nb\n"), POOL, "its stdout"),
     (dict(value="140203948230400"), dict(value="94203948230400"), "x = []", "its value"),

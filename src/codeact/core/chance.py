@@ -19,6 +19,7 @@ _MEASURES = re.compile(
     r"|\.ctypes\b|addressof|__array_interface__|\bid\s*\(|__hash__|\bhash\s*\("
     r"|\b[lf]?stat(?:vfs)?\(|\bst_\w+|\bget[acm]time\b|\bdisk_usage\b|\btarfile\b|make_archive|__sizeof__|getcount"
 )
+_LOGGED = re.compile(r"\brelativeCreated\b|%\(process\)")  # a logger comes to its handlers by no name
 _NUMBER = re.compile(r"[-+]?\b(?:\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|(?=[a-f]*\d)[0-9a-f]{8,16})\b")
 _PROFILED = re.compile(r"^ +[\d/]+(?: +\d+\.\d{3}){4} .*\n?", re.M)  # a line of a profile: the longest come first
 
@@ -31,6 +32,8 @@ def measures(sources: Sequence[str]) -> bool:
     >>> measures(["size = sys.getsizeof([])", "print(1 + 1)"])
     False
     """
+    if any(map(_LOGGED.search, sources)):
+        return True
     if not any(map(_MEASURES.search, sources)):
         return False
     measured: set[str] = set()

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from codeact import assemble
 from codeact.core import weight
-from codeact.core.events import RunStarted, TaskGiven
-from codeact.core.files import File, described
+from codeact.core.events import RunStarted
+from codeact.core.files import File
 from codeact.core.messages import Prompt
 from codeact.core.prompt import prompt
 from codeact.core.state import State, after
 from codeact.core.system import parts
 from codeact.core.tasks import check_task
 from codeact.files import read
+from codeact.secrets import Vault
 from codeact.session.agent import Agent
-from codeact.session.beginning import started
+from codeact.session.beginning import started, task_given
 
-from . import exits, run
+from . import exits, run, secret
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     made = nullcontext(run.own_agent(place, options)) if place else run.agent_of(options, _Unasked(options.model))
     with made as agent:
         files = read(options.file, agent.policy.limits.scratch)
-        began, sent = first(agent, task, files)
+        began, sent = first(agent, task, files, Vault().take(secret.found(options.secret)))
     weights = _weights(began, sent)
     if options.json:
         print(json.dumps(_line(sent, weights)))
@@ -45,11 +46,13 @@ def main(argv: Sequence[str]) -> int:
     return exits.DONE
 
 
-def first(agent: Agent, task: str, files: Sequence[File]) -> tuple[RunStarted, Prompt]:
+def first(
+    agent: Agent, task: str, files: Sequence[File], variables: Mapping[str, Any] | None = None
+) -> tuple[RunStarted, Prompt]:
     """How a session of this agent begins, and what its model is sent first."""
     began = started(agent)
-    told = tuple((file.name, described(file)) for file in files)
-    state = after(after(State(), began), TaskGiven(task, (), agent.policy.limits.steps, told))
+    given = task_given(task, variables or {}, files, agent.policy.limits.steps)
+    state = after(after(State(), began), given)
     return began, prompt(state)
 
 
