@@ -166,6 +166,7 @@ BREAKS_THINGS = [
     "import sys\nsys.modules.clear()",
     "import sys\nsys.modules = {}; sys.meta_path.clear(); sys.path.clear()",
     "import sys\nsys.setrecursionlimit(60)",
+    "import os, sys\nos.dup2 = os.fstat = sys._current_frames = sys.meta_path = None\nsys.stdin.close()",
     "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
     "__name__ = 'other'; __file__ = None",
     "import sys\nsys.modules['__main__'] = None",
@@ -193,6 +194,26 @@ def test_a_cell_that_breaks_things_harms_itself_alone(source: str) -> None:
         assert kind == "ZeroDivisionError" and "return 1 / 0" in text and 'File "<cell 3>", line 3, in <module>' in text
         guest.run("import sys\nprint('to stderr', file=sys.stderr)")
         assert guest.stderr == "to stderr\n"
+
+
+def test_what_a_thread_of_an_earlier_cell_prints_is_left_out_and_nobody_else_is_asked(guest: Guest) -> None:
+    looked_at = "import sys, threading\n['write' in vars(sys.stdout), threading.active_count()]"
+    assert guest.value(looked_at) == "[False, 1]"
+    guest.run("""
+go, gone = threading.Event(), threading.Event()
+def late():
+    go.wait()
+    print("late")
+    gone.set()
+left = threading.Thread(target=late)
+left.start()
+""")
+    done = guest.run("go.set(); gone.wait(); left.join()\nprint('mine')")
+    assert guest.stdout == "mine\n"
+    assert done.notes == [
+        "5 characters that threads of earlier cells printed are left out: wait for a thread in the cell that starts it"
+    ]
+    assert guest.value(looked_at) == "[False, 1]"
 
 
 def test_an_alarm_ends_with_its_cell(guest: Guest) -> None:

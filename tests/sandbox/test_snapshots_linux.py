@@ -351,15 +351,19 @@ async def test_an_interrupt_is_of_the_one_that_it_is_meant_for() -> None:
 
 
 async def test_a_thread_that_still_runs_is_counted_and_nothing_is_copied() -> None:
+    looks = "import sys\n'write' in vars(sys.stdout)"  # at who prints: where threads of earlier cells live
     async with python() as cells:
+        assert not await value(cells, looks)
         await run(
             cells, "import threading; go = threading.Event(); ts = [threading.Thread(target=go.wait) for _ in 'ab']"
         )
         await run(cells, "[t.start() for t in ts]")
+        assert await value(cells, looks)
         with pytest.raises(SnapshotRefused, match="2 threads of the cells are still running: wait for them first"):
             await cells.snapshot()
         await run(cells, "go.set(); [t.join() for t in ts]")
         await cells.restore(await cells.snapshot())
+        assert not await value(cells, looks)
 
 
 async def test_a_thread_that_python_does_not_know_is_counted_too() -> None:

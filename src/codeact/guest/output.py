@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import _thread
 import fcntl
-import io
 import os
 import sys
 import threading
 from collections.abc import Callable, Set
 from contextlib import suppress
 from contextvars import ContextVar
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, TextIO
 
 try:
@@ -25,6 +25,10 @@ try:
 except (ImportError, OSError, AttributeError):
     _fflush = None
 
+
+# As they are before a cell can have taken them: what fails after a cell's answer would be told of the next one.
+_fstat, _dup2, _frames = os.fstat, os.dup2, sys._current_frames
+_known = threading._active  # type: ignore[attr-defined]  # an identity is given anew, a Thread is not
 
 OURS: set[int] = set()  # the thread in which cells run and those of the runtime, which say so themselves
 _CELL: ContextVar[int] = ContextVar("cell", default=0)  # on whose behalf code runs, also in a thread that is lent
@@ -38,7 +42,7 @@ class Output:
         above = min(os.sysconf("SC_OPEN_MAX"), _ABOVE + 3) - 3
         self._kept = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (0, 1, 2)}
         self._same = {fd: _identity(fd) for fd in (0, 1, 2)}
-        OURS.update(sys._current_frames())
+        OURS.update(_frames())
         self._cell = 0
         self._older: dict[int, threading.Thread | None] = {}  # threads of earlier cells, by their identity
         self._left_out = 0
@@ -56,7 +60,7 @@ class Output:
         """Give the next cell its streams."""
         for fd, kept in self._kept.items():
             if _identity(fd) != self._same[fd]:
-                os.dup2(kept, fd)
+                _dup2(kept, fd)
         if self._stdin.closed:
             self._stdin = _nobody()
         if not _is_sound(self._stdout):
@@ -72,7 +76,7 @@ class Output:
         """In a copy: write to these, which somebody else closes. `ours` are the threads of the runtime."""
         for number, descriptor in ((1, stdout), (2, stderr)):
             for place in (number, self._kept[number]):
-                os.dup2(descriptor, place, inheritable=place == number)
+                _dup2(descriptor, place, inheritable=place == number)
             self._same[number] = _identity(number)
         OURS.clear()
         OURS.update(ours)
@@ -85,14 +89,13 @@ class Output:
     def end(self) -> None:
         """The cell is over, and what it wrote is on its way. Threads that it left print for nobody from here on."""
         self.flush()
-        if not sys._current_frames().keys() <= OURS:
+        if not _frames().keys() <= OURS:
             self.put_back()
 
     def _part(self) -> None:
         """From here on the threads that live are those of an earlier cell."""
         self._cell += 1
-        known = threading._active  # type: ignore[attr-defined]  # an identity is given anew, a Thread is not
-        self._older = {ident: known.get(ident) for ident in sys._current_frames().keys() - OURS}
+        self._older = {ident: _known.get(ident) for ident in _frames().keys() - OURS}
         for stream in (self._stdout, self._stderr):
             vars(stream).pop("write", None)
             if self._older:
@@ -104,8 +107,7 @@ class Output:
         def written(text: str, /) -> int:
             ident = _thread.get_ident()
             lent = _CELL.get() == self._cell
-            known = threading._active  # type: ignore[attr-defined]
-            if not lent and ident in self._older and known.get(ident) is self._older[ident]:
+            if not lent and ident in self._older and _known.get(ident) is self._older[ident]:
                 self._left_out += len(text)
                 return len(text)
             return write(text)
@@ -134,21 +136,21 @@ class Output:
             _fflush(None)
 
 
-def _nobody() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
+def _nobody() -> TextIOWrapper:
+    return TextIOWrapper(BufferedReader(FileIO(0, closefd=False)), encoding="utf-8")
 
 
-def _stream(fd: int) -> io.TextIOWrapper:
-    raw = io.FileIO(fd, "wb", closefd=False)
+def _stream(fd: int) -> TextIOWrapper:
+    raw = FileIO(fd, "wb", closefd=False)
     raw.name = "<stdout>" if fd == 1 else "<stderr>"
-    stream = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
+    stream = TextIOWrapper(
+        BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
     )
     stream.mode = "w"  # type: ignore[misc]  # CPython's own has it too
     return stream
 
 
-def _is_sound(stream: io.TextIOWrapper) -> bool:
+def _is_sound(stream: TextIOWrapper) -> bool:
     try:
         return not stream.closed and stream.line_buffering and stream.encoding == "utf-8"
     except ValueError:  # detached
@@ -157,7 +159,7 @@ def _is_sound(stream: io.TextIOWrapper) -> bool:
 
 def _identity(fd: int) -> tuple[int, int] | None:
     try:
-        found = os.fstat(fd)
+        found = _fstat(fd)
     except OSError:
         return None
     return found.st_dev, found.st_ino

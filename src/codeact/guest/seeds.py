@@ -17,6 +17,7 @@ from typing import Any
 
 from . import clock, databases, loops
 
+_FINDERS = tuple(sys.meta_path)
 _WATCHED = ("random", "numpy.random", "tempfile", "uuid")
 _FOLLOWED: dict[str, Callable[[Any], None]] = {
     "pandas": clock.follow_pandas,
@@ -49,6 +50,8 @@ class Seeds:
 
     def watch(self) -> None:
         """Be the first to see what a cell imports; what is there already is followed from here on."""
+        if type(sys.meta_path) is not list:
+            sys.meta_path = [*_FINDERS]
         if sys.meta_path[:1] != [self]:
             sys.meta_path.insert(0, self)
         for name in _FOLLOWED.keys() - self._followed:
