@@ -33,6 +33,8 @@ def test_a_secret_of_the_environment_is_nowhere_but_in_the_tool(tmp_path: Path) 
     assert down.code == 1 and "<secret API_KEY>" in down.err
     (tmp_path / "replies.jsonl").write_text(json.dumps(REPLY))
     assert codeact("resume", run, *kept, home=tmp_path).code == 2
+    assert codeact("fork", run, "--at", "0", *kept, home=tmp_path).code == 2
+    assert [line["run"] for line in codeact("runs", "--json", *kept, home=tmp_path).lines] == [run]
     done = codeact("resume", run, *kept, "--json", home=tmp_path, API_KEY="k3y-of-mine")
     assert (done.code, done.lines[0]["output"]) == (0, "11 characters, <secret API_KEY>")
     said = "".join((down.out, down.err, done.out, done.err)).encode()

@@ -43,7 +43,8 @@ def go_on(store: Store, name: str, options: argparse.Namespace, taken: Callable[
     with nullcontext(run.own_agent(place, typed)) if place else run.agent_of(typed) as found:
         made = as_begun(found, was, beside, other=bool(model))
         made = with_parts(made, store=store, origin=(folder, *words))
-        resume = replace(taken(made), secrets=secret.found([*typed.secret, *options.secret]))
+        secrets = secret.found([*typed.secret, *options.secret])
+        resume = replace(taken(made), secrets=secrets)
         with asking(made) as agent, assemble.console(sys.stdout, out=typed.out, keep=True) as console:
             over = asyncio.run(ended(agent, resume.run))
             for event in _head([entry.event for entry in store.entries(resume.run)]):

@@ -30,8 +30,9 @@ def main(argv: Sequence[str]) -> int:
     new: list[str] = []
     try:
         return again.go_on(store, name, options, taken)
-    except ReplayDivergence:
-        drop(store, new[0])
+    except (ReplayDivergence, UsageError):
+        for run in new:
+            drop(store, run)
         raise
 
 

@@ -120,7 +120,7 @@ class Runs:
         new = await fork(agent, run, at, say, max_steps)
         try:
             return await self.take_up(new)
-        except ReplayDivergence:
+        except (ReplayDivergence, UsageError):
             await anyio.to_thread.run_sync(drop, agent.store, new)
             raise
 
