@@ -17,7 +17,7 @@ from containment_checks import PRELUDE
 from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable
 from codeact.core.execution import ALL, Limits, Outcome, Policy
-from codeact.sandboxes.linux import LinuxSandbox
+from codeact.sandboxes.linux import LinuxSandbox, launchers
 from codeact.sandboxes.linux.launchers import Parts
 from codeact.sandboxes.linux.pool import POOL
 from codeact.sandboxes.linux.seccomp import ALLOWED
@@ -74,14 +74,23 @@ async def filled() -> None:
             await anyio.sleep(0.002)
 
 
+def _a_launcher_died(wall: LinuxSandbox) -> bool:
+    ours = [each for each in launchers._launchers.values() if each.parts == wall._parts]
+    return any(each.process is not None and each.process.poll() is not None for each in ours)
+
+
 _standing: dict[tuple[str | None, ...], str] = {}  # why it does not stand; empty where it does
 
 
 async def _stand(level: str, policy: Policy) -> None:
-    """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped."""
+    """The launcher stands before anything is counted; where it cannot, it says so and the test counts as skipped.
+
+    One that an earlier test has killed is started again here: with its processes, but no descriptor more, it would be
+    counted as what the session left.
+    """
     trusted = os.environ.get("SSL_CERT_FILE", "") if policy.network else None  # with another launcher it is visible
     key = (level, policy.python, trusted)
-    if key not in _standing:
+    if key not in _standing or _a_launcher_died(LEVELS[level]):
         try:
             async with Cells(LEVELS[level], Policy(python=policy.python, network=policy.network)):
                 _standing[key] = ""
