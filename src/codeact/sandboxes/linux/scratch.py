@@ -6,13 +6,16 @@ writes in that time. Nothing in a folder is trusted: it is emptied without follo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 
 _NAME = "codeact-scratch-"
+_FAREWELL = 0.5  # seconds for the last process on a ground to be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class Ground:
 
     def close(self) -> None:
         """Take away the ground with all that is on it, and once more what launchers that were killed left beside it."""
-        clear(self.path)
+        end = time.monotonic() + _FAREWELL
+        while not _is_cleared(self.path) and time.monotonic() < end:  # the last who writes there is being ended
+            time.sleep(0.005)
         os.close(self.lock)
         _clear_left(os.path.dirname(self.path))
 
@@ -40,9 +45,12 @@ def open_ground(below: str) -> Ground:
     _clear_left(below)
     while True:
         path = tempfile.mkdtemp(prefix=_NAME, dir=below)
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another launcher took it for a left one, just before it was locked
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(path):  # else another launcher took it for a left one, just before it was locked
+        if os.path.exists(path):  # else likewise
             os.chmod(path, 0o711)
             return Ground(path, lock)
         os.close(lock)
@@ -68,6 +76,12 @@ def _clear_if_left(path: str) -> None:
         return  # its launcher lives
     finally:
         os.close(lock)
+
+
+def _is_cleared(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        clear(path)
+    return not os.path.lexists(path)
 
 
 def excess(folder: str, size: int, inodes: int) -> str | None:
