@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from . import carriers, misnamed, outside
@@ -52,7 +52,7 @@ def after_cell(
     *,
     limits: Limits,
     delimiter: str,
-    known: Collection[str] = (),
+    known: Iterable[str] = (),
     source: str = "",
     notes: Sequence[str] = (),
     repeated: int = 1,
@@ -149,7 +149,7 @@ def _why(gone: Gone) -> str:
     return inline(gone.why).rstrip(".") or "the reason is not known"
 
 
-def _advice(outcome: Outcome, limits: Limits, known: Collection[str], source: str) -> list[str]:
+def _advice(outcome: Outcome, limits: Limits, known: Iterable[str], source: str) -> list[str]:
     error = outcome.error
     match outcome.ended:
         case "timeout":
@@ -166,13 +166,14 @@ def _advice(outcome: Outcome, limits: Limits, known: Collection[str], source: st
             return []
 
 
-def _advice_on(error: CellError, limits: Limits, known: Collection[str], source: str) -> list[str]:
+def _advice_on(error: CellError, limits: Limits, known: Iterable[str], source: str) -> list[str]:
     match error.type.rpartition(".")[2]:
         case "NameError" | "UnboundLocalError":
             found = re.search(r"name '(\w+)' is not defined", error.message)
             if found is None or "Did you mean" in error.traceback:
                 return []
-            return [misnamed.meant(found[1], known, source) or misnamed.near(found[1], known)]
+            calls = tuple(known)
+            return [misnamed.meant(found[1], calls, source) or misnamed.near(found[1], calls)]
         case "ModuleNotFoundError":
             found = re.search(r"No module named '(\w+)'", error.message)
             where = misnamed.meant(found[1], known, source) if found else ""

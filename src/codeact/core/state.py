@@ -377,7 +377,7 @@ def _ran(state: State, event: CodeRan) -> State:
         outcome,
         limits=state.started.limits,
         delimiter=running.seed.hex()[:8] if running else "",
-        known=[call_of(tool) for tool in state.started.tools] if outcome.error is not None else (),
+        known=map(call_of, state.started.tools),
         source=running.source if running else "",
         notes=[*state.notes, *filter(None, (state.news, _again(state) if fresh else ""))],
         repeated=repeats(recent),

@@ -74,16 +74,14 @@ class Cells:
                     self._seek(part)
                 value = self._evaluate(part)
             finally:
-                if self._kept is not None:
-                    self._kept.put_back()  # from here on the runtime stands on builtins again
+                self._put_back_builtins()  # from here on the runtime stands on them again
             return Ran(self._complete, None, None if value is None else self._run(_show, value, self._show))
         except Uncompiled as error:
             return Ran(self._complete, error.described)
         except Finished as error:
             return Ran(max(self._complete, _reached(error, self._part, self._stood)))
         except BaseException as error:
-            if self._kept is not None:
-                self._kept.put_back()
+            self._put_back_builtins()
             self.sources.put_back()
             complete = max(self._complete, _reached(error, self._part, self._stood))
             return Ran(complete, _describe(error, self._stood))
@@ -92,23 +90,20 @@ class Cells:
 
     def _evaluate(self, part: Compiled) -> Any:
         """The value of the last expression. The cell may have taken any builtin away: nothing here uses one."""
-        if self._interrupts.pending:
-            self._interrupts.check()
+        self._interrupts.check()
         while True:
             if part.awaits:
                 return self._drive(self._evaluate_in_loop(part))
             body: Any = (_eval, part.body, self.namespace)
             self._run(*body)  # with a star: such a call is as deep the first time as the hundredth, also in 3.11
             self._complete = part.before
-            if self._interrupts.pending:
-                self._interrupts.check()
+            self._interrupts.check()
             value = None
             if part.last is not None:
                 last: Any = (_eval, part.last, self.namespace)
                 value = self._run(*last)
                 self._complete = part.before + 1
-                if self._interrupts.pending:
-                    self._interrupts.check()
+                self._interrupts.check()
             following = None if self._parts.following is None else self._goes_on()
             if following is None:
                 return value
@@ -122,16 +117,14 @@ class Cells:
             if part.body.co_flags & CO_COROUTINE:
                 await value
             self._complete = part.before
-            if self._interrupts.pending:
-                self._interrupts.check()
+            self._interrupts.check()
             value = None
             if part.last is not None:
                 value = _eval(part.last, self.namespace)
                 if part.last.co_flags & CO_COROUTINE:
                     value = await value
                 self._complete = part.before + 1
-                if self._interrupts.pending:
-                    self._interrupts.check()
+                self._interrupts.check()
             following = None if self._parts.following is None else self._goes_on()
             if following is None:
                 return value
@@ -167,6 +160,10 @@ class Cells:
     def keep_builtins(self, changed: Iterable[str]) -> None:
         """Every cell begins with these; `changed` are those that were not there before any session."""
         self._kept = Kept(builtins, changed)
+
+    def _put_back_builtins(self) -> None:
+        if self._kept is not None:
+            self._kept.put_back()
 
     def forget(self) -> None:
         """Leave no trace of what ran here."""

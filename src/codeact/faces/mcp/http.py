@@ -8,15 +8,13 @@ it was not used for long.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import secrets
-import signal
 import socket
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 import anyio
@@ -29,6 +27,8 @@ from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from codeact.core.errors import UsageError
+
+from .. import ending
 
 _log = logging.getLogger("codeact")
 PATH = "/mcp"
@@ -68,44 +68,14 @@ async def serve(server: Server[Any], host: str, port: int) -> int:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        line = _Line(config)
-        group.start_soon(line.serve, [listener])
-        with _signals() as told:
-            await told.wait()
-            left = await sessions.close()  # first: or the line would wait for what their calls answer
-            line.should_exit = True
-            await line.ended.wait()
+        line = ending.Server(config)
+        task = asyncio.create_task(line.serve([listener]))
+        await ending.signalled()
+        left = await sessions.close()  # first: or the line would wait for what their calls answer
+        line.should_exit = True
+        await task
         group.cancel_scope.cancel()
     return left
-
-
-class _Line(uvicorn.Server):
-    """Signals are ours."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ended = anyio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Around all that it does."""
-        try:
-            yield
-        finally:
-            self.ended.set()
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """Set by Ctrl-C, and by being told to end."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    try:
-        yield told
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 class Doorman:

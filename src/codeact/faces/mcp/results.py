@@ -89,7 +89,7 @@ def of_cell(ran: Ran, source: str, offer: Offer) -> CallToolResult:
         outcome,
         limits=offer.policy.limits,
         delimiter=secrets.token_hex(4),
-        known=[call_of(spec) for spec in offer.catalogue.specs] if outcome.error is not None else (),
+        known=map(call_of, offer.catalogue.specs),
         source=source,
     )
     if outcome.answer is not None:

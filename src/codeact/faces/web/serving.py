@@ -8,11 +8,9 @@ import errno
 import ipaddress
 import re
 import shlex
-import signal
 import socket
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from codeact.secrets import Secret
 from codeact.session.agent import Agent
 
 from ..called import called
+from ..ending import Server, signalled
 from .app import application
 from .bodies import Patience
 from .offer import store_of
@@ -79,7 +78,7 @@ def serve(
     async def work() -> None:
         async with serving(agents, host=host, port=port, token=token, **settings) as served:
             _say(_begun(served, token_file))
-            await _signalled()
+            await signalled()
             _say("stopping ...")
             cut = await served.runs.close()
         if cut:
@@ -122,7 +121,7 @@ async def serving(
             timeout_keep_alive=30,
             timeout_graceful_shutdown=3,
         )
-        server = _Server(config)
+        server = Server(config)
         task = asyncio.create_task(server.serve([listener]))
         try:
             yield Served(place, runs)  # it listens already: who comes before it has begun, waits
@@ -130,13 +129,6 @@ async def serving(
             await runs.close()
             server.should_exit = True
             await task
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are ours."""
-        yield
 
 
 def check_host(host: str, token: str | None) -> None:
@@ -221,20 +213,6 @@ def _begun(served: Served, token_file: str | None) -> str:
 
 def _say(words: str) -> None:
     print(f"codeact serve: {words}", file=sys.stderr, flush=True)
-
-
-async def _signalled() -> None:
-    """Wait for Ctrl-C, or to be told to end."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    if threading.current_thread() is not threading.main_thread():
-        await ended.wait()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def _blocking(work: Any) -> None:
