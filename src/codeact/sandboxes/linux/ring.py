@@ -28,6 +28,7 @@ _SHARE = 8  # an eighth of its memory more, since page tables and the like grow 
 _OF_AN_INODE = 2048
 _SPARE = 16  # threads above the policy's: that bound is met first
 _WEIGHTS = {1: ("cpu.shares", 512), 2: ("cpu.weight", 50)}  # half of what any other group has
+_ENTRANCE = {1: "tasks", 2: "cgroup.procs"}  # by the thread, where a group of a thread can be that of its process
 _FAREWELL = 0.5  # seconds for the last process of a group to be gone
 
 
@@ -87,7 +88,8 @@ class _Group:
             yield "pids.max", bounds.threads, True
 
     def enter(self, name: str) -> None:
-        self._write(f"{name}/cgroup.procs", 0)  # 0: whoever writes it
+        """Move the caller, which has one thread; to move a whole process, the kernel waits until no other one forks."""
+        self._write(f"{name}/{_ENTRANCE[self.version]}", 0)  # 0: whoever writes it
 
     def overran(self, name: str) -> bool:
         """Whether the kernel ended something in it for its memory."""
