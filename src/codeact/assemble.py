@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from . import places
 from .core.errors import SandboxUnavailable, UsageError, nearest
 from .core.execution import ALL, NONE, Imports, Mount, Policy, only
 from .installation import adding
@@ -359,11 +360,8 @@ class Settings:
 
 
 def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the user's configuration lies: `codeact/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):  # a relative one would be the working directory's
-        base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".config")
-    return Path(base, "codeact", "config.toml")
+    """Where the user's configuration lies: `config.toml` in the user's folder of settings."""
+    return places.config(environ) / "config.toml"
 
 
 def settings(environ: Mapping[str, str] = os.environ) -> Settings:

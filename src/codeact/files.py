@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from . import below
 from .core.errors import UsageError
 from .core.files import File, LeftOut, amount
 from .guest.names import fits
 
 Given: TypeAlias = "File | str | os.PathLike[str]"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES = 10_000  # names that are tried for one file
 
 
@@ -69,7 +70,7 @@ def read(given: Iterable[Given], most: int) -> tuple[File, ...]:
 def _read(path: Path, room: int, most: int) -> File:
     try:
         _check(path, os.stat(path))
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             found = os.fstat(file.fileno())
             _check(path, found)  # it may be another one by now
             if found.st_size > room:
@@ -78,6 +79,11 @@ def _read(path: Path, room: int, most: int) -> File:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
     return File(path.name, data)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what may have become a pipe that nobody writes to."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check(path: Path, found: os.stat_result) -> None:
@@ -100,30 +106,15 @@ def save(file: File, folder: str | os.PathLike[str]) -> Path:
         raise UsageError(f"not a name for a file to save: {file.name!r}")
     os.makedirs(folder, exist_ok=True)
     *above, name = file.name.split("/")
-    with ExitStack() as opened:
-        place = os.open(folder, _FOLDER)
-        opened.callback(os.close, place)
-        for part in above:  # a link in its place is not followed
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=place)
-            place = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
-            opened.callback(os.close, place)
-        name, made = _make(place, name)
-        with open(made, "wb") as out:
-            out.write(file.data)
-    return Path(folder, *above, name)
-
-
-def _make(place: int, name: str) -> tuple[str, int]:
-    """A new file of this name, or of one like it."""
+    if sys.platform == "win32":  # where `con.txt` is a device, and `a:b` a stream of the file `a`
+        above, name = [below.plain(part) for part in above], below.plain(name)
     stem, dot, suffix = name.rpartition(".")
     stem, suffix = (stem, dot + suffix) if stem else (name, "")
     for number in range(1, _TRIES):
         free = name if number == 1 else f"{stem}-{number}{suffix}"
-        try:
-            return free, os.open(free, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=place)
-        except FileExistsError:
-            continue
+        with suppress(FileExistsError), open(below.created(os.fspath(folder), [*above, free]), "wb") as out:
+            out.write(file.data)
+            return Path(folder, *above, free)
     raise FileExistsError(17, f"there are {_TRIES:,} files of this name already", name)
 
 

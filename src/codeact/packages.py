@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from . import places
 from .core.errors import UsageError
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -103,7 +104,7 @@ def install(
     # Wheels fit a Python by its version and build, and a machine.
     target = f"{os.path.realpath(python)} {'.'.join(map(str, version))} {sysconfig.get_platform()}"
     try:
-        cache = _cache()
+        cache = places.cache()
         note = cache / "locks" / f"{_hash(*map(str, asked), target)}.txt"
         lock = None if refresh else _read(note)
         if lock is None:
@@ -205,13 +206,6 @@ def complaint(said: str, asked: Sequence[Requirement], folder: str) -> str:
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
-
-
-def _cache(environ: Mapping[str, str] = os.environ) -> Path:
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # a relative one would be the working directory's
-        base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cache")
-    return Path(base, "codeact")
 
 
 def _hash(*parts: str) -> str:

@@ -170,4 +170,5 @@ class _Entered(AbstractContextManager[T]):
 
 
 atexit.register(_place.stop)
-os.register_at_fork(after_in_child=_place.forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_place.forget)

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from . import places
 from .core.errors import UsageError
 from .installation import adding
 from .journals.condition import Condition
@@ -17,9 +18,8 @@ from .ports import Store
 
 
 def journal_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where runs are kept if nothing else is said: `codeact/journal.db` in `$XDG_STATE_HOME` or `~/.local/state`."""
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path("~/.local/state").expanduser()) / "codeact" / "journal.db"
+    """Where runs are kept if nothing else is said: `journal.db` in the user's state folder."""
+    return places.state(environ) / "journal.db"
 
 
 def store(named: Any = None, environ: Mapping[str, str] = os.environ) -> Store:

@@ -7,10 +7,13 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import uvicorn
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from .signals import on_signal
+
+_SIGNALS = (signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGTERM))  # Windows sends the one, Unix the other
 
 
 class Server(uvicorn.Server):
@@ -24,13 +27,10 @@ class Server(uvicorn.Server):
 
 async def signalled() -> None:
     """Wait for Ctrl-C, or to be told to end."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    ended = asyncio.Event()
     if threading.current_thread() is not threading.main_thread():
         await ended.wait()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, ended.set)
-    try:
-        await ended.wait()
-    finally:
+    with ExitStack() as stack:
         for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+            stack.enter_context(on_signal(number, ended.set))
+        await ended.wait()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from ..core.errors import JournalCorrupt, StorageError, UsageError
 from ..crashpoints import crashpoint
 from . import codec
 from .chain import parts
 from .condition import Condition
+from .locked import alone
 
 APPLICATION = 0x636F6461  # `coda`, in the header of a file of ours
 BUSY = 30.0  # seconds to wait for another process's commit
@@ -60,7 +59,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif not path.exists():
         raise Unmade(f"there is no journal at {path}")
-    name = f"file:{quote(str(path))}?immutable=1" if not write and _rests(path) else str(path)
+    name = f"{path.as_uri()}?immutable=1" if not write and _rests(path) else str(path)
     file = sqlite3.connect(name, timeout=BUSY, isolation_level=None, check_same_thread=False, uri=name != str(path))
     try:
         with _alone(path) if write else nullcontext():
@@ -82,12 +81,8 @@ def _alone(path: Path) -> Iterator[None]:
     """One process at a time looks whether the file is made: SQLite does not wait while its mode is changed."""
     folder = path.with_name(f"{path.name}-locks")
     folder.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with alone(folder, BUSY):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _check(path: Path, file: sqlite3.Connection, write: bool) -> None:
@@ -214,6 +209,7 @@ _OF_FILES = {  # by what SQLite says of the same
     errno.EACCES: "readonly",
     errno.EPERM: "readonly",
     errno.EROFS: "readonly",
+    errno.EBUSY: "busy",
 }
 
 

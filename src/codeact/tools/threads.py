@@ -20,7 +20,8 @@ from .failure import ToolStopped
 _IDLE_SECONDS = 10.0
 _Work = Callable[[], None]
 _idle: list[queue.SimpleQueue[_Work]] = []
-os.register_at_fork(after_in_child=_idle.clear)  # a forked child has the list but not the threads
+if hasattr(os, "register_at_fork"):  # a forked child has the list but not the threads
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from codeact.core.execution import ToolCall
 from codeact.core.untrusted import escaped
 from codeact.ports import Gate, Listing
 from codeact.session.agent import Agent, with_parts
+from codeact.terminal import SCREEN, TERMINAL, heard
 
 _CALLS = 5  # that were made before, and are shown
 _ARGUMENT = 2000  # characters of one
@@ -109,21 +109,19 @@ class Terminal:
         """A line that was typed; None at the end of input, and where whoever sat there has left."""
         if self._left:
             return None
-        loop, keyboard = asyncio.get_running_loop(), self._keyboard.fileno()
-        typed: asyncio.Future[bytes] = loop.create_future()
+        typed: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-        def read() -> None:
+        def take(data: bytes) -> None:
             if not typed.done():
-                typed.set_result(_read(keyboard))
+                typed.set_result(data)
 
         self._say(question, end="")
-        loop.add_reader(keyboard, read)
         self._asking = typed
         try:
-            line = await typed
+            with heard(self._keyboard.fileno(), take):
+                line = await typed
         finally:
             self._asking = None
-            loop.remove_reader(keyboard)
         if self._left:
             self._say("")
         return line.decode(self._keyboard.encoding, "replace") or None
@@ -143,8 +141,8 @@ def terminal() -> Iterator[Gate]:
     with ExitStack() as stack:
         coding = sys.getfilesystemencoding()
         try:
-            keyboard = stack.enter_context(open("/dev/tty", encoding=coding, errors="replace"))
-            screen = stack.enter_context(open("/dev/tty", "w", encoding=coding, errors="replace"))
+            keyboard = stack.enter_context(open(TERMINAL, encoding=coding, errors="replace"))
+            screen = stack.enter_context(open(SCREEN, "w", encoding=coding, errors="replace"))
         except OSError:
             yield nobody
             return
@@ -161,14 +159,6 @@ def asking(agent: Agent) -> Iterator[Agent]:
         if gate is nobody and not isinstance(agent.store, Listing):
             raise UsageError("--approve asks at the terminal, and there is none; nor is the run kept to be asked later")
         yield with_parts(agent, gate=gate)
-
-
-def _read(keyboard: int) -> bytes:
-    """The line that is there: a terminal gives one at a time."""
-    try:
-        return os.read(keyboard, 1 << 16)
-    except OSError:  # it is gone
-        return b""
 
 
 def _written(call: ToolCall, room: int) -> str:

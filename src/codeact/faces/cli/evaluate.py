@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import re
 import signal
 import sys
@@ -17,7 +16,7 @@ from typing import get_args
 
 import anyio
 
-from codeact import assemble
+from codeact import assemble, places
 from codeact.core.actions import Form
 from codeact.core.errors import CodeactError, UsageError, nearest
 from codeact.core.execution import Limits, Policy
@@ -28,6 +27,7 @@ from codeact.evals.running import Asked, Evaluation, ModelDown
 from codeact.evals.tasks import Task, TaskSet
 from codeact.session.agent import Agent
 
+from ..signals import on_signal
 from . import exits, lines, streams
 from .arguments import Parser, positive, reading
 from .report import Progress, Report
@@ -74,13 +74,9 @@ def _run(
 
 async def _interruptible(evaluation: Evaluation, asked: Sequence[Asked], jobs: int) -> None:
     """Ctrl-C leaves what is done as it is, and ends the sandboxes of what is not."""
-    loop = asyncio.get_running_loop()
     with anyio.CancelScope() as scope:
-        loop.add_signal_handler(signal.SIGINT, scope.cancel)
-        try:
+        with on_signal(signal.SIGINT, scope.cancel):
             await evaluation.run(asked, jobs)
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
     if scope.cancelled_caught:
         raise KeyboardInterrupt
 
@@ -185,11 +181,9 @@ def _results(options: argparse.Namespace, tasks: TaskSet, agent: Agent) -> Resul
 
 def _place(settings: dict[str, object]) -> Path:
     """Where the results of such an evaluation lie, if no other file was named."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    folder = Path(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "codeact", "evaluations")
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
     words = (str(settings["set"]), str(settings["variant"]), re.sub(r"[^A-Za-z0-9.]+", "-", str(settings["model"])))
-    return folder / ("-".join(filter(None, words))[:80].strip("-") + f"-{digest}.jsonl")
+    return places.state() / "evaluations" / ("-".join(filter(None, words))[:80].strip("-") + f"-{digest}.jsonl")
 
 
 def _forms(text: str) -> tuple[Form, ...]:

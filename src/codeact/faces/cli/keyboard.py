@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
+from codeact import places
+
 try:
-    import readline
-except ImportError:  # a Python built without it still reads lines
-    readline = None  # type: ignore[assignment]
+    readline: Any = import_module("readline")
+except ImportError:  # a Python built without it still reads lines, and the console of Windows edits them itself
+    readline = None
 
 
 @contextlib.contextmanager
@@ -32,8 +33,7 @@ def history(name: str) -> Iterator[None]:
     if readline is None:
         yield
         return
-    base = os.environ.get("XDG_STATE_HOME", "")
-    path = Path(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "codeact", name)
+    path = places.state() / name
     with contextlib.suppress(OSError):
         readline.read_history_file(path)
     readline.set_history_length(1000)
@@ -56,4 +56,4 @@ def pasted_whole() -> None:
 
 def typed_so_far() -> str:
     """What stood in the line when it was interrupted."""
-    return readline.get_line_buffer() if readline is not None else ""
+    return str(readline.get_line_buffer()) if readline is not None else ""

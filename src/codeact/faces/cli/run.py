@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import select
 import signal
 import stat
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -36,6 +36,7 @@ from codeact.session.resuming import Resume
 from codeact.session.session import Session
 
 from ..called import called
+from ..signals import on_signal
 from . import approve, exits, lines, paused, secret, streams
 from .arguments import policy, tools
 from .taskline import add_agent_flags as add_agent_flags
@@ -175,15 +176,12 @@ async def _watched(opening: Session, do: Callable[[Session], Awaitable[None]], g
             scope.cancel()
 
     async with opening as session:
-        loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
-            loop.add_signal_handler(signal.SIGINT, stop)
             try:
-                await do(session)
+                with on_signal(signal.SIGINT, stop):
+                    await do(session)
             except Exception as raised:
                 error = raised
-            finally:
-                loop.remove_signal_handler(signal.SIGINT)
         return Done(session.result, session.level, error)
 
 
@@ -295,13 +293,22 @@ def _standard_input() -> dict[str, str | bytes]:
         return {}
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
         return {}
-    if not select.select([0], [], [], _PATIENCE)[0]:
-        print("codeact run: reading standard input, which becomes the variable `stdin` ...", file=sys.stderr)
-    with open(0, "rb", closefd=False) as file:
-        data = file.read(_LARGEST + 1)
+    waiting = threading.Timer(_PATIENCE, _say_what_is_waited_for)
+    waiting.daemon = True
+    waiting.start()
+    with open(0, "rb", buffering=0, closefd=False) as file:
+        data = b""
+        while len(data) <= _LARGEST and (part := file.read(1 << 20)):
+            waiting.cancel()
+            data += part
+    waiting.cancel()
     if len(data) > _LARGEST:
         raise UsageError(f"standard input is longer than the {_LARGEST >> 20} MiB that a variable may have")
     try:
         return {"stdin": data.decode()}
     except UnicodeDecodeError:
         return {"stdin": data}
+
+
+def _say_what_is_waited_for() -> None:
+    print("codeact run: reading standard input, which becomes the variable `stdin` ...", file=sys.stderr)

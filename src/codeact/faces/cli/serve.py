@@ -80,7 +80,7 @@ def _token(path: str | None) -> str | None:
         return None
     place = Path(path).expanduser()
     try:
-        made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
     except OSError as error:

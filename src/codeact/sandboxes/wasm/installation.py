@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ... import places
 from ...core.errors import SandboxUnavailable
 from ..child import GUEST
 from . import pinned
@@ -106,12 +107,8 @@ class Installation:
 
 
 def place(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where it is kept: in `$XDG_DATA_HOME`, or where programs of this platform keep their data."""
-    base = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(base):  # a relative one would be the working directory's
-        base = environ.get("LOCALAPPDATA", "") if sys.platform == "win32" else ""
-        base = base or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
-    return Path(base, "codeact", "wasm", f"{pinned.DENO}-{pinned.PYODIDE}")
+    """Where it is kept, by the versions of both."""
+    return places.data(environ) / "wasm" / f"{pinned.DENO}-{pinned.PYODIDE}"
 
 
 def find() -> Installation:

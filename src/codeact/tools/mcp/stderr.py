@@ -27,7 +27,8 @@ class Murmur:
     def heard(self) -> Iterator[TextIO]:
         """The end to give to the server."""
         ours, theirs = os.pipe()
-        os.set_blocking(ours, False)
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(ours, False)
         self._ours = ours
         self._theirs = os.fdopen(theirs, "w")
         try:

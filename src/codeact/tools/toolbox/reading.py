@@ -1,7 +1,6 @@
 """`read_file`: the files below one folder, and nothing else.
 
-A path is walked part by part from the open folder, and no part may be a link: nothing that is there, and nothing that
-is exchanged meanwhile, leads out.
+A path is walked part by part, and no part may be a link: nothing that is there leads out.
 """
 
 from __future__ import annotations
@@ -9,8 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+from ... import below
 from ...core.errors import UsageError
 from ...ports import Tool
 from ..function import as_tool, tool
@@ -21,8 +22,6 @@ _LISTED = 50
 
 def read_file(folder: str | os.PathLike[str], *, largest: int = _LARGEST) -> Tool:
     """A tool that reads what lies below a folder of yours."""
-    if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
-        raise UsageError("read_file: on this system a path cannot be walked without following links")
     root = os.path.abspath(os.path.expanduser(os.fspath(folder)))
     if not os.path.isdir(root):
         raise UsageError(f"read_file: {os.fspath(folder)!r} is no folder that is there")
@@ -53,32 +52,25 @@ def _parts(path: str) -> list[str]:
 
 
 def _read(root: str, parts: list[str], path: str, largest: int) -> bytes:
-    place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parts:
-            try:
-                inner = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
-            except OSError as error:
-                raise _trouble(error, path, place) from None
-            os.close(place)
-            place = inner
-        kind = os.fstat(place)
-        if stat.S_ISDIR(kind.st_mode):
-            raise IsADirectoryError(f"{path[:200]!r} is a folder; in it: {_listed(place)}")
+        descriptor = below.opened(root, parts)
+    except OSError as error:
+        raise _trouble(error, path, lambda: _listed(root, parts)) from None
+    with open(descriptor, "rb") as file:
+        kind = os.fstat(descriptor)
         if not stat.S_ISREG(kind.st_mode):
             raise PermissionError(f"{path[:200]!r} is no plain file")
         if kind.st_size > largest:
             raise ValueError(f"{path[:200]!r} has {kind.st_size:,} bytes; at most {largest:,} are read")
-        with os.fdopen(os.dup(place), "rb") as file:
-            return file.read(largest)
-    finally:
-        os.close(place)
+        return file.read(largest)
 
 
-def _trouble(error: OSError, path: str, place: int) -> OSError:
+def _trouble(error: OSError, path: str, there: Callable[[], str]) -> OSError:
     match error.errno:
+        case errno.EISDIR:
+            return IsADirectoryError(f"{path[:200]!r} is a folder; in it: {there()}")
         case errno.ENOENT:
-            return FileNotFoundError(f"there is no {path[:200]!r}; where it should be: {_listed(place)}")
+            return FileNotFoundError(f"there is no {path[:200]!r}; where it should be: {there()}")
         case errno.ELOOP:
             return PermissionError(f"{path[:200]!r} is or goes through a link, which is not followed")
         case errno.ENOTDIR:
@@ -87,10 +79,9 @@ def _trouble(error: OSError, path: str, place: int) -> OSError:
             return type(error)(f"{path[:200]!r} cannot be read: {error.strerror}")
 
 
-def _listed(place: int) -> str:
+def _listed(root: str, parts: list[str]) -> str:
     try:
-        with os.scandir(place) as entries:
-            names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
+        names = below.listed(root, parts)
     except OSError:
         return "nothing"
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""

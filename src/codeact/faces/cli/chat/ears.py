@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from codeact.terminal import heard
 
 _INPUT = 0
 
@@ -18,6 +19,7 @@ class Ears:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._others: set[str] = set()  # who reads in our place
         self._heard = False
+        self._hearing = ExitStack()
         self._rest = b""
         self._later: list[str] = []
         self._telling: set[asyncio.Future[None]] = set()
@@ -54,16 +56,12 @@ class Ears:
         if self._loop is None or listens == self._heard:
             return
         if listens:
-            self._loop.add_reader(_INPUT, self._hear)
+            self._hearing.enter_context(heard(_INPUT, self._hear))
         else:
-            self._loop.remove_reader(_INPUT)
+            self._hearing.close()
         self._heard = listens
 
-    def _hear(self) -> None:
-        try:
-            data = os.read(_INPUT, 1 << 16)
-        except OSError:  # hung up
-            data = b""
+    def _hear(self, data: bytes) -> None:
         if not data:  # Ctrl-D: it does not end what is going on
             self.leave("nobody")
             return

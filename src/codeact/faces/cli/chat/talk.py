@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -29,6 +28,7 @@ from codeact.session.resuming import Resume
 from codeact.session.rewinding import Mark
 from codeact.session.session import Session
 
+from ...signals import on_signal
 from .. import exits, keyboard, lines, paused, streams
 from ..run import Done
 from .composing import Reading
@@ -144,19 +144,16 @@ class Talk:
 
     async def stoppable(self, work: Awaitable[object]) -> Exception | None:
         """See it to its end, or to Ctrl-C, and give what it raised."""
-        loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
-            loop.add_signal_handler(signal.SIGINT, scope.cancel)
             try:
-                await work
+                with on_signal(signal.SIGINT, scope.cancel):
+                    await work
             except SandboxUnavailable:
                 raise
             except Exception as error:
                 if not isinstance(error, CodeactError):  # not foreseen: whoever mends it needs this
                     traceback.print_exception(error)
                 return error
-            finally:
-                loop.remove_signal_handler(signal.SIGINT)
         return None
 
     async def _said(self, text: str) -> None:
