@@ -179,6 +179,8 @@ def with_packages(
     """
     if not packages:
         return policy
+    if sys.platform == "win32":
+        raise UsageError("packages: no sandbox of this platform has a Python that packages could be added to")
     base = import_module("codeact.sandboxes.linux.environment").find(policy.python)
     install = import_module("codeact.packages").install
     found = install(packages, base.executable, base.version, refresh=refresh, tell=tell)

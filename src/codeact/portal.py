@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+# A notebook has programs of Windows take a loop that starts no processes; this one is ours.
+_FACTORY = getattr(asyncio, "ProactorEventLoop", None)
 _OUT = 10.0  # seconds for what was cancelled to be out
 
 
@@ -59,7 +61,9 @@ class _Place:
 
 
 def _run(stands: Future[asyncio.AbstractEventLoop]) -> None:
-    with asyncio.Runner() as runner:  # at its end it cancels what is left, and waits until that is out
+    with asyncio.Runner(
+        loop_factory=_FACTORY
+    ) as runner:  # at its end it cancels what is left, and waits until that is out
         loop = runner.get_loop()
         loop.call_soon(stands.set_result, loop)
         loop.run_forever()

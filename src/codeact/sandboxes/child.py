@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import json
 import os
 import signal
+import subprocess
 import sys
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 
@@ -35,7 +36,21 @@ _LAST_WORDS = 2000  # characters
 _TOLD = 3  # lines of them in an error
 _PATIENCE = 1.0  # seconds for a command to end after its standard input has
 _FAREWELL = 5.0  # seconds for it to be gone when it was killed
+_LOOP = "Run it in a ProactorEventLoop, as `asyncio.run` does, or call codeact without `await`."
 _STREAMS: dict[bytes, Stream] = {b"o": "stdout", b"e": "stderr"}
+
+
+if sys.platform == "win32":
+    _APART: dict[str, Any] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+    def _end(process: asyncio.SubprocessTransport) -> None:
+        process.kill()
+
+else:
+    _APART: dict[str, Any] = {"start_new_session": True}  # a Ctrl-C that we hear is not for what we started
+
+    def _end(process: asyncio.SubprocessTransport) -> None:
+        os.killpg(process.get_pid(), signal.SIGKILL)
 
 
 _SOURCE = base64.b64encode(zlib.compress(Path(relay.__file__).read_bytes(), 9))
@@ -94,10 +109,10 @@ class Child:
         self.level = level
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.SubprocessTransport | None = None
         self._attending: asyncio.Task[None] | None = None
         self._way_out: asyncio.WriteTransport | None = None
-        self._ways_in: list[asyncio.ReadTransport] = []
+        self._way_in: asyncio.ReadTransport | None = None
         self._sending = asyncio.Lock()
         self._frames = relay.Frames(relay.TO_HOST)
         self._before = bytearray()  # what came before the mark
@@ -113,18 +128,19 @@ class Child:
         self._heard = asyncio.Event()  # there is something to receive, or never will be
         self._free = asyncio.Event()  # there is room to send, or nobody to send to
         self._read = asyncio.Event()  # the command's output has come to its end
+        self._exited = asyncio.Event()  # the command has
         self._over = False  # nothing more will come
         self._death: asyncio.Future[Death] = self._loop.create_future()
 
     async def start(self, command: Command, limits: Limits) -> None:
         """Start the command and the guest behind it; raises SandboxUnavailable."""
-        if sys.platform == "win32":
-            mend = "Run codeact in the Windows Subsystem for Linux."
-            raise SandboxUnavailable(command.level, "the host's pipes are not written for Windows yet", mend)
         try:
             await self._spawn(command)
         except OSError as error:
             raise SandboxUnavailable(command.level, f"{command.argv[0]}: {error.strerror}", command.mend) from None
+        except NotImplementedError:  # Windows has two, and one of them is for sockets alone
+            kind = type(self._loop).__name__
+            raise SandboxUnavailable(command.level, f"the event loop {kind} starts no processes", _LOOP) from None
         if command.folder is None:
             self._write(_OPENING)
         with anyio.move_on_after(command.seconds):
@@ -140,31 +156,9 @@ class Child:
         self._write(relay.frame(b"s", json.dumps(settings).encode()))
 
     async def _spawn(self, command: Command) -> None:
-        theirs: list[int] = []
-        try:
-            reader, writer = os.pipe()
-            theirs.append(reader)
-            way = os.fdopen(writer, "wb", 0)
-            self._way_out, _ = await self._loop.connect_write_pipe(lambda: _Way(None, self._cut), way)
-            for heard, ended in ((self._hear, self._end_of_output), (self._note, lambda: None)):
-                reader, writer = os.pipe()
-                theirs.append(writer)
-                file = os.fdopen(reader, "rb", 0)
-                transport, _ = await self._loop.connect_read_pipe(functools.partial(_Way, heard, ended), file)
-                self._ways_in.append(transport)
-            self._process = await asyncio.create_subprocess_exec(
-                *command.argv,
-                stdin=theirs[0],
-                stdout=theirs[1],
-                stderr=theirs[2],
-                env=command.environ,
-                cwd=command.cwd,
-                start_new_session=True,
-            )
-            self._attending = asyncio.ensure_future(self._attend(self._process, command.argv[0]))
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
+        settings = {"env": command.environ, "cwd": command.cwd, **_APART}
+        self._process, _ = await self._loop.subprocess_exec(lambda: _Ways(self), *command.argv, **settings)
+        self._attending = asyncio.ensure_future(self._attend(self._process, command.argv[0]))
 
     # -- what `Pipe` promises ----------------------------------------------------------------------------------------
 
@@ -193,8 +187,8 @@ class Child:
             await self._heard.wait()
         data = self._arrived.pop(0)
         self._waiting -= len(data)
-        if self._waiting < _AHEAD and self._ways_in:
-            self._ways_in[0].resume_reading()
+        if self._waiting < _AHEAD and self._way_in is not None:
+            self._way_in.resume_reading()
         return data
 
     def interrupt(self) -> None:
@@ -224,10 +218,15 @@ class Child:
         if self._attending is not None:
             await asyncio.wait([self._attending], timeout=_FAREWELL)
             self._attending.cancel()
-        for way in self._ways_in:
-            way.close()
+        if self._process is not None:
+            with suppress(OSError):  # of another user, such as the one of sudo
+                self._process.close()
 
     # -- what comes --------------------------------------------------------------------------------------------------
+
+    def _begin(self, process: asyncio.SubprocessTransport) -> None:
+        self._way_out = cast(asyncio.WriteTransport, process.get_pipe_transport(0))
+        self._way_in = cast(asyncio.ReadTransport, process.get_pipe_transport(1))
 
     def _hear(self, data: bytes) -> None:
         if not self._stands.is_set():
@@ -251,8 +250,8 @@ class Child:
             case b"w" if data:
                 self._arrived.append(data)
                 self._waiting += len(data)
-                if self._waiting >= _AHEAD:
-                    self._ways_in[0].pause_reading()
+                if self._waiting >= _AHEAD and self._way_in is not None:
+                    self._way_in.pause_reading()
                 self._heard.set()
             case b"w":
                 self._close()
@@ -298,8 +297,9 @@ class Child:
         for event in (self._heard, self._free, self._stands):
             event.set()
 
-    async def _attend(self, process: asyncio.subprocess.Process, program: str) -> None:
-        status = await process.wait()
+    async def _attend(self, process: asyncio.SubprocessTransport, program: str) -> None:
+        await self._exited.wait()
+        status = process.get_returncode() or 0
         while not self._read.is_set():
             with anyio.move_on_after(_PATIENCE):
                 await self._read.wait()
@@ -315,29 +315,39 @@ class Child:
             self._death.set_result(Death("killed") if self._killed else death)
 
     def _force(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and not self._exited.is_set():
             self.was_forced = True
             with suppress(OSError):  # of another user, such as the one of sudo
-                os.killpg(self._process.pid, signal.SIGKILL)
+                _end(self._process)
 
     def _write(self, data: bytes) -> None:
         if self._way_out is not None:
             self._way_out.write(data)
 
 
-class _Way(asyncio.Protocol):
-    """One of the three ways: what is heard on it, and that it has ended, go to these functions."""
+class _Ways(asyncio.SubprocessProtocol):
+    """What comes by the three ways of the command, and how each of them ends."""
 
-    def __init__(self, heard: Callable[[bytes], None] | None, ended: Callable[[], None]) -> None:
-        self._heard = heard
-        self._ended = ended
+    def __init__(self, child: Child) -> None:
+        self._child = child
 
-    def data_received(self, data: bytes) -> None:
-        if self._heard is not None:
-            self._heard(data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._child._begin(cast(asyncio.SubprocessTransport, transport))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended()
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            self._child._hear(data)
+        else:
+            self._child._note(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self._child._cut()
+        elif fd == 1:
+            self._child._end_of_output()
+
+    def process_exited(self) -> None:
+        self._child._exited.set()
 
 
 def _death(data: bytes) -> Death:

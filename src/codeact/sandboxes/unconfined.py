@@ -11,7 +11,7 @@ import warnings
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from ..core.errors import UsageError
+from ..core.errors import SandboxUnavailable, UsageError
 from ..core.execution import Policy
 from ..ports import Pipe, Sink
 from .child import GUEST, Command, check, started
@@ -29,6 +29,9 @@ class Unconfined:
     def launch(self, policy: Policy, sink: Sink) -> AbstractAsyncContextManager[Pipe]:
         """A child process of the same user, with the same rights."""
         check(self.name, policy)
+        if sys.platform == "win32":
+            mend = "Take the sandbox `wasm`."
+            raise SandboxUnavailable(self.name, "the guest is not written for a process of Windows", mend)
         warnings.warn(
             "the sandbox 'unconfined' confines nothing: code runs with all your rights", UnconfinedWarning, stacklevel=2
         )

@@ -95,7 +95,10 @@ def _token(path: str | None) -> str | None:
             token = file.read(1000).decode("ascii", "replace").strip()
     except OSError as error:
         raise UsageError(f"--token-file {path}: {error.strerror}") from None
-    if mode & 0o077:
+    if sys.platform == "win32":  # which has no such modes: what lies in a user's own folder is for the user alone
+        if not place.resolve().is_relative_to(Path.home().resolve()):
+            raise UsageError(f"--token-file {path}: others may be able to read it: name a file below {Path.home()}")
+    elif mode & 0o077:
         raise UsageError(f"--token-file {path}: others can read it: chmod 600 {place}")
     return token
 

@@ -34,6 +34,8 @@ from .runs import Runs
 
 _TOKEN = 22  # characters: 128 bits in base64
 _DISTINCT = 8
+# On Windows the option that lets us listen soon after we did would let another program listen in our place.
+_ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise UsageError(f"no address of this machine: {host!r}: {error.strerror or error}") from None
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, _ALONE, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(place)

@@ -35,7 +35,7 @@ _LEAST_MEMORY = 1 << 20  # bytes
 _REFUSALS = tuple(f"--deny-{right}" for right in ("net", "env", "sys", "run", "write", "ffi", "import"))
 _CLOSED = ("--no-prompt", "--no-remote", "--cached-only", "--no-npm", "--no-config", "--no-lock", *_REFUSALS)
 # Nothing of the caller's environment; no cache, which would outlive a session; no graphics card.
-ENVIRON = {"DENO_DIR": os.devnull, "DENO_NO_UPDATE_CHECK": "1", "DENO_WEBGPU_BACKEND": "none", "NO_COLOR": "1"}
+_ENVIRON = {"DENO_DIR": os.devnull, "DENO_NO_UPDATE_CHECK": "1", "DENO_WEBGPU_BACKEND": "none", "NO_COLOR": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Installation:
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.PIPE,
-                    env=ENVIRON,
+                    env=environ(),
                     cwd=self.folder,
                     timeout=_PATIENCE,
                     check=False,
@@ -109,6 +109,11 @@ class Installation:
 def place(environ: Mapping[str, str] = os.environ) -> Path:
     """Where it is kept, by the versions of both."""
     return places.data(environ) / "wasm" / f"{pinned.DENO}-{pinned.PYODIDE}"
+
+
+def environ() -> dict[str, str]:
+    """All of the environment that Deno is started with; Windows starts no program without the one name."""
+    return _ENVIRON | {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 
 
 def find() -> Installation:
