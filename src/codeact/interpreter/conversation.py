@@ -182,11 +182,11 @@ class Conversation(Talk):
             raise
         finally:
             self._job = None
+            self._unsettled = job.reason is not None  # also when it was cancelled
             self._show(job)
             stdout, stderr, dropped = self._capture.end()
         if job.broken is not None:
             raise job.broken
-        self._unsettled = job.reason is not None
         if isinstance(heard, Lost):
             outcome = verdict.lost(heard, job.reason if job.killed else None, self._limits)
         else:
