@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 from importlib import import_module
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
+
+from .shell import quoted
 
 _MARKER = re.compile(r"""\s*(?P<what>[^;]+?)\s*;.*\bextra\s*==\s*['"](?P<extra>[\w.-]+)['"]""")
 
@@ -37,7 +38,7 @@ def wanted(extra: str, here: Any) -> str:
     """What that line asks for, quoted for a shell; `here` is codeact's `importlib.metadata.Distribution`."""
     origin = here.read_text("direct_url.json")
     if origin is None:
-        return shlex.quote(f"codeact[{extra}]")
+        return quoted(f"codeact[{extra}]")
     try:
         return _of(json.loads(origin), extra) or _packages(here, extra)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -53,7 +54,7 @@ def _of(origin: dict[str, Any], extra: str) -> str:
         if not folder.is_dir():
             return ""
         editable = "-e " if origin["dir_info"].get("editable") else ""
-        return editable + shlex.quote(f"{folder}[{extra}]")
+        return editable + quoted(f"{folder}[{extra}]")
     if url.scheme == "file" and not Path(url2pathname(url.path)).is_file():
         return ""
     if url.query or url.password or "@" in url.netloc.removeprefix("git@"):
@@ -63,29 +64,29 @@ def _of(origin: dict[str, Any], extra: str) -> str:
         vcs = origin["vcs_info"]
         place = f"{vcs['vcs']}+{place}@{vcs['commit_id']}"
     part = f"#subdirectory={inner}" if inner else ""
-    return shlex.quote(f"codeact[{extra}] @ {place}{part}")
+    return quoted(f"codeact[{extra}] @ {place}{part}")
 
 
 def _packages(here: Any, extra: str) -> str:
     found = (_MARKER.match(line) for line in here.requires or ())
     named = [one["what"] for one in found if one and one["extra"] == extra]
-    return " ".join(map(shlex.quote, named)) or shlex.quote(f"codeact[{extra}]")
+    return " ".join(map(quoted, named)) or quoted(f"codeact[{extra}]")
 
 
 def _checkout(extra: str) -> str:
     """Where nothing is installed, this file lies in a checkout that somebody has put on Python's path."""
-    return "-e " + shlex.quote(f"{Path(__file__).resolve().parents[2]}[{extra}]")
+    return "-e " + quoted(f"{Path(__file__).resolve().parents[2]}[{extra}]")
 
 
 def _installer() -> str:
     """A pip or uv that installs into this environment and no other, whichever the shell would find."""
     if find_spec("pip") is None:
-        into = "" if _active() else f" --python {shlex.quote(sys.executable)}"
+        into = "" if _active() else f" --python {quoted(sys.executable)}"
         return f"{_uv()} pip install{into}"
     found = shutil.which("pip")
     if found and Path(found).parent == Path(sys.executable).parent:
         return "pip install"
-    return f"{shlex.quote(sys.executable)} -m pip install"
+    return f"{quoted(sys.executable)} -m pip install"
 
 
 def _active() -> bool:
@@ -96,4 +97,4 @@ def _active() -> bool:
 def _uv() -> str:
     """As the shell finds it; or where `./run` of a checkout has put it, beside the environment."""
     own = Path(sys.prefix).parent / ".tools" / "bin" / "uv"
-    return shlex.quote(str(own)) if shutil.which("uv") is None and own.is_file() else "uv"
+    return quoted(str(own)) if shutil.which("uv") is None and own.is_file() else "uv"

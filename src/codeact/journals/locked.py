@@ -29,7 +29,7 @@ if sys.platform == "win32":
     @contextmanager
     def alone(folder: Path, seconds: float) -> Iterator[None]:
         """Be the only process that is in here for this folder. Raises OSError after so many seconds."""
-        descriptor = os.open(folder / "making", os.O_CREAT | os.O_RDWR)
+        descriptor = os.open(folder / "making", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             deadline = time.monotonic() + seconds
             while not try_lock(descriptor):

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
+from .. import shell
 from ..core.errors import UsageError
 from ..core.execution import Policy
 from ..ports import Pipe, Sink
@@ -37,7 +38,7 @@ class Command:
     def of(cls, words: str) -> Command:
         """What `ssh -T box python3` names, with a shell's quotes and nothing else of a shell."""
         try:
-            return cls(shlex.split(words))
+            return cls(shell.split(words))
         except ValueError as error:  # also UsageError
             raise UsageError(f"not a command: {words!r}: {error}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from codeact.journals.memory import MemoryStore
 from codeact.ports import Store
 from codeact.questions import Question, questions
 from codeact.session.result import RunResult
+from codeact.shell import quoted
 
 from ..called import called
 from . import lines
@@ -43,7 +43,7 @@ def going_on(store: Store, result: RunResult, journal: str | None) -> str:
     began = any(isinstance(event, TaskGiven) for event in result.events)
     if result.stop_reason not in ("cancelled", "error") or not began or isinstance(store, MemoryStore):
         return ""
-    place = f" --journal {shlex.quote(journal)}" if journal else ""
+    place = f" --journal {quoted(journal)}" if journal else ""
     words = f"To go on with it: {called()} resume {result.run_id[:12]}{place}"
     _say(words)
     return words

@@ -79,6 +79,9 @@ def _token(path: str | None) -> str | None:
     if path is None:
         return None
     place = Path(path).expanduser()
+    if sys.platform == "win32" and not place.resolve().is_relative_to(Path.home().resolve()):
+        # there are no modes to look at there: what lies in a user's own folder is for the user alone
+        raise UsageError(f"--token-file {path}: others may be able to read it: name a file below {Path.home()}")
     try:
         made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -95,10 +98,7 @@ def _token(path: str | None) -> str | None:
             token = file.read(1000).decode("ascii", "replace").strip()
     except OSError as error:
         raise UsageError(f"--token-file {path}: {error.strerror}") from None
-    if sys.platform == "win32":  # which has no such modes: what lies in a user's own folder is for the user alone
-        if not place.resolve().is_relative_to(Path.home().resolve()):
-            raise UsageError(f"--token-file {path}: others may be able to read it: name a file below {Path.home()}")
-    elif mode & 0o077:
+    if mode & 0o077 and sys.platform != "win32":
         raise UsageError(f"--token-file {path}: others can read it: chmod 600 {place}")
     return token
 

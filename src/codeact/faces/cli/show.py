@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from codeact import assemble
+from codeact import assemble, shell
 from codeact.core.errors import UsageError
 from codeact.core.story import story
 from codeact.journals import codec
@@ -39,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 def paged(text: Iterable[str]) -> None:
     """Print these lines, on a terminal in its pager."""
-    pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-FRX"]
+    pager = shell.split(os.environ.get("PAGER", "")) or ["less", "-FRX"]
     if not sys.stdout.isatty() or shutil.which(pager[0]) is None:
         for line in text:
             print(line)

@@ -39,7 +39,10 @@ def for_protocol() -> tuple[BinaryIO, BinaryIO]:
 
 def at_keyboard() -> bool:
     """Whether somebody can type."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    if sys.stdin is None or not sys.stdin.isatty():
+        return False
+    raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
+    return sys.platform != "win32" or type(raw).__name__ == "_WindowsConsoleIO"  # there the null device is a tty, too
 
 
 def silence() -> None:

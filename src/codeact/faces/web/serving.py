@@ -7,7 +7,6 @@ import contextlib
 import errno
 import ipaddress
 import re
-import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from codeact.core.errors import UsageError
 from codeact.ports import Store
 from codeact.secrets import Secret
 from codeact.session.agent import Agent
+from codeact.shell import quoted
 
 from ..called import called
 from ..ending import Server, signalled
@@ -207,10 +207,12 @@ def _bracketed(host: str) -> str:
 
 def _begun(served: Served, token_file: str | None) -> str:
     offered = ", ".join(f"{name} ({agent.model.name})" for name, agent in served.runs.offer.agents.items())
-    link = (
-        served.address.link if token_file is None else f"{served.address.url}/#token=$(cat {shlex.quote(token_file)})"
-    )
+    link = served.address.link if token_file is None else f"{served.address.url}/#token={_of_file(token_file)}"
     return f"serving {offered}\n\n  {link}\n\nWhoever has this address can give tasks. Ctrl-C ends it."
+
+
+def _of_file(path: str) -> str:
+    return f"... as it stands in {path}" if sys.platform == "win32" else f"$(cat {quoted(path)})"
 
 
 def _say(words: str) -> None:

@@ -34,8 +34,7 @@ _LEAST_MEMORY = 1 << 20  # bytes
 # All rights are refused, but for reading these files; the flags are the wall.
 _REFUSALS = tuple(f"--deny-{right}" for right in ("net", "env", "sys", "run", "write", "ffi", "import"))
 _CLOSED = ("--no-prompt", "--no-remote", "--cached-only", "--no-npm", "--no-config", "--no-lock", *_REFUSALS)
-# Nothing of the caller's environment; no cache, which would outlive a session; no graphics card.
-_ENVIRON = {"DENO_DIR": os.devnull, "DENO_NO_UPDATE_CHECK": "1", "DENO_WEBGPU_BACKEND": "none", "NO_COLOR": "1"}
+_ENVIRON = {"DENO_NO_UPDATE_CHECK": "1", "DENO_WEBGPU_BACKEND": "none", "NO_COLOR": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,14 @@ class Installation:
             *(place.as_uri() + ("/" if place.is_dir() else "") for place in (self.pyodide, *words)),
         )
 
+    def environ(self) -> dict[str, str]:
+        """All of the environment that Deno is started with: nothing of the caller's, no graphics card, no cache.
+
+        A cache would outlive a session; there is none below a file. Windows starts no program without its own place.
+        """
+        theirs = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+        return {**_ENVIRON, "DENO_DIR": str(self.deno / "none"), **theirs}
+
     def freeze(self) -> None:
         """Make the memory that guests start from, unless it is there. Raises SandboxUnavailable."""
         if self.memory.exists():
@@ -88,7 +95,7 @@ class Installation:
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.PIPE,
-                    env=environ(),
+                    env=self.environ(),
                     cwd=self.folder,
                     timeout=_PATIENCE,
                     check=False,
@@ -97,7 +104,11 @@ class Installation:
                 words = done.stderr.decode("utf-8", "replace").strip().splitlines()
                 told = [line for line in words if line and not line.startswith((" ", "\t"))]
                 raise SandboxUnavailable("wasm", f"deno: {told[-1] if told else done.returncode}", MEND)
-            half.replace(self.memory)
+            try:
+                half.replace(self.memory)
+            except OSError:  # as on Windows, where another process was faster, and uses its own
+                if not self.memory.exists():
+                    raise
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SandboxUnavailable("wasm", f"Python does not start: {error}", MEND) from None
         finally:
@@ -109,11 +120,6 @@ class Installation:
 def place(environ: Mapping[str, str] = os.environ) -> Path:
     """Where it is kept, by the versions of both."""
     return places.data(environ) / "wasm" / f"{pinned.DENO}-{pinned.PYODIDE}"
-
-
-def environ() -> dict[str, str]:
-    """All of the environment that Deno is started with; Windows starts no program without the one name."""
-    return _ENVIRON | {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 
 
 def find() -> Installation:

@@ -46,7 +46,7 @@ class Wasm:
             found.argv("main.mjs", (found.memory,), found.memory, flags=(heap,)),
             _MEND,
             folder="",  # the guest is in the memory that it starts from
-            environ=installation.environ(),
+            environ=found.environ(),
             cwd=str(found.folder),
         )
         async with started(command, policy.limits, sink) as pipe:

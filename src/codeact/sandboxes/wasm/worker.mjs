@@ -14,7 +14,13 @@ export const OPTIONS = {
 
 export async function load(pyodide, options) {
   const { loadPyodide } = await import(new URL("pyodide.mjs", pyodide).href);
-  return await loadPyodide({ indexURL: new URL(".", pyodide).pathname, ...OPTIONS, ...options });
+  return await loadPyodide({ indexURL: path(new URL(".", pyodide)), ...OPTIONS, ...options });
+}
+
+// A file's URL as a path of this machine: on Windows without the slash before the drive.
+function path(url) {
+  const found = decodeURIComponent(url.pathname);
+  return Deno.build.os === "windows" ? found.slice(1) : found;
 }
 
 // Bound how far the memory of Python grows: a request beyond it ends as MemoryError.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from codeact import shell
 from codeact.core.errors import CodeactError, UsageError, nearest
 from codeact.core.events import TaskGiven
 from codeact.core.program import program
@@ -76,7 +76,7 @@ async def _save(talk: Talk, rest: str) -> None:
 def _saved(talk: Talk, rest: str) -> Path:
     """Write the program, and say where; what is there is not overwritten."""
     try:
-        words = shlex.split(rest)
+        words = shell.split(rest)
     except ValueError as error:
         raise UsageError(f"{error}: {rest}") from None
     if len(words) > 1:
