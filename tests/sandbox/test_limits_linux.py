@@ -48,6 +48,17 @@ async def test_too_much_is_an_exception_and_the_session_lives_on(wall: LinuxSand
         assert await ask("result = 1 + 1") == 2
 
 
+async def test_addresses_that_are_only_set_aside_are_no_memory(wall: LinuxSandbox) -> None:
+    """Libraries, allocators and threads set aside far more than they use: with a few of them it is half a gigabyte."""
+    async with session(wall, memory=64 * MIB) as ask:
+        private = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS"
+        assert (
+            await ask(f"import mmap; aside = mmap.mmap(-1, 512 << 20, {private}, 0); result = len(aside)") == 512 * MIB
+        )
+        assert (await ask(f"mmap.mmap(-1, 128 << 20, {private})"))["raised"] == "OSError"
+        assert (await ask("bytearray(128 << 20)"))["raised"] == "MemoryError"
+
+
 async def test_too_many_threads_are_an_exception(wall: LinuxSandbox) -> None:
     async with session(wall, threads=16, memory=256 * MIB) as ask:
         answer = await ask("""

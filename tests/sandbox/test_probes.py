@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(landlock.abi() < 1, reason="this kernel has no l
 _LAYERS = {
     "rlimits": """
 import resource
-for limit in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
     resource.setrlimit(limit, (1 << 32 if limit != resource.RLIMIT_NOFILE else 256,) * 2)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 """,

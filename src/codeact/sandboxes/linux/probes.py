@@ -219,8 +219,11 @@ def _descriptors(expected: frozenset[int]) -> Probe:
 
 
 def _limits() -> Probe:
-    names = {"AS": resource.RLIMIT_AS, "NOFILE": resource.RLIMIT_NOFILE, "FSIZE": resource.RLIMIT_FSIZE}
-    endless = [name for name, limit in names.items() if resource.getrlimit(limit)[1] == resource.RLIM_INFINITY]
+    endless = [
+        name
+        for name in ("AS", "DATA", "NOFILE", "FSIZE")
+        if resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] == resource.RLIM_INFINITY
+    ]
     if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
         endless.append("CORE")
     return Probe("limits", "rlimits", not endless, f"not set: {endless}" if endless else "set")

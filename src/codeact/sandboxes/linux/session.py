@@ -25,6 +25,9 @@ OF_A_COPY = 4  # threads and processes, ended ones too, that count for one besid
 _AT_PLAIN = "at the level plain a copy could outlive its session: snapshots need the level full"
 _HIGH = 64  # above all of these
 _FILES = 1024 + 3  # three more, which the guest keeps out of the way above the cell's own
+# Addresses that are no memory yet, or a file's: libraries, and what allocators and threads set aside. With pandas,
+# scikit-learn and polars it is half a gigabyte. What is shared and written to is counted by who watches from outside.
+_RESERVED = 1 << 30
 _OF_ITS_OWN = kernel.NEWUSER | kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
 _OTHERS = 1024  # at the level plain the kernel counts all threads of the user: room for sessions that start later
 _VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
@@ -284,10 +287,12 @@ def _begin_anew(wall: Wall, order: Order, folder: str) -> None:
 
 
 def _limit(wall: Wall, order: Order) -> None:
-    mapped = int(namespaces.read_proc(_PROC, "self/statm").split()[0]) * resource.getpagesize()
+    pages = [int(field) * resource.getpagesize() for field in namespaces.read_proc(_PROC, "self/statm").split()]
+    mapped, written = pages[0], pages[5]  # all of its addresses, and those of its own that it may write to
     running = 0 if wall.level == "full" else namespaces.threads_of(_PROC, os.getuid()) + _OTHERS
     for kind, bound in (
-        (resource.RLIMIT_AS, order.memory + mapped),
+        (resource.RLIMIT_DATA, order.memory + written),
+        (resource.RLIMIT_AS, order.memory + mapped + _RESERVED),
         (resource.RLIMIT_NPROC, order.threads + OF_A_COPY * order.copies + running),
         (resource.RLIMIT_NOFILE, _FILES),
         (resource.RLIMIT_CORE, 0),

@@ -140,7 +140,13 @@ def _seccomp() -> None:
 
 
 def _rlimits() -> None:
-    for kind in (resource.RLIMIT_AS, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
+    for kind in (
+        resource.RLIMIT_DATA,
+        resource.RLIMIT_AS,
+        resource.RLIMIT_NPROC,
+        resource.RLIMIT_NOFILE,
+        resource.RLIMIT_FSIZE,
+    ):
         _, highest = resource.getrlimit(kind)
         bound = (1 << 40) if highest == resource.RLIM_INFINITY else highest
         resource.setrlimit(kind, (bound, bound))
