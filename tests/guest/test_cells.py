@@ -229,6 +229,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
         assert first == one.value(source) == two.value(source)
         other = one.run(source, seed="f" * 32).value
         assert other is not None and values.decode(other) != first
+        assert one.value("random.random() != n.rand()") == "True"  # though both are the same generator
 
 
 def test_help_says_what_pydoc_says_and_never_waits(guest: Guest) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from . import clock, databases, loops
 
+_NUMPYS = 0x6E756D70
 _FINDERS = tuple(sys.meta_path)
 _WATCHED = ("random", "numpy.random", "tempfile", "uuid")
 _FOLLOWED: dict[str, Callable[[Any], None]] = {
@@ -123,7 +124,8 @@ class Seeds:
                 module._generate_time_safe = module._UuidCreate = None  # these look at the clock in C
                 module._node = module._node or _random.Random(self._seed).getrandbits(48) | 1 << 40
             else:
-                module.seed([self._seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)])
+                # The same generator as that of `random`: by the seed alone the two would draw the same numbers.
+                module.seed([*(self._seed >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)), _NUMPYS])
         except Exception:  # a module of this name that a cell made, or one it broke: its own numbers
             pass
 
