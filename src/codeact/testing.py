@@ -31,6 +31,11 @@ class ScriptedModel:
     """
 
     def __init__(self, *replies: str | Reply | ModelError, name: str = "scripted") -> None:
+        for reply in replies:
+            if not isinstance(reply, str | Reply | ModelError):
+                raise TypeError(
+                    f"a reply is a str, a Reply or a ModelError, not {type(reply).__name__}: give each alone"
+                )
         self._replies = replies
         self.name = name
         self.prompts: list[Prompt] = []

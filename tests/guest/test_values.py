@@ -176,6 +176,25 @@ def test_what_does_not_cross_is_refused_with_its_path_and_a_way_round(value: Any
     assert words in str(refused.value)
 
 
+class Absent:
+    """As a proxy of a request is where there is none."""
+
+    @property
+    def __class__(self) -> type:
+        raise LookupError("no request")
+
+
+class Nowhere(dt.tzinfo):
+    """It knows no offset: `utcoffset` raises."""
+
+
+def test_an_object_that_fails_when_it_is_looked_at_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^\$\.now: Absent does not cross \(LookupError: no request\); give plain data"):
+        values.encode({"now": Absent()})
+    with pytest.raises(Refused, match=r"^\$\.now: datetime does not cross \(NotImplementedError: "):
+        values.encode({"now": dt.datetime(2024, 1, 1, tzinfo=Nowhere())})
+
+
 def test_sixty_four_levels_cross() -> None:
     assert _there_and_back(_deep(64)) == _deep(64)
 

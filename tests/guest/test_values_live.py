@@ -69,6 +69,29 @@ def test_a_picture_crosses_to_a_tool_and_back(python: Interpreter) -> None:
     assert outcome.value == "('L', (3, 2), (2, 3))", outcome
 
 
+ODD = """
+import datetime, decimal, zoneinfo
+class Row(list):
+    __hash__ = lambda self: 1
+class Zone(zoneinfo.ZoneInfo):
+    key = "Nowhere/At_All"
+odd, long, moment = {Row([1])}, decimal.Decimal("7" * 200_000), datetime.datetime(2024, 1, 1, tzinfo=Zone("UTC"))
+"""
+
+
+def test_what_cannot_be_made_on_this_side_is_told_and_nothing_is_lost(python: Interpreter) -> None:
+    assert python.run(ODD).ok
+    for name, words in {
+        "odd": "a set of what can be in none: unhashable type: 'list'",
+        "long": "of 200,000 characters; at most 100,000 cross; give str",
+        "moment": "the time zone 'Nowhere/At_All' is not known where it should arrive; give it in UTC",
+    }.items():
+        with pytest.raises(ValueRefused, match=rf"^\$.*{words}"):
+            python.get(name)
+        outcome = python.run(f"final_answer({name})")
+        assert outcome.kept and outcome.error is not None and words in outcome.error.message, outcome
+
+
 def test_a_guest_without_the_library_is_told_so_and_lives_on(tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", symlinks=True)
     with Interpreter(tools=[sales], sandbox="unconfined", python=str(tmp_path / "bare")) as python:

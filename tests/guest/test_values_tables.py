@@ -216,11 +216,17 @@ def test_what_is_missing_stays_missing() -> None:
     ("value", "words"),
     [
         (pandas.DataFrame({"a": [1], "f": [len]}), "$['f'][0]: builtin_function_or_method does not cross"),
-        ({"t": pandas.DataFrame({"s": pandas.arrays.SparseArray([0, 1])})}, "$.t['s']: values of dtype Sparse"),
+        (
+            {"t": pandas.DataFrame({"s": pandas.arrays.SparseArray([0, 1])})},
+            "0] do not cross; give series.sparse.to_dense()",
+        ),
         (pandas.Series([object()]), "$[0]: object does not cross"),
         (pandas.DataFrame({"a": [1]}, index=[object()]), "$.index[0]: object does not cross"),
         (pandas.DataFrame({object(): [1]}), "$.columns[0]: object does not cross"),
         (pandas.DataFrame(index=range(10**9)), "$.index: 1,000,000,000 rows; at most 67,108,864 cross"),
+        (pandas.DataFrame({"a": [1]}).dtypes, "$[0]: Int64DType does not cross; give str(dtype)"),
+        (pandas.Timestamp("2024-01-01T00:00:00.000000001"), "a Timestamp with nanoseconds does not cross; give value."),
+        ([pandas.Timedelta("1ns")], "$[0]: a Timedelta with nanoseconds does not cross"),
         (pandas.Categorical(["a"]), "Categorical does not cross; give list(...) of it"),
         (pandas.DataFrame({"a": [1]}).groupby("a"), "DataFrameGroupBy does not cross"),
     ],

@@ -50,6 +50,24 @@ def packed(value: Any, out: Writer, path: str) -> Any:
     return out.binary(front + array.tobytes("F" if fortran else "C"))
 
 
+def plain(scalar: Any, path: str) -> Any:
+    """What a scalar of numpy's goes as: its `item()`; itself, if it has none. Of moments and spans that is a bare
+    number where datetime has no such unit: these go as what they are, or not at all."""
+    if scalar.dtype.kind not in "mM":
+        return scalar.item()
+    numpy = sys.modules["numpy"]
+    if numpy.isnat(scalar):
+        return None
+    item = scalar.item()
+    if type(item) is not int:
+        return item
+    unit, _ = numpy.datetime_data(scalar.dtype)
+    rounded = scalar.astype(scalar.dtype.kind + "8[us]")
+    if unit in ("ns", "ps", "fs", "as") and rounded == scalar:
+        return rounded.item()
+    raise Refused(f"{path}: a {type(scalar).__name__} in units of {unit} does not cross exactly; give str(value)")
+
+
 def _clean(array: Any) -> Any:
     """The records without what happens to lie in memory between their fields."""
     clean = sys.modules["numpy"].zeros(array.shape, array.dtype)

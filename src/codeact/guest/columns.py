@@ -43,7 +43,15 @@ def write(held: Any, out: Writer, path: str, depth: int) -> Any:
     if isinstance(held.array, _masked()):
         values = held.array.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0))
         return {"masked": arrays.packed(values, out, path), "mask": arrays.packed(held.array.isna(), out, path)}
-    raise Refused(f"{path}: values of dtype {str(dtype)[:100]} do not cross; give them with .astype(...) as another")
+    around = next((way for name, way in _AROUND.items() if isinstance(dtype, loaded("pandas", name))), _AS_ANOTHER)
+    raise Refused(f"{path}: values of dtype {str(dtype)[:100]} do not cross; {around}")
+
+
+_AS_ANOTHER = "give them with .astype(...) as another"
+_AROUND = {
+    "SparseDtype": "give series.sparse.to_dense()",
+    "ArrowDtype": "give series.astype(object), or frame.convert_dtypes(dtype_backend='numpy_nullable')",
+}
 
 
 def _masked() -> tuple[Any, ...]:

@@ -12,13 +12,21 @@ from .crossing import MAX_BYTES, Reader, Refused, Writer, arriving, loaded
 
 _MODES = {"1": 1, "L": 1, "LA": 2, "P": 1, "RGB": 4, "RGBA": 4, "I;16": 2}  # bytes of a pixel in memory
 
+_INSTEAD = {  # what keeps the numbers of their pixels, or what can be seen through
+    **dict.fromkeys(("I", "F", "I;16B", "I;16L", "I;16N"), "numpy.asarray(image)"),
+    **dict.fromkeys(("PA", "La", "RGBa"), "image.convert('RGBA')"),
+}
+
 
 def write(value: Any, out: Writer, path: str, depth: int) -> Any:
     """The tree of an image, or None for what is no image; its pixels, palette and transparency, not its meta data."""
     if not isinstance(value, loaded("PIL.Image", "Image")):
         return None
     if value.mode not in _MODES:
-        raise Refused(f"{path}: an image of mode {value.mode} does not cross; give image.convert('RGB')")
+        instead = _INSTEAD.get(value.mode, "image.convert('RGB')")
+        raise Refused(f"{path}: an image of mode {value.mode} does not cross; give {instead}")
+    if not value.width * value.height:
+        raise Refused(f"{path}: an image of {value.width} x {value.height} pixels does not cross: it is empty")
     if value.width * value.height * _MODES[value.mode] > MAX_BYTES:
         raise Refused(f"{path}: an image of {value.width} x {value.height} pixels; at most {MAX_BYTES:,} bytes cross")
     file = io.BytesIO()

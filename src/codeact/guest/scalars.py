@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import sealed
-from .crossing import MAX_INT_BITS
+from .crossing import MAX_INT_BITS, Unreadable
+
+_LONGEST_DECIMAL = 100_000  # characters
 
 
 def _delta(value: datetime.timedelta) -> list[int]:
@@ -53,12 +55,19 @@ def fixed_zone(zone: datetime.tzinfo) -> list[Any]:
     return [] if offset is None else [_delta(offset), zone.tzname(None) or ""]
 
 
+def _digits(value: decimal.Decimal) -> str:
+    text = str(value)
+    if len(text) > _LONGEST_DECIMAL:
+        raise ValueError(f"of {len(text):,} characters; at most {_LONGEST_DECIMAL:,} cross; give str(value)")
+    return text
+
+
 SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     datetime.datetime: ("$datetime", _when),
     datetime.date: ("$date", datetime.date.isoformat),
     datetime.time: ("$time", _clock),
     datetime.timedelta: ("$timedelta", _delta),
-    decimal.Decimal: ("$decimal", str),
+    decimal.Decimal: ("$decimal", _digits),
     sealed.Sealed: ("$secret", lambda value: value.name),
     complex: ("$complex", lambda value: [repr(value.real), repr(value.imag)]),
 }
@@ -117,7 +126,11 @@ def read_zone(parts: list[Any]) -> datetime.tzinfo | None:
     if type(parts[0]) is str:
         import zoneinfo
 
-        return zoneinfo.ZoneInfo(parts[0])
+        try:
+            return zoneinfo.ZoneInfo(parts[0])
+        except zoneinfo.ZoneInfoNotFoundError:
+            words = f"the time zone {parts[0][:80]!r} is not known where it should arrive"
+            raise Unreadable(f"{words}; give it in UTC: moment.astimezone(datetime.timezone.utc)") from None
     offset, name = parts
     zone = datetime.timezone(_read_delta(offset))
     return zone if zone.tzname(None) == name or not name else datetime.timezone(_read_delta(offset), _text(name))
@@ -135,7 +148,7 @@ def _read_time(body: Any) -> datetime.time:
 
 def _read_decimal(body: Any) -> decimal.Decimal:
     text = _text(body)
-    if len(text) > 100_000:
+    if len(text) > _LONGEST_DECIMAL:
         raise ValueError("too long")
     return decimal.Decimal(text)
 

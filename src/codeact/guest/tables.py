@@ -42,6 +42,9 @@ def write(value: Any, out: Writer, path: str, depth: int) -> Any:
         return {"$series": body}
     if isinstance(value, loaded("pandas", "Index")):
         return {"$index": _index(value, out, path, depth + 2)}
+    for name in ("Timestamp", "Timedelta"):
+        if isinstance(value, loaded("pandas", name)) and value.as_unit("us") != value:
+            raise Refused(f"{path}: a {name} with nanoseconds does not cross; give value.isoformat(), or round('us')")
     for name in ("NaT", "NA"):
         if value is getattr(sys.modules.get("pandas"), name, _NOT_THERE):
             return {"$missing": name}

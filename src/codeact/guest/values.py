@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arrays, pictures, tables
-from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, Reader, Refused, Unreadable
+from .crossing import BLOB_FROM, MAX_DEPTH, MAX_INT_BITS, MAX_NODES, Reader, Refused, Unreadable, loaded
 from .hints import hint
 from .scalars import BASES, READERS, SCALARS
 
@@ -81,7 +81,10 @@ class _Encoder:
         plain = SCALARS.get(cls)
         if plain is not None:
             tag, write = plain
-            return {tag: write(value)}
+            try:
+                return {tag: write(value)}
+            except Exception as error:  # such as one of its time zone, which may be anybody's
+                raise self.unreadable(value, path, error) from None
         if cls in (bytes, bytearray):
             return self.binary(bytes(value))
         if cls in (list, tuple, set, frozenset, dict):
@@ -162,12 +165,24 @@ class _Encoder:
         }
 
     def other(self, value: Any, path: str, depth: int) -> Any:
+        try:
+            return self.by_its_kind(value, path, depth)
+        except Refused:
+            raise
+        except Exception as error:  # whatever an object does that is only asked what it is
+            raise self.unreadable(value, path, error) from None
+
+    def unreadable(self, value: Any, path: str, error: Exception) -> Refused:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        return self.refuse(path, f"{type(value).__name__} does not cross ({why}); {hint(value)}")
+
+    def by_its_kind(self, value: Any, path: str, depth: int) -> Any:
         for write in _WRITERS:
             tree = write(value, self, path, depth)
             if tree is not None:
                 return tree
-        if type(value).__module__.partition(".")[0] == "numpy" and getattr(value, "shape", None) == ():
-            item = value.item()
+        if isinstance(value, loaded("numpy", "generic")):
+            item = arrays.plain(value, path)
             if type(item) is not type(value):
                 return self.encode(item, path, depth)
         if _is_plain_enum(value):
@@ -280,9 +295,15 @@ class _Decoder:
             if read is None:
                 raise Refused(f"{path}: an unknown tag {tag[:40]!r}")
             return read(body)
+        except Unreadable as error:
+            raise error if str(error).startswith("$") else Unreadable(f"{path}: {error}") from None
         except Refused:
             raise
-        except (ValueError, TypeError, OverflowError, ArithmeticError, KeyError, binascii.Error, OSError) as error:
+        except TypeError as error:
+            if tag not in _HASHED:
+                raise Refused(f"{path}: a malformed {tag}: {str(error)[:200]}") from None
+            raise Unreadable(f"{path}: a {tag[1:]} of what can be in none: {str(error)[:200]}") from None
+        except (ValueError, OverflowError, ArithmeticError, KeyError, binascii.Error, OSError) as error:
             raise Refused(f"{path}: a malformed {tag}: {str(error)[:200]}") from None
 
     def binary(self, tree: Any, path: str) -> bytes:
@@ -343,6 +364,7 @@ _LIBRARIES: dict[str, Callable[[Any, Reader, str, int], Any]] = {
 
 
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"$tuple": tuple, "$set": set, "$frozenset": frozenset}
+_HASHED = ("$set", "$frozenset", "$dict")  # what a subclass of list or dict can be in, and its base cannot
 
 
 def decode(packed: Packed) -> Any:

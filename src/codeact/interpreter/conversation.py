@@ -127,6 +127,8 @@ class Conversation(Talk):
         if answer.failure is None and answer.value is not None:
             try:
                 return values.decode(answer.value)
+            except values.Unreadable:
+                raise  # it is sound, and cannot be made here: such as a table where there is no pandas
             except values.Refused as error:
                 raise self.end("signal", f"it broke the protocol: {error}") from None
         kind, message = (*map(str, answer.failure or ()), "", "")[:2]
