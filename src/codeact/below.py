@@ -74,7 +74,8 @@ if sys.platform == "win32":
         descriptor = os.open(path, flags | os.O_BINARY)
         try:
             _folder(root, parts[:-1])
-            if not os.path.samestat(os.fstat(descriptor), _look(path)):
+            found = os.fstat(descriptor)
+            if not found.st_ino or not os.path.samestat(found, _look(path)):  # without numbers all are one
                 raise _error(errno.ELOOP, root, parts)
         except BaseException:
             os.close(descriptor)

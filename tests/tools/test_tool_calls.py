@@ -229,10 +229,15 @@ KEY = "sk-proj-abc/123+x"
         ("cwd is /home/ann.", "cwd is <host>."),
         ("it's /home/annabel and /usr/share/x, as /api/v1", "it's /home/annabel and /usr/share/x, as /api/v1"),
         ("nothing secret in 401", "nothing secret in 401"),
+        (r"No such file: 'C:\\Users\\Ann\\my work\\data 1.csv'", "No such file: '<host>/data 1.csv'"),
+        (r'File "c:\users\ann\x.py", line 3, in C:/Users/Ann/sub/', 'File "<host>/x.py", line 3, in <host>/sub'),
+        (r"cwd is C:\Users\Ann. Not C:\Users\Annabel", r"cwd is <host>. Not C:\Users\Annabel"),
     ],
 )
 def test_known_secrets_and_host_paths_are_masked_and_nothing_else(message: str, told: str) -> None:
-    failure = failure_of(OSError(message), secrets=[KEY, "401"], paths=["/home/ann", "/home/ann/work/"])
+    failure = failure_of(
+        OSError(message), secrets=[KEY, "401"], paths=["/home/ann", "/home/ann/work/", "C:\\Users\\Ann"]
+    )
     assert failure == Failure("OSError", told)
 
 

@@ -51,7 +51,7 @@ def save(folder: str | os.PathLike[str], agent: Any, leave_out: Sequence[str] = 
     beside = path.with_name(f".{NAME}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8", errors="surrogatepass")
+        beside.write_text(text, encoding="utf-8", errors="surrogatepass", newline="\n")
         beside.replace(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None

@@ -89,7 +89,7 @@ def billions(name: str) -> float | None:
 def _name(model: str) -> str:
     """The model's own name in a specification: no address, no parameters, no folder, none of a cache of downloads."""
     name = model.partition("#")[2] if "#" in model else model
-    return name.partition("?")[0].rstrip("/").partition("/snapshots/")[0].rpartition("/")[2]
+    return name.partition("?")[0].replace("\\", "/").rstrip("/").partition("/snapshots/")[0].rpartition("/")[2]
 
 
 def form_named(text: str) -> Form:

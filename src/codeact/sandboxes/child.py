@@ -215,12 +215,14 @@ class Child:
     async def aclose(self) -> None:
         """End the guest, wait until the command is gone, and keep no descriptor."""
         self.kill()
-        if self._attending is not None:
-            await asyncio.wait([self._attending], timeout=_FAREWELL)
-            self._attending.cancel()
-        if self._process is not None:
-            with suppress(OSError):  # of another user, such as the one of sudo
-                self._process.close()
+        try:
+            if self._attending is not None:
+                await asyncio.wait([self._attending], timeout=_FAREWELL)
+                self._attending.cancel()
+        finally:  # also where the loop itself is being ended
+            if self._process is not None:
+                with suppress(OSError):  # of another user, such as the one of sudo
+                    self._process.close()
 
     # -- what comes --------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from ..core.execution import Failure
 
 MAX_MESSAGE = 4000
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # how a path of Windows begins
 _SHORTEST_SECRET = 4  # masking shorter ones would turn every message into stars
 
 
@@ -30,7 +31,7 @@ def host_paths() -> tuple[str, ...]:
     with contextlib.suppress(OSError):  # it may have been removed under us
         places.add(os.getcwd())
     places |= {os.path.realpath(place) for place in places}
-    return tuple(sorted(place for place in places if os.path.isabs(place) and place != os.sep))
+    return tuple(sorted(place for place in places if os.path.isabs(place) and place != os.path.dirname(place)))
 
 
 def failure_of(error: BaseException, secrets: Iterable[str] = (), paths: Iterable[str] | None = None) -> Failure:
@@ -54,22 +55,30 @@ def mask(text: str, secrets: Iterable[str], paths: Iterable[str]) -> str:
     forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
-    for path in sorted({path.rstrip(os.sep) for path in paths} - {""}, key=len, reverse=True):
-        start = rf"(?<![\w.-]){re.escape(path)}"
-        text = re.sub(
-            rf"""(?<=(["'])){start}(/[^"'\n]*)?(?=\1)|{start}(/[^\s"':;,)\]}}>]*)?(?![\w-]|\.\w)""", _shorten, text
-        )
+    folders = {path.rstrip("\\/" if _DRIVE.match(path) else "/") for path in paths}
+    for folder in sorted(folders - {""}, key=len, reverse=True):
+        text = _without(text, folder)
     return text
+
+
+def _without(text: str, path: str) -> str:
+    """The text without this path; one of Windows also as a repr shows it, with slashes, or in other letters."""
+    windows = _DRIVE.match(path)
+    slash = r"[\\/]+" if windows else "/"
+    named = slash.join(map(re.escape, re.split(slash, path)))
+    start = rf"(?<![\w.-]){named}"
+    found = rf"""(?<=(["'])){start}({slash}[^"'\n]*)?(?=\1)|{start}({slash}[^\s"':;,)\]}}>]*)?(?![\w-]|\.\w)"""
+
+    def shorten(match: re.Match[str]) -> str:
+        parts = [part for part in re.split(slash, match[2] or match[3] or "") if part]
+        return f"<host>/{parts[-1]}" if parts else "<host>"
+
+    return re.sub(found, shorten, text, flags=re.IGNORECASE if windows else 0)
 
 
 def _forms(secret: str) -> set[str]:
     """A secret as it is, as a repr shows it, and as a URL carries it."""
     return {secret, repr(secret)[1:-1], quote(secret), quote(secret, safe="")}
-
-
-def _shorten(match: re.Match[str]) -> str:
-    rest = (match[2] or match[3] or "").rstrip("/")
-    return "<host>/" + rest.rpartition("/")[2] if rest else "<host>"
 
 
 def _text(error: BaseException) -> str:

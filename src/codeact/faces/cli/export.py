@@ -46,7 +46,7 @@ def _opened(output: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with Path(output).open("w", encoding="ascii") as file:
+        with Path(output).open("w", encoding="ascii", newline="\n") as file:
             yield file
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from None

@@ -62,7 +62,9 @@ def named(spec: str) -> Named:
         head, colon, tail = whole.partition(":")
         provider, name = (head, tail) if colon and tail else ("custom", whole)
         if provider in ("replay", "transformers"):
-            name = name.rstrip("/").rpartition("/")[2]  # a path tells more of this machine than of the model
+            name = (
+                name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+            )  # a path tells more of this machine than of the model
     for key, value in parse_qsl(query):
         if key in _REQUEST and (number := _number(value)) is not None:
             more[_REQUEST[key]] = number

@@ -30,14 +30,14 @@ class Murmur:
         if hasattr(os, "set_blocking"):
             os.set_blocking(ours, False)
         self._ours = ours
-        self._theirs = os.fdopen(theirs, "w")
+        self._theirs = os.fdopen(theirs, "w", encoding="utf-8")
         try:
             self._loop.add_reader(ours, self._read)
         except NotImplementedError:  # a loop that cannot listen to pipes, as on Windows: then nothing is kept
             os.close(ours)
             self._ours = None
             self._theirs.close()
-            self._theirs = open(os.devnull, "w")  # noqa: SIM115 (closed by `given`)
+            self._theirs = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed by `given`)
         try:
             yield self._theirs
         finally:
