@@ -150,6 +150,18 @@ def test_u_08_what_is_closed_says_so() -> None:
         python.run("1")
     with pytest.raises(RuntimeError, match="was closed"):
         python.run("1")
+    with pytest.raises(AttributeError, match=r"run: it is not open yet: `with Interpreter"):
+        Interpreter().run("1")  # type: ignore[attr-defined]
+
+
+async def test_an_interpreter_of_another_event_loop_says_so() -> None:
+    def elsewhere() -> None:
+        asyncio.run(python.run("1"))  # as in a fork of this process, too
+
+    async with Interpreter() as python:
+        with pytest.raises(RuntimeError, match="opened in another event loop, or before this process was forked"):
+            await asyncio.to_thread(elsewhere)
+        assert (await python.run("6 * 7")).value == "42"
 
 
 ODD: dict[str, Any] = {

@@ -112,6 +112,7 @@ EXPLAINED = [
     ("landlock", "EPERM", "a container's filter hides it"),
     ("user", "EPERM", "CAP_SETUID"),
     ("mount", "ENOSYS", "too old"),
+    ("descriptors", "EINVAL", "fewer files than a session needs"),
 ]
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -327,6 +327,13 @@ class Interpreter:
         policy = policy_of(imports, python, packages, network, mounts, limits, seconds=seconds, memory=memory)
         policy = replace(policy, snapshots=snapshots)
         self._cells = Cells(wall, policy, tools_of(tools), files=read(files, policy.limits.scratch))
+
+    if not TYPE_CHECKING:  # a checker of types knows by itself what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(Cells, name):
+                raise AttributeError(f"{name}: it is not open yet: `with Interpreter(...) as python: python.{name}...`")
+            raise AttributeError(f"an Interpreter has no {name!r}")
 
     async def __aenter__(self) -> Cells:
         return await self._cells.__aenter__()

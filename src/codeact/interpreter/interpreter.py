@@ -99,6 +99,7 @@ class Interpreter:
 
     async def __aenter__(self) -> Interpreter:
         self._closed = False
+        self._turn.begin()
         await self._alive()
         return self
 

@@ -13,6 +13,11 @@ class Turns:
         self._lock = asyncio.Lock()
         self._behind: asyncio.Task[None] | None = None
         self._passed_on = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose turns they are
+
+    def begin(self) -> None:
+        """From here on they are those of this event loop."""
+        self._loop = asyncio.get_running_loop()
 
     @property
     def goes_on(self) -> bool:
@@ -20,6 +25,11 @@ class Turns:
         return self._behind is not None and not self._behind.done()
 
     async def __aenter__(self) -> None:
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                "this interpreter was opened in another event loop, or before this process was forked: "
+                "open one where you use it"
+            )
         await self._lock.acquire()
         last, self._behind = self._behind, None  # it has ended, else there were no turn
         if last is not None and (error := _error(last)) is not None:

@@ -103,8 +103,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.NOT_DONE
     except OSError as error:
         streams.silence()
-        _say(f"codeact: cannot go on: {error.strerror or error}")
+        _say(f"codeact: cannot go on: {_why(error)}")
         return exits.NOT_DONE
+
+
+def _why(error: OSError) -> str:
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working directory is gone: go to another one"
+    return error.strerror or str(error)
 
 
 def _main(words: list[str]) -> int:

@@ -27,6 +27,8 @@ def explain(name: str, code: str) -> tuple[str, str | None]:
             return "our control group is not ours to divide", None
         case "cgroup", _:
             return "a group that could be made when the launcher started cannot be made any more", None
+        case "descriptors", "EINVAL" | "EMFILE":
+            return "this process may open fewer files than a session needs", "ulimit -n 1024"
         case "launcher" | "session", _:
             return "that tells nothing of what this machine gives, so nothing weaker was tried", None
         case "landlock", "EOPNOTSUPP":
