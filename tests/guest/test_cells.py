@@ -245,7 +245,8 @@ def test_input_reads_what_the_cell_put_there(guest: Guest) -> None:
 
 
 def test_a_module_that_the_cell_wrote_can_be_imported(guest: Guest) -> None:
-    guest.run("open('mine_own.py', 'w').write('x = 5')\nimport sys; sys.path.insert(0, '.')")
+    guest.run("import sys\nfor name in ('mine_own', 'random'): open(name + '.py', 'w').write('x = 5')")
+    assert guest.value("import random; hasattr(random, 'x')") == "False"
     assert guest.value("import mine_own; mine_own.x") == "5"
     guest.run("import tempfile, pathlib\nd = tempfile.mkdtemp()\npathlib.Path(d, 'other_own.py').write_text('y = 6')")
     assert guest.value("sys.path.insert(0, d)\nfrom other_own import y; y") == "6"

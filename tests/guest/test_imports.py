@@ -140,6 +140,11 @@ def test_what_is_allowed_may_import_what_it_needs() -> None:
         assert guest.value("import asyncio, unittest.mock, doctest, logging.handlers\n1") == "1"
         assert guest.value("import numpy as np\nint(np.arange(3).sum())") == "3"
         assert guest.error("import pandas")[0] == "ImportPolicyError"
+        # so may code that a library makes and runs, as jinja2 does with templates
+        guest.run(
+            "open('made.py', 'w').write('def run(): exec(\"import ctypes\", {})')\nimport sys; sys.path[:0] = ['.']"
+        )
+        assert guest.value("import made\nmade.run()\n1") == "1"
 
 
 def test_a_policy_of_few_names_lets_c_code_import_in_their_name() -> None:

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from types import FrameType
 from typing import Any
 
 from .advice import ADVICE, CONNECTING, LISTENING, OUTSIDE, WELL_KNOWN
@@ -103,7 +104,7 @@ class Imports:
             # C code such as strptime or pickle imports in the name of the frame that called it, with a list.
             if level == 0 and type(fromlist) is not list:
                 asking = frame(1).f_globals if globals is None else globals
-                if asking is namespace or asking.get("__name__", "__main__") == "__main__":
+                if asking is namespace or _name_of(asking, frame(1)) == "__main__":
                     words = self.refusal(name, tuple(fromlist or ()))
                     if words:
                         raise ImportPolicyError(words, name=name)
@@ -158,6 +159,13 @@ class Imports:
         places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
         real = [os.path.realpath(place) for place in places]
         return any(_under(place, self._scratch) and not _under(place, self._installed) for place in real)
+
+
+def _name_of(asking: dict[str, Any], frame: FrameType | None) -> Any:
+    """The module that asks; of code that has none, as a library makes and runs by `exec`, the one that runs it."""
+    while "__name__" not in asking and frame is not None:
+        asking, frame = frame.f_globals, frame.f_back
+    return asking.get("__name__", "__main__")
 
 
 def _places() -> frozenset[str]:
