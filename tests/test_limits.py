@@ -96,6 +96,23 @@ async def test_memory_that_grows_in_small_steps_is_interrupted_and_kept() -> Non
         assert (await python.run("del rows\nbefore")).value == "1"
 
 
+LAST = """
+held, size = [], 64 << 20
+while size >= 64:
+    try: held.append(bytearray(size))
+    except MemoryError: size //= 2
+"""
+
+
+async def test_code_that_takes_the_last_of_the_memory_is_answered_and_can_give_it_back() -> None:
+    async with cells(Limits(memory=64 * MIB)) as python:
+        await python.run("kept = 5")
+        for _ in range(3):
+            assert (await python.run(LAST)).kept
+            assert (await python.run("kept")).value == "5"
+        assert (await python.run("del held\nkept + len(bytearray(32 << 20))")).value == str(5 + (32 << 20))
+
+
 async def test_memory_taken_in_spite_of_the_interrupt_is_ended_and_said() -> None:
     greedy = "        while True: rows.append(bytearray(10_000))"
     source = f"rows = []\nwhile True:\n    try:\n{greedy}\n    except BaseException: pass"

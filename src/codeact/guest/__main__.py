@@ -26,6 +26,7 @@ from typing import Any
 
 if __package__:
     from . import clock, kept, keyboard, loops, stacks, stubs, unheard, values
+    from .ballast import Ballast
     from .calls import Calls
     from .cell import Cells, Ran
     from .channel import Channel, Descriptor, Ended, Stage
@@ -157,6 +158,7 @@ class Session:
         channel.check = self._interrupts.check
         channel.before = self._looked
         self._nonce = ""
+        self._ballast = Ballast()
         self._output = Output()
         self._copies = Copies(channel, self._output, _end_with, network)
         self._seeds = Seeds()
@@ -203,6 +205,7 @@ class Session:
             network = Network(Line(self._line, check), Names(opening.network), check)
             network.install()
             self._copies.sever = network.sever
+        sys.path.append("")  # modules that cells write into their folder; last, for they are to hide none
         self._imports.allow(**opening.imports, network=opening.network)
         self._imports.guard(self._cells.namespace)
         self._copies.limit(opening.limits.get("scratch", 0), opening.limits.get("inodes", 0))
@@ -262,7 +265,9 @@ class Session:
         self._nonce = word.nonce
         try:
             following = self._following(word.nonce) if word.more else None
-            ran = self._cells.run(word.cell, values.decode(word.source), following)
+            source = values.decode(word.source)
+            self._ballast.hold()
+            ran = self._cells.run(word.cell, source, following)
         finally:
             self._stand()
             self._output.end()
@@ -338,6 +343,7 @@ class Session:
 
     def _stand(self) -> None:
         """Put back what a cell may have broken that its own answer stands on."""
+        self._ballast.drop()
         self._depth.put_back()
         self._interrupts.install()
         _alarm(0)

@@ -22,6 +22,7 @@ from .turns import AFTER, PATIENCE, Turns
 from .wire import HOST_WORDS, Decoder, ProtocolError, Returned, Word, encode
 
 SMALL, LARGE = 64 << 10, 1 << 20  # bytes asked for at once: below malloc's threshold for a mapping, and for long frames
+_LITTLE = 4096
 
 
 class Ended(Exception):
@@ -91,7 +92,10 @@ class Descriptor:
 
     def read(self, most: int) -> bytes:
         """What has come, nothing at the end of it."""
-        return os.read(self.number, most)
+        try:
+            return os.read(self.number, most)
+        except MemoryError:  # cells have taken nearly all there is
+            return os.read(self.number, _LITTLE)
 
     def write(self, data: memoryview) -> int:
         """Write some of it and say how much; raises OSError when the host is gone."""
