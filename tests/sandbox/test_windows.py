@@ -93,13 +93,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 
 STORY = r"""
-import io, json, os, sys
+import asyncio, io, json, os, sys
 from contextlib import redirect_stderr, redirect_stdout
 import codeact, sitecustomize
 from codeact import CodeAgent
 from codeact.faces.cli import main
 from codeact.files import MadeFile
-from codeact.testing import ScriptedModel
+from codeact.journals.sqlite import SqliteStore
+from codeact.testing import ScriptedModel, check_store
 from codeact.tools.toolbox import ask_user, read_file
 
 def double(n: int) -> int:
@@ -144,6 +145,7 @@ try:
     MadeFile("deeper/x", b"").save("out")
 except OSError as error:
     saved.append(type(error).__name__)
+asyncio.run(check_store(SqliteStore("runs.db")))
 print(json.dumps({
     "printed": outcomes(first)[0].stdout,
     "reads": first.output,
