@@ -6,14 +6,14 @@ given back, for what is read, said and made ready there.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
+from typing import Any
 
-try:
+mmap: Any = None
+if sys.platform == "linux":  # elsewhere no kernel bounds what a process may write to
     import mmap
-except ImportError:  # Python in WebAssembly may have none: its memory has other bounds
-    mmap = None  # type: ignore[assignment]
 
-_SIZES = tuple((8 << 20) >> halved for halved in range(6))  # bytes: as much of it as there still is room for
+_WHOLE, _LEAST = 8 << 20, 256 << 10  # bytes
 _PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
 
 
@@ -21,16 +21,16 @@ class Ballast:
     """Held by `hold`, given back by `drop`; both are safe to repeat, and neither fails."""
 
     def __init__(self) -> None:
-        self._held: mmap.mmap | None = None
+        self._held: Any = None
 
     def hold(self) -> None:
         """Set it aside, or as much of it as goes."""
-        if self._held is not None or not _PRIVATE:
-            return
-        for size in _SIZES:
-            with suppress(OSError, MemoryError):
+        size = _WHOLE
+        while self._held is None and _PRIVATE and size >= _LEAST:
+            try:
                 self._held = mmap.mmap(-1, size, _PRIVATE)
-                return
+            except (OSError, MemoryError):
+                size //= 2
 
     def drop(self) -> None:
         """Give it back."""
