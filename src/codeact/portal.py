@@ -61,9 +61,8 @@ class _Place:
 
 
 def _run(stands: Future[asyncio.AbstractEventLoop]) -> None:
-    with asyncio.Runner(
-        loop_factory=_FACTORY
-    ) as runner:  # at its end it cancels what is left, and waits until that is out
+    # at its end it cancels what is left, and waits until that is out
+    with asyncio.Runner(loop_factory=_FACTORY) as runner:
         loop = runner.get_loop()
         loop.call_soon(stands.set_result, loop)
         loop.run_forever()
