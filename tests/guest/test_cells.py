@@ -262,7 +262,7 @@ def test_values_are_bound_and_fetched_between_cells(guest: Guest) -> None:
     assert guest.next() == wire.Fetched(2, values.encode({"a": {1, 2}}), None)
     assert guest.next() == wire.Fetched(3, None, ["Refused", "$[0]: function does not cross; give data, not code"])
     assert guest.next() == wire.Fetched(4, None, ["NameError", "name 'absent' is not defined"])
-    for wrong in ({"not a name": 1}, {"final_answer": 1}, {"class": 1}, [1]):
+    for wrong in ({"not a name": 1}, {"final_answer": 1}, {"class": 1}, {"__builtins__": 1}, [1]):
         guest.send(wire.Bind(9, values.encode(wrong)))
         assert guest.next().failure is not None, wrong
 

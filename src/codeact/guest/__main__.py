@@ -357,6 +357,9 @@ class Session:
         self._drawings.begin()
         self._calls.forget()
 
+    def _is_taken(self, name: str) -> bool:
+        return name in self._tools or (name.startswith("__") and name.endswith("__"))  # such are Python's own
+
     def _bind(self, word: Bind) -> str | None:
         try:
             named = values.decode(word.values)
@@ -365,7 +368,7 @@ class Session:
         if type(named) is not dict:
             return "not a dict of names and values"
         for name in named:
-            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name in self._tools:
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or self._is_taken(name):
                 return f"not a name for a variable: {name!r}"
         self._cells.namespace.update(named)
         return None
