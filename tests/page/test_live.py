@@ -474,7 +474,7 @@ def test_every_word_can_be_read_and_nothing_is_wider_than_the_screen(
         made.page.locator(".begin").wait_for()
         worst = made.page.evaluate(CONTRAST)[:1]
         made.page.goto(f"{up.url}/#/run/{run}")
-        made.page.locator(".nested > summary").click()
+        made.page.locator(".nested > summary").first.click()  # a boss that is stopped late asks again
         made.page.locator(".run.below .error").first.wait_for()
         worst += made.page.evaluate(CONTRAST)[:3]
         assert [one for one in worst if one[0] < 4.5] == []
