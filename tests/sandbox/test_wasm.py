@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from fetched import data_home
 from codeact.cells import Cells
 from codeact.core.errors import SandboxUnavailable, UsageError
 from codeact.core.execution import ALL, MIB, Imports, Limits, Mount, Policy
+from codeact.ports import Pipe, Sink
 from codeact.sandboxes.wasm import Wasm
 from codeact.testing import check_sandbox
 from codeact.tools.function import as_tool
@@ -76,13 +77,24 @@ async def test_values_larger_than_what_is_under_way_at_once_cross_both_ways() ->
         assert flood.dropped and flood.stderr == "e\n"
 
 
-async def test_a_sleep_and_a_wait_for_a_tool_can_be_interrupted() -> None:
+async def test_a_sleep_and_a_wait_for_a_tool_can_be_interrupted_and_a_late_interrupt_is_nobodys() -> None:
     async def never() -> None:
         """Does not answer."""
         await asyncio.Event().wait()
 
-    async with Cells(Wasm(), Policy(Limits(seconds=0.5), imports=ALL), [as_tool(never)]) as cells:
+    class Heard(Wasm):
+        @contextlib.asynccontextmanager
+        async def launch(self, policy: Policy, sink: Sink) -> AsyncIterator[Pipe]:
+            async with super().launch(policy, sink) as self.pipe:
+                yield self.pipe
+
+    wall = Heard()
+    async with Cells(wall, Policy(Limits(seconds=0.5), imports=ALL), [as_tool(never)]) as cells:
         await cells.run("x = 1")
+        for _ in range(2):
+            wall.pipe.interrupt()  # it comes late: the cell that was meant is over
+            await asyncio.sleep(0.2)  # nothing comes with it
+        assert await cells.get("x") == 1
         for code in (
             "import time; time.sleep(60)",
             "import asyncio; await asyncio.sleep(60)",

@@ -72,7 +72,8 @@ class Way:
         return bool(self._door.there())
 
     def wait(self) -> None:
-        self.wait_for(_FOREVER, True)
+        while not self.wait_for(_FOREVER, True):
+            pass  # a strike that broke nothing off: the cell that it was meant for is over
 
     def wait_for(self, milliseconds: float, for_bytes: bool) -> bool:
         """Sleep until the time is over, or there are bytes and they are waited for: then True."""
