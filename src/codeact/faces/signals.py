@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 @contextmanager
@@ -16,7 +15,7 @@ def on_signal(number: int, do: Callable[[], object]) -> Iterator[None]:
     try:
         loop.add_signal_handler(number, do)
     except NotImplementedError:  # the loop of Windows: it is woken by every signal that Python hears
-        before = signal.signal(number, lambda *_: _called(loop, do))
+        before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(do))
         try:
             yield
         finally:
@@ -26,7 +25,3 @@ def on_signal(number: int, do: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         loop.remove_signal_handler(number)
-
-
-def _called(loop: asyncio.AbstractEventLoop, do: Callable[[], Any]) -> None:
-    loop.call_soon_threadsafe(do)
